@@ -1,0 +1,59 @@
+"""Weights on disk: a dictionary of tensors, numbers and strings that `torch.load(weights_only=True)` accepts."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+FORMAT = 1
+
+
+def write_weights(path: Path, state: dict[str, torch.Tensor], build: dict[str, Any], facts: dict[str, Any]) -> None:
+    """Write a state with what is needed to build its network again; the file appears whole or not at all.
+
+    `build` holds `model` (a key of `MODELS`), `image_shape`, `classes`, `regularizer`, `width`; `facts` whatever else
+    should travel with the weights (trial, fold, epoch, score, normalisation).
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        torch.save({"format": FORMAT, "build": build, "facts": facts, "state": state}, partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_weights(path: str | Path) -> dict[str, Any]:
+    """The dictionary with `build`, `facts` and `state`, on the CPU; ValueError if the file is not one of ours."""
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # torch.load raises many kinds; whichever it is, the file is unusable
+        raise ValueError(
+            f"{path} is not a weights file of this project ({error}); run the study with --keep best"
+        ) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ValueError(f"{path} is not a weights file of format {FORMAT}; run the study again with --keep best")
+    return content
+
+
+def load_network(path: str | Path) -> nn.Module:
+    """The network that `--keep best` saved, in evaluation mode on the CPU.
+
+    It expects (N, C, H, W) float images, grey levels scaled to [0, 1] and normalised with
+    `read_weights(path)["facts"]["mean"]` and `["std"]`.
+    """
+    from models import MODELS  # here, because the registry imports this file
+
+    content = read_weights(path)
+    build = dict(content["build"])
+    name = build.pop("model")
+    if name not in MODELS:
+        raise ValueError(f"{path} holds a {name!r}, which is not registered here; choose from {', '.join(MODELS)}")
+    build["image_shape"] = tuple(build["image_shape"])
+    network = MODELS[name](**build)
+    network.load_state_dict(content["state"])
+    return network.eval()

@@ -1,0 +1,1 @@
+"""Records → tidy tables → numbers. Imports neither Ray nor torch, and draws nothing."""

@@ -1,0 +1,126 @@
+"""Tidy tables: a row per epoch, per fold, per trial, per condition. Every factor is a column of each."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tune_app.analysis.intervals import corrected_interval
+from tune_app.analysis.results import Reference, Results
+from tune_app.records import FoldRecord, record_to_dict, unpack_labels
+from tune_app.study import Study, TrialSpec
+
+_LEFT_OUT = ("schema", "kind", "trial", "test_predictions")
+
+
+def build_epochs(results: Results) -> pd.DataFrame:
+    """One row per (trial, fold, epoch); units as in `EpochRecord`, folds counted from 1."""
+    return _build_rows(results, "epoch")
+
+
+def build_folds(results: Results) -> pd.DataFrame:
+    """One row per (trial, fold), failed ones included; units as in `FoldRecord`, folds counted from 1.
+
+    `single_class` is true where the network gives every test image the same label: it has not learnt.
+    """
+    return _build_rows(results, "fold")
+
+
+def _build_rows(results: Results, kind: str) -> pd.DataFrame:
+    specs = {trial.spec.id: trial.spec for trial in results.study.grid_trials()}
+    rows = []
+    for record in results.records.in_order(specs):
+        content = record_to_dict(record)
+        if content["kind"] != kind:
+            continue
+        row = {"trial": record.trial, **specs[record.trial].condition}
+        row |= {name: value for name, value in content.items() if name not in _LEFT_OUT}
+        row["fold"] = record.fold + 1
+        if isinstance(record, FoldRecord):
+            row["single_class"] = is_single_class(record)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def is_single_class(record: FoldRecord) -> bool:
+    """Whether the network tested gives every image the same label."""
+    return record.test_predictions is not None and len(np.unique(unpack_labels(record.test_predictions))) == 1
+
+
+def build_trials(results: Results) -> pd.DataFrame:
+    """One row per trial: fits completed of planned, mean and spread over folds (sample standard deviation).
+
+    The spread describes the folds; it is not the error of the mean.
+    """
+    rows = []
+    for trial in results.study.grid_trials():
+        spec = trial.spec
+        summary = _summarise(results, [spec])
+        rows.append({"trial": spec.id, **spec.condition, "replicate": spec.replicate, **summary})
+    return pd.DataFrame(rows)
+
+
+def build_conditions(results: Results) -> list[pd.DataFrame]:
+    """One table per grid entry, one row per condition over all its replicates, with the reported figure beside it.
+
+    `difference` is our mean minus the reported figure, in accuracy; a narrower network than the reported one has none.
+    """
+    tables = []
+    study = results.study
+    for entry_trials in study.entries():
+        groups: dict[tuple[Any, ...], list[TrialSpec]] = {}
+        for trial in entry_trials:
+            groups.setdefault(tuple(trial.spec.condition.values()), []).append(trial.spec)
+        tables.append(pd.DataFrame([_condition_row(results, specs) for specs in groups.values()]))
+    return tables
+
+
+def _condition_row(results: Results, specs: list[TrialSpec]) -> dict[str, Any]:
+    spec = specs[0]
+    reported = results.reference.get((spec.model, spec.regularizer, spec.folds)) if spec.width == 1 else None
+    summary = _summarise(results, specs)
+    figure = reported.test_accuracy if reported else None
+    mean = summary["test_accuracy_mean"]
+    return {
+        "row": build_row_label(spec, results.study, results.reference),
+        **spec.condition,
+        "replicates": len(specs),
+        **summary,
+        "reported_test_accuracy": figure,
+        "difference": None if figure is None or mean is None else mean - figure,
+    }
+
+
+def _summarise(results: Results, specs: list[TrialSpec]) -> dict[str, Any]:
+    keys = [(spec.id, fold) for spec in specs for fold in range(spec.folds)]
+    records = [results.records.folds[key] for key in keys if key in results.records.folds]
+    scores = [record.test_accuracy for record in records if record.test_accuracy is not None]
+    losses = [record.test_loss for record in records if record.test_loss is not None]
+    low, high = corrected_interval(scores, specs[0].folds)
+    stuck = sum(is_single_class(record) for record in records)
+    failed = sum(record.status == "failed" for record in records)
+    notes = [f"{failed} failed"] * (failed > 0) + [f"{stuck} stuck on one class"] * (stuck > 0)
+    return {
+        "fits_planned": len(keys),
+        "fits_completed": len(scores),
+        "test_accuracy_mean": float(np.mean(scores)) if scores else None,
+        "test_accuracy_std": float(np.std(scores, ddof=1)) if len(scores) > 1 else None,
+        "test_accuracy_min": min(scores, default=None),
+        "test_accuracy_max": max(scores, default=None),
+        "test_accuracy_ci95_low": low if len(scores) > 1 else None,
+        "test_accuracy_ci95_high": high if len(scores) > 1 else None,
+        "test_loss_mean": float(np.mean(losses)) if losses else None,
+        "fit_seconds_total": sum(record.fit_seconds for record in records),
+        "flags": ", ".join(notes),
+    }
+
+
+def build_row_label(spec: TrialSpec, study: Study, reference: Reference) -> str:
+    """The reference's own label where there is one; what else varies in the study stands behind it."""
+    reported = reference.get((spec.model, spec.regularizer, spec.folds))
+    label = reported.row if reported else f"{spec.model} {spec.regularizer} (folds={spec.folds})"
+    others = [name for name in study.varying_factors() if name not in ("model", "regularizer", "folds", "width")]
+    extra = [f"{name} {spec.condition[name]}" for name in others]
+    if spec.width != 1:
+        extra.insert(0, f"width {spec.width:g}")
+    return f"{label}, {', '.join(extra)}" if extra else label

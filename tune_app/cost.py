@@ -1,0 +1,108 @@
+"""What a trial costs before it runs: parameters, floating-point operations, seconds, its share of a GPU."""
+
+import math
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from models import MODELS
+from tune_app.study import TrialSpec
+
+# Share of the matrix-product rate that a whole fit reaches on one core, scoring included. Measured on quick's and
+# report's CNNs and narrow VGGs; a plan is told as "about" for that reason.
+EFFICIENCY = 0.45
+# Bytes that Adam moves for one parameter and one step: weight, gradient and two moments read, three of them written.
+OPTIMIZER_BYTES = 28
+# What a process on a GPU takes before its first tensor: context, kernels and workspace of cuDNN and cuBLAS.
+GPU_BASE_BYTES = 1.0e9
+
+
+@dataclass(frozen=True)
+class NetworkCost:
+    """Trainable numbers of a network; operations and activation bytes of one image's forward pass."""
+
+    parameters: int
+    forward_flops: int
+    activation_bytes: int
+
+
+@dataclass(frozen=True)
+class MachineRates:
+    """What one core does in a second: fp32 operations in matrix products, bytes moved."""
+
+    flops: float
+    bytes: float
+
+
+@lru_cache(maxsize=256)
+def build_network_cost(
+    model: str, image_shape: tuple[int, int, int], classes: int, regularizer: str, width: float
+) -> NetworkCost:
+    """Counted on torch's meta device: nothing is allocated, nothing is computed.
+
+    Raises ValueError if the network cannot be built for such images.
+    """
+    with torch.device("meta"):
+        network = MODELS[model](image_shape=image_shape, classes=classes, regularizer=regularizer, width=width)
+        activations = 0
+
+        def count(module: torch.nn.Module, inputs: object, output: torch.Tensor) -> None:
+            nonlocal activations
+            activations += output.numel() * 4
+
+        for module in network.modules():
+            if not list(module.children()):
+                module.register_forward_hook(count)
+        with FlopCounterMode(display=False) as counter:
+            network.eval()(torch.empty(1, *image_shape))
+    return NetworkCost(sum(p.numel() for p in network.parameters()), counter.get_total_flops(), activations)
+
+
+@lru_cache(maxsize=1)
+def measure_machine_rates() -> MachineRates:
+    """A fifth of a second on one thread: a matrix product and a copy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        left, right, big = torch.randn(512, 512), torch.randn(512, 512), torch.randn(4_000_000)
+        product = min(_time(lambda: left @ right) for _ in range(30))
+        copy = min(_time(lambda: big.clone()) for _ in range(5))
+    finally:
+        torch.set_num_threads(threads)
+    return MachineRates(2 * 512**3 / product, 2 * 4 * 4_000_000 / copy)
+
+
+def _time(action: object) -> float:
+    started = time.perf_counter()
+    action()  # type: ignore[operator]
+    return time.perf_counter() - started
+
+
+def fit_flops(spec: TrialSpec, cost: NetworkCost, train_images: int, test_images: int) -> float:
+    """Operations of one fit with its scoring; a backward pass counts as two forward ones."""
+    trained = train_images * (spec.folds - 1) / spec.folds
+    validated = train_images / spec.folds
+    return cost.forward_flops * (spec.recipe.epochs * (3 * trained + validated) + test_images)
+
+
+def estimate_fit_seconds(
+    spec: TrialSpec, cost: NetworkCost, train_images: int, test_images: int, rates: MachineRates
+) -> float:
+    """Seconds of one fit on one core: arithmetic at the usual efficiency, plus the optimizer's memory traffic."""
+    steps = spec.recipe.epochs * math.ceil(train_images * (spec.folds - 1) / spec.folds / spec.recipe.batch_size)
+    arithmetic = fit_flops(spec, cost, train_images, test_images) / (rates.flops * EFFICIENCY)
+    return arithmetic + steps * cost.parameters * OPTIMIZER_BYTES / rates.bytes
+
+
+def estimate_gpu_bytes(spec: TrialSpec, cost: NetworkCost) -> float:
+    """Bytes a fit takes on a GPU: weights, gradients and moments; activations twice over; the base of a process."""
+    return GPU_BASE_BYTES + cost.parameters * 16 + 2 * cost.activation_bytes * max(spec.recipe.batch_size, 500)
+
+
+def build_gpu_share(needed_bytes: float, gpu_bytes: float, gpus: float, cpus: float) -> float:
+    """The share of one GPU that its memory asks for, and no smaller than the node has cores to feed."""
+    share = max(needed_bytes / gpu_bytes, gpus / cpus if cpus else 1.0, 1 / 16)
+    return min(1.0, math.ceil(share * 100) / 100)

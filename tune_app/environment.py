@@ -1,0 +1,77 @@
+"""What a run depended on besides the study: versions, commit, devices, command."""
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import tune_app
+from tune_app.study import Study
+
+_PACKAGES = ("torch", "torchvision", "ray", "numpy", "scipy", "scikit-learn", "pandas", "pydantic")
+
+
+def build_environment(study: Study, nodes: list[Any], command: str) -> dict[str, Any]:
+    """The content of `environment.json`; `nodes` gives each node's CPUs and GPUs."""
+    return {
+        "command": command,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seed": study.seed,
+        "commit": _commit(),
+        "versions": {"tune_app": tune_app.__version__, "python": platform.python_version(), **_versions()},
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "nodes": [{"cpus": node.get("CPU", 0), "gpus": node.get("GPU", 0)} for node in nodes],
+        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
+    }
+
+
+def build_command() -> str:
+    """The command line as a user would type it."""
+    import shlex
+
+    return "python -m tune_app.grid " + shlex.join(sys.argv[1:])
+
+
+def count_cpus() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _commit() -> str | None:
+    """The commit of the source, with `+changes` if the working tree differs; None outside a checkout."""
+    root = Path(__file__).resolve().parents[1]
+    try:
+        head = _git(root, "rev-parse", "HEAD")
+        return head + ("+changes" if _git(root, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -1,0 +1,39 @@
+"""Trials in this process, one after the other, without Ray: for debugging, for tests, for machines that lack it."""
+
+from collections.abc import Sequence
+
+import torch
+
+from data import Dataset
+from tune_app.executors.work import Flow, WorkItem
+from tune_app.trial import Keep, RunTrial, run_trial
+
+
+def run_inline(
+    work: Sequence[WorkItem],
+    data: Dataset,
+    flow: Flow,
+    *,
+    device: str = "auto",
+    keep: Keep | None = None,
+    run: RunTrial = run_trial,
+) -> None:
+    """Run every item; `device` is `cpu`, `cuda`, or `auto`: a GPU for trials with a share of one."""
+    for item in work:
+        flow.trial_started(item.trial.id)
+        chosen = choose_device(device, item.trial.gpus)
+        for record in run(item.trial.spec, data, folds=item.folds, device=chosen, threads=item.threads, keep=keep):
+            flow.record(record)
+        flow.trial_ended(item.trial.id)
+
+
+def choose_device(device: str, gpus: float) -> torch.device:
+    """The device of a trial that holds `gpus` GPUs; RuntimeError if torch cannot see the GPU that it was given."""
+    if device == "cpu" or (device == "auto" and gpus == 0):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise RuntimeError(
+            f"the trial holds {gpus:g} GPUs, but torch {torch.__version__} sees none (no driver, or a CPU build); "
+            "install a CUDA build of torch, or run with --device cpu"
+        )
+    return torch.device("cuda", torch.cuda.current_device())

@@ -1,0 +1,258 @@
+"""Trials as actors on Ray Tune. The only file that imports ray; Ray's own words stay in here."""
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# Read when ray is imported or initialised: no usage reports (nothing leaves the machine), no second progress display,
+# no loggers of Tune's own (the driver writes the records), and Ctrl-C raises here instead of ending `fit` quietly.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+os.environ.setdefault("TUNE_WARN_THRESHOLD_S", "600")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+import ray
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from data import Dataset
+from tune_app.errors import ResourceError
+from tune_app.executors.inline import choose_device
+from tune_app.executors.work import Flow, WorkItem, build_lost_fold
+from tune_app.records import FoldRecord, Record, record_from_dict, record_to_dict
+from tune_app.study import TrialSpec
+from tune_app.trial import BestNetwork, Keep, RunTrial, run_trial
+
+ROOT = Path(__file__).resolve().parents[2]
+# Starting an actor costs about 5 s (a process, ray, torch). Below this length of a trial, actors go on to the next
+# trial instead; the price is that the dashboard keeps calling such an actor by its first trial.
+REUSE_BELOW_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A Ray cluster this process is connected to: each node's CPUs and GPUs, and the dashboard's URL, if any."""
+
+    nodes: list[Mapping[str, float]]
+    dashboard: str | None
+
+
+def start_ray(address: str | None = None, **options: Any) -> Cluster:
+    """Start Ray on this machine, or connect to the cluster at `address` and send it the source.
+
+    Raises ResourceError if there is no cluster at that address. `options` go to `ray.init`.
+    """
+    settings: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False, "include_dashboard": True}
+    if address:
+        excludes = [".git", ".venv", "runs", "results", "tests", "data/MNIST/raw"]
+        settings = {"address": address, "logging_level": "ERROR", "log_to_driver": False}
+        settings["runtime_env"] = {"working_dir": str(ROOT), "excludes": excludes}
+    try:
+        context = ray.init(**(settings | options))
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        where = f"the cluster at {address}" if address else "Ray on this machine"
+        raise ResourceError(
+            f"{where} cannot be used: {error}; start a cluster with `ray start --head`, leave --address out, "
+            "or run with --executor inline"
+        ) from error
+    for name in ("ray.tune", "ray.train", "ray.data"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what fails is told from the records
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    url = context.dashboard_url
+    return Cluster(nodes, f"http://{url}" if url else None)
+
+
+def stop_ray() -> None:
+    """End the actors, and the cluster too if `start_ray` started it."""
+    ray.shutdown()
+
+
+def token_command() -> str:
+    """The command that prints the dashboard's token."""
+    return f"{Path(sys.executable).parent / 'ray'} get-auth-token"
+
+
+def run_on_ray(
+    work: Sequence[WorkItem],
+    data: Dataset,
+    flow: Flow,
+    *,
+    device: str = "auto",
+    keep: Keep | None = None,
+    run: RunTrial = run_trial,
+) -> None:
+    """Run every item as a Tune trial on its share of a node, and send the records to `flow` as they come.
+
+    A trial whose process ends early is started once more with what it lacks; what is still missing then is recorded as
+    failed. Whatever `flow` raises ends the run and comes out here. KeyboardInterrupt leaves at once.
+    """
+    shared = ray.put(data)
+    keeper = _start_keeper(keep) if keep else None
+    relay = _Relay(work, flow)
+    for _ in range(2):
+        remaining = relay.remaining()
+        if remaining:
+            _run_once(remaining, shared, keeper, relay, device, run)
+    for item in relay.remaining():
+        error = relay.errors.get(item.trial.id, "the trial's process ended without a message")
+        for fold in item.folds:
+            flow.record(build_lost_fold(item, fold, "ActorDied", error, time.time()))
+
+
+def _run_once(work: Sequence[WorkItem], shared: Any, keeper: Any, relay: "_Relay", device: str, run: RunTrial) -> None:
+    storage = tempfile.mkdtemp(prefix="tune_app-")  # Tune insists on a folder; nothing in it is needed afterwards
+    configs = [
+        {
+            "trial": item.trial.id,
+            "spec": item.trial.spec.model_dump(mode="json"),
+            "folds": list(item.folds),
+            "cpu": item.trial.cpus,
+            "gpu": item.trial.gpus,
+            "threads": item.threads,
+            "device": device,
+        }
+        for item in work
+    ]
+    seconds = [item.trial.seconds * len(item.folds) for item in work]
+    trainable = _build_trainable(shared, keeper, run)
+    no_checkpoints = tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False)
+    tuner = tune.Tuner(
+        tune.with_resources(trainable, _share),
+        param_space=tune.grid_search(configs),
+        tune_config=tune.TuneConfig(
+            trial_name_creator=_trial_name,
+            trial_dirname_creator=_trial_name,
+            reuse_actors=sum(seconds) / len(seconds) < REUSE_BELOW_SECONDS,
+        ),
+        run_config=tune.RunConfig(
+            storage_path=storage, name="study", verbose=0, callbacks=[relay], checkpoint_config=no_checkpoints
+        ),
+    )
+    try:
+        tuner.fit()
+    finally:
+        shutil.rmtree(storage, ignore_errors=True)
+    if relay.raised:
+        raise relay.raised
+
+
+def _share(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+    return tune.PlacementGroupFactory([{"CPU": config["cpu"], "GPU": config["gpu"]}])
+
+
+def _trial_name(trial: Trial) -> str:
+    return str(trial.config["trial"])
+
+
+def _build_trainable(shared: Any, keeper: Any, run: RunTrial) -> type[tune.Trainable]:
+    """The actor's class; the closure carries references to the one copy of the data that each node holds."""
+
+    class TrialActor(tune.Trainable):
+        def setup(self, config: dict[str, Any]) -> None:
+            self._records: Iterator[Record] | None = None
+
+        def reset_config(self, new_config: dict[str, Any]) -> bool:
+            self.setup(new_config)
+            return True
+
+        def step(self) -> dict[str, Any]:
+            """The next record: Tune hands it to the driver as the trial's report."""
+            if self._records is None:
+                self._records = self._start()
+            record = next(self._records)
+            done = isinstance(record, FoldRecord) and record.fold == self.config["folds"][-1]
+            return {"record": record_to_dict(record), "done": done}
+
+        def _start(self) -> Iterator[Record]:
+            config = self.config
+
+            def keep(best: BestNetwork) -> None:
+                ray.get(keeper.keep.remote(best))
+
+            return run(
+                TrialSpec(**config["spec"]),
+                ray.get(shared),
+                folds=config["folds"],
+                device=choose_device(config["device"], config["gpu"]),
+                threads=config["threads"],
+                keep=keep if keeper else None,
+            )
+
+        def __repr__(self) -> str:
+            return str(self.config["trial"])
+
+    return TrialActor
+
+
+def _start_keeper(keep: Keep) -> Any:
+    """An actor on the driver's node that writes weights: they come from any node, and only here are files written."""
+
+    class Keeper:
+        def keep(self, best: BestNetwork) -> None:
+            keep(best)
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(Keeper).options(num_cpus=0, scheduling_strategy=here).remote()
+
+
+class _Relay(tune.Callback):
+    """Tune's events → the flow. An exception here would abort Tune with a message of its own: it is kept for later."""
+
+    def __init__(self, work: Sequence[WorkItem], flow: Flow) -> None:
+        self._work = work
+        self._flow = flow
+        self._recorded: set[tuple[str, int]] = set()
+        self.errors: dict[str, str] = {}
+        self.raised: Exception | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its callbacks for a restore that is never made; the open record file is no part of it
+
+    def remaining(self) -> list[WorkItem]:
+        left = [
+            WorkItem(item.trial, tuple(fold for fold in item.folds if (item.trial.id, fold) not in self._recorded))
+            for item in self._work
+        ]
+        return [item for item in left if item.folds]
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._guard(self._flow.trial_started, _trial_name(trial))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        record = record_from_dict(result["record"])
+        self._guard(self._flow.record, record)
+        if isinstance(record, FoldRecord):
+            self._recorded.add((record.trial, record.fold))
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._guard(self._flow.trial_ended, _trial_name(trial))
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        error = trial.get_error()
+        self.errors[_trial_name(trial)] = _last_line(error)
+        self._guard(self._flow.trial_ended, _trial_name(trial))
+
+    def _guard(self, action: Any, argument: Any) -> None:
+        if self.raised is None:
+            try:
+                action(argument)
+            except Exception as error:
+                self.raised = error
+                raise  # aborts Tune: the records can no longer be written, so nothing more should run
+
+
+def _last_line(error: Exception | None) -> str:
+    lines = [line.strip() for line in str(error or "").splitlines() if line.strip()]
+    return lines[-1] if lines else "the trial's process ended without a message"

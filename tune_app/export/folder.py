@@ -1,0 +1,82 @@
+"""A results folder, written: complete in itself, each file whole or not at all."""
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tune_app.analysis.frames import build_epochs, build_folds, build_trials
+from tune_app.analysis.results import REFERENCE_FILE, STUDY_FILE, Results
+from tune_app.errors import RecordError, ResultsError
+from tune_app.export.tables import build_markdown
+from tune_app.records import RECORDS_FILE, read_records, write_records, write_whole
+from tune_app.study_file import build_yaml
+
+ENVIRONMENT_FILE = "environment.json"
+
+
+def check_writable(folder: Path) -> None:
+    """Raise ResultsError unless files can be written to `folder`, which is created."""
+    probe = folder / f".probe.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"x" * 4096)
+    except OSError as error:
+        raise ResultsError(
+            f"{folder} cannot be written: {error.strerror}; free some space, or choose another folder with --results"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink(missing_ok=True)
+
+
+def choose_folder(folder: Path, results: Results) -> Path:
+    """`folder`, or `<folder>.partial` if writing there would lose completed folds of this very study.
+
+    That happens when a fresh clone, whose results folder holds a whole run, runs a part of the study.
+    """
+    try:
+        there, _ = read_records(folder / RECORDS_FILE)
+    except RecordError:
+        return folder
+    planned = {(t.spec.id, fold) for t in results.study.grid_trials() for fold in range(t.spec.folds)}
+    lost = (there.completed() & planned) - results.records.completed()
+    return folder.with_name(f"{folder.name}.partial") if lost else folder
+
+
+def write_results(
+    folder: Path, results: Results, environment: Mapping[str, Any] | None = None, reference: Path | None = None
+) -> None:
+    """Write records, study, environment and tables; ResultsError if the folder refuses.
+
+    Without `environment` (when tables are made anew from records) only the tables are written.
+    """
+    order = [trial.spec.id for trial in results.study.grid_trials()]
+    writers: dict[str, Callable[[Path], None]] = {}
+    if environment is not None:
+        writers[RECORDS_FILE] = lambda path: write_records(path, results.records.in_order(order))
+        writers[STUDY_FILE] = lambda path: write_whole(path, build_yaml(results.study))
+        writers[ENVIRONMENT_FILE] = lambda path: write_whole(path, json.dumps(environment, indent=2) + "\n")
+        if reference:
+            writers[REFERENCE_FILE] = lambda path: write_whole(path, reference.read_text(encoding="utf-8"))
+    writers["epochs.csv"] = lambda path: _write_csv(path, build_epochs(results))
+    writers["folds.csv"] = lambda path: _write_csv(path, build_folds(results))
+    writers["trials.csv"] = lambda path: _write_csv(path, build_trials(results))
+    writers["table.md"] = lambda path: write_whole(path, build_markdown(results))
+    for name, write in writers.items():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write(folder / name)
+        except OSError as error:
+            raise ResultsError(
+                f"{folder / name} cannot be written: {error.strerror}; the records are safe: free some space and run "
+                "the same command again"
+            ) from error
+
+
+def _write_csv(path: Path, frame: pd.DataFrame) -> None:
+    write_whole(path, frame.to_csv(index=False, lineterminator="\n"))

@@ -1,0 +1,400 @@
+"""python -m tune_app.grid [study]: plan a study, run what its records lack, export its tables.
+
+Exit codes: 0 every fit completed, 1 some fits failed, 2 bad input, 130 interrupted.
+"""
+
+import argparse
+import contextlib
+import logging
+import shutil
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from tensorboardX import SummaryWriter
+
+import data
+from models import read_weights, write_weights
+from tune_app.analysis.results import Results, read_reference, read_results
+from tune_app.cost import build_gpu_share, estimate_gpu_bytes, measure_machine_rates
+from tune_app.environment import build_command, build_environment, count_cpus
+from tune_app.errors import StudyError, TuneAppError
+from tune_app.executors.inline import run_inline
+from tune_app.executors.work import WorkItem
+from tune_app.export.folder import check_writable, choose_folder, write_results
+from tune_app.export.tables import build_terminal_tables
+from tune_app.folds import build_limit, build_splits
+from tune_app.monitor import Monitor, RecordFlow
+from tune_app.monitor.tensorboard import TensorBoardMonitor
+from tune_app.monitor.terminal import LiveMonitor, PlainMonitor, Progress, Watched, describe_fit, spell_seconds
+from tune_app.plan import GpuShare, PlannedTrial, Shares, build_catalog, build_plan, check_shares, parse_only
+from tune_app.records import RECORDS_FILE, RecordSet, RecordStore
+from tune_app.seeds import build_seed
+from tune_app.study_file import find_study, read_study
+from tune_app.trial import BestNetwork, build_network
+
+ROOT = Path(__file__).resolve().parents[1]
+Plan = tuple[PlannedTrial, ...]
+EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every option of the command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tune_app.grid",
+        description="Run a study: every condition of its grid, cross-validated, in parallel; then export its tables.",
+    )
+    add = parser.add_argument
+    add("study", nargs="?", default="quick", help="a study that ships (quick, report) or a YAML file; default quick")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key, such as recipe.epochs=1")
+    add("--only", metavar="FACTOR=LEVEL,…", help="run a part of the grid, such as model=cnn,folds=4")
+    add("--dry-run", action="store_true", help="print the plan and start nothing")
+    add("--fresh", action="store_true", help="start over; the old records are kept beside the new ones")
+    add("--continue-from", type=Path, metavar="FOLDER", help="take over the records of a results folder first")
+    add(
+        "--keep", choices=("none", "best"), default="none", help="save each trial's best network by validation accuracy"
+    )
+    add("--executor", choices=("ray", "inline"), default="ray", help="actors on Ray Tune, or this process; default ray")
+    add("--address", help="a Ray cluster to use instead of this machine, such as auto or 10.0.0.1:6379")
+    add("--cpus-per-trial", type=float, metavar="N", help="share of a node's cores for each trial; default 1")
+    add("--gpus-per-trial", type=float, metavar="N", help="share of a GPU for each trial; default by memory")
+    add(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="default: a GPU for trials with a share of one",
+    )
+    add("--runs", type=Path, default=ROOT / "runs", metavar="FOLDER", help="where records and event files go")
+    add("--results", type=Path, default=ROOT / "results", metavar="FOLDER", help="where tables go")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code is the module's docstring's."""
+    options = build_parser().parse_args(arguments)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    console = Console()
+    try:
+        with _terminate_as_interrupt():
+            return _Run(options, console).run()
+    except (TuneAppError, data.DataError) as error:
+        name = type(error).__name__
+        print("\n".join(f"{name}: {line}" for line in str(error).splitlines()), file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        print("Interrupted before anything started.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+@contextlib.contextmanager
+def _terminate_as_interrupt() -> Iterator[None]:
+    """SIGTERM ends the study as Ctrl-C does: with everything on disk and a word on how to go on."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Run:
+    """One call of the command, step by step."""
+
+    def __init__(self, options: argparse.Namespace, console: Console) -> None:
+        self.options = options
+        self.console = console
+        self.nodes: list[Any] = [{"CPU": count_cpus(), "GPU": torch.cuda.device_count()}]
+
+    def run(self) -> int:
+        options = self.options
+        path = find_study(options.study)
+        self.study = read_study(path, options.set, build_catalog())
+        self.reference = self._find_reference(path)
+        self.only = parse_only(options.only) if options.only else None
+        for name in ("cpus_per_trial", "gpus_per_trial"):
+            share = getattr(options, name)
+            if share is not None and not 0 <= share < float("inf"):
+                raise StudyError(f"--{name.replace('_', '-')} {share:g}: a share must be 0 or more, such as 0.5 or 1")
+        self.plan = self._build_plan()
+        if options.dry_run:
+            self._print_plan()
+            return 0
+        if not options.address:
+            check_shares(self.plan, self.nodes)
+        self.folder: Path = options.runs.resolve() / self.study.name
+        self.results: Path = options.results.resolve() / self.study.name
+        check_writable(self.results)
+        earlier = read_results(options.continue_from).records if options.continue_from else None
+        if options.fresh:
+            self._set_aside()
+        store = RecordStore(self.folder)
+        try:
+            self._take_over(store, earlier)
+            return self._run_missing(store)
+        finally:
+            store.close()
+
+    def _run_missing(self, store: RecordStore) -> int:
+        self._tell_resumption(store)
+        work = self._build_work(store.records)
+        interrupted = False
+        if work:
+            dataset = data.load_dataset(self.study.data.name)
+            self._check_splits(dataset)
+            interrupted = self._execute(work, dataset, store)
+        return self._finish(store, interrupted)
+
+    def _find_reference(self, study_path: Path) -> Path | None:
+        name = self.study.reference
+        if name is None:
+            return None
+        for folder in (study_path.parent, ROOT / "results" / "reference"):
+            if (folder / name).is_file():
+                read_reference(folder / name)
+                return folder / name
+        raise StudyError(
+            f"reference: {name} is neither beside {study_path} nor in results/reference; put it there, or leave it out"
+        )
+
+    def _build_plan(self) -> Plan:
+        options = self.options
+        gpus: float | GpuShare
+        if options.gpus_per_trial is not None:
+            gpus = options.gpus_per_trial
+        elif self.nodes[0].get("GPU", 0) and options.device != "cpu" and torch.cuda.is_available():
+            node = self.nodes[0]
+            memory = torch.cuda.get_device_properties(0).total_memory
+            gpus = lambda spec, cost: build_gpu_share(estimate_gpu_bytes(spec, cost), memory, node["GPU"], node["CPU"])  # noqa: E731
+        else:
+            gpus = 0.0
+        cpus = 1.0 if options.cpus_per_trial is None else options.cpus_per_trial
+        return build_plan(self.study, Shares(cpus, gpus), measure_machine_rates(), self.only)
+
+    def _print_plan(self) -> None:
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+        for column in ("trial", "fits", "parameters", "training images", "CPUs", "GPUs", "about"):
+            table.add_column(column, justify="left" if column == "trial" else "right", no_wrap=True)
+        for trial in self.plan:
+            about = spell_seconds(trial.seconds * trial.fits)
+            share = f"{trial.cpus:g}", f"{trial.gpus:g}"
+            table.add_row(trial.id, str(trial.fits), f"{trial.parameters:,}", f"{trial.train_images:,}", *share, about)
+        wide = Console(width=max(self.console.width, 120)) if not self.console.is_terminal else self.console
+        wide.print(table)
+        wide.print(self._totals(), highlight=False)
+
+    def _totals(self) -> str:
+        fits = sum(trial.fits for trial in self.plan)
+        cpus = sum(node.get("CPU", 0) for node in self.nodes)
+        seconds = sum(trial.seconds * trial.fits for trial in self.plan)
+        slots = max(1.0, min(cpus / max(min(t.cpus for t in self.plan), 1e-3), len(self.plan)))
+        longest = max(trial.seconds * trial.fits for trial in self.plan)
+        about = spell_seconds(max(seconds / slots, longest))
+        on = f"{cpus:g} cores" if not any(trial.gpus for trial in self.plan) else "these cores (GPUs are faster)"
+        return f"{len(self.plan)} trials, {fits} fits, about {about} on {on}"
+
+    def _set_aside(self) -> None:
+        if (self.folder / RECORDS_FILE).exists():
+            RecordStore(self.folder.parent / self.folder.name).close()  # refuses while another run is writing
+            aside = self.folder.with_name(f"{self.folder.name}.before-{time.strftime('%Y%m%d-%H%M%S')}")
+            shutil.move(self.folder, aside)
+            self._say(f"Starting over; the old records are in {aside}.")
+
+    def _take_over(self, store: RecordStore, earlier: RecordSet | None) -> None:
+        if store.torn:
+            self._say(f"The last record was cut off ({len(store.torn)} bytes); it is dropped and its fold runs again.")
+        if earlier:
+            order = [trial.id for trial in self.plan]
+            new = [
+                record
+                for record in earlier.in_order(order)
+                if earlier.is_completed(record.trial, record.fold)
+                and not store.records.is_completed(record.trial, record.fold)
+            ]
+            for record in new:
+                store.append(record)
+            folds = len({(record.trial, record.fold) for record in new})
+            self._say(f"Took over {folds} completed fits from {self.options.continue_from}.")
+
+    def _tell_resumption(self, store: RecordStore) -> None:
+        known = {trial.spec.id for trial in self.study.grid_trials()}
+        foreign = {trial for trial, _ in store.records.folds} - known
+        if foreign:
+            new = [trial.id for trial in self.plan if not any(key[0] == trial.id for key in store.records.folds)]
+            self._say(
+                f"The study has changed: records of {len(foreign)} trials no longer match it and are left out of the "
+                f"tables (kept in {self.folder / RECORDS_FILE}); {len(new)} trials run anew"
+                + (f": {', '.join(new[:6])}{', …' if len(new) > 6 else ''}." if new else ".")
+            )
+
+    def _build_work(self, records: RecordSet) -> list[WorkItem]:
+        work = []
+        kept_anew = 0
+        for trial in self.plan:
+            missing = records.missing_folds(trial.id, trial.spec.folds)
+            if self.options.keep == "best" and len(missing) < trial.fits and not self._keeps_best(trial, records):
+                missing = tuple(range(trial.fits))
+                kept_anew += 1
+            if missing:
+                work.append(WorkItem(trial, missing))
+        if kept_anew:
+            self._say(f"{kept_anew} trials have records but no kept network; they run again to keep one.")
+        return work
+
+    def _keeps_best(self, trial: PlannedTrial, records: RecordSet) -> bool:
+        """Whether the weights on disk are those of the best epoch in the trial's completed folds."""
+        try:
+            facts = read_weights(self._weights_path(trial.id))["facts"]
+        except (OSError, ValueError):
+            return False
+        accuracies = [
+            record.validation_accuracy
+            for (name, fold, _), record in records.epochs.items()
+            if name == trial.id and records.is_completed(name, fold)
+        ]
+        return bool(accuracies) and facts["validation_accuracy"] >= max(accuracies)
+
+    def _weights_path(self, trial: str) -> Path:
+        return self.folder / "weights" / f"{trial}.pt"
+
+    def _keep(self, best: BestNetwork) -> None:
+        """Write the network unless an earlier fold's is better; on a tie the first fold and epoch stay."""
+        path = self._weights_path(best.trial)
+
+        def rank(facts: dict[str, Any]) -> tuple[float, int, int]:
+            return facts["validation_accuracy"], -facts["fold"], -facts["epoch"]
+
+        try:
+            better = rank(best.facts) > rank(read_weights(path)["facts"])
+        except (OSError, ValueError):
+            better = True
+        if better:
+            write_weights(path, best.state, best.build, best.facts)
+
+    def _check_splits(self, dataset: data.Dataset) -> None:
+        """Splits that the labels cannot give (a class rarer than the folds) must fail here, not in every actor."""
+        study = self.study
+        problems: list[str] = []
+        for images, folds in dict.fromkeys((t.spec.train_images, t.spec.folds) for t in self.plan):
+            labels = dataset.train_labels[build_limit(dataset.train_labels, images, build_seed(study.seed, "limit"))]
+            try:
+                build_splits(labels, folds, study.splitter, 0)
+            except StudyError as error:
+                problems += error.problems
+        if problems:
+            raise StudyError(problems)
+
+    def _execute(self, work: list[WorkItem], dataset: data.Dataset, store: RecordStore) -> bool:
+        """Run the work; True if it was interrupted."""
+        fits = sum(len(item.folds) for item in work)
+        total = sum(trial.fits for trial in self.plan)
+        done = f", {total - fits} done before" if fits < total else ""
+        self._say(f"{self.study.name}: {fits} fits in {len(work)} trials to run{done}.")
+        monitors: list[Monitor] = []
+        keep = self._keep if self.options.keep == "best" else None
+        flow: RecordFlow | None = None
+        use_ray = self.options.executor == "ray"
+        try:
+            if use_ray:
+                from tune_app.executors import ray as on_ray
+
+                cluster = on_ray.start_ray(self.options.address)
+                self.nodes = cluster.nodes
+                check_shares(self.plan, self.nodes)
+                self._tell_where(cluster.dashboard, on_ray.token_command())
+            else:
+                self._tell_where(None, "")
+            monitors += self._build_monitors(store.records, dataset)
+            flow = RecordFlow(store, monitors)
+            run = on_ray.run_on_ray if use_ray else run_inline
+            run(work, dataset, flow, device=self.options.device, keep=keep)
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not break off the goodbye
+            return True
+        finally:
+            if flow:
+                flow.close()
+            if use_ray:
+                on_ray.stop_ray()
+        return False
+
+    def _tell_where(self, dashboard: str | None, token_command: str) -> None:
+        if dashboard:
+            self._say(f"Ray dashboard: {dashboard} (it asks for a token: {token_command})")
+        elif self.options.executor == "ray":
+            self._say("Ray dashboard: none on this cluster")
+        self._say(f"TensorBoard: {Path(sys.executable).parent / 'tensorboard'} --logdir {self.folder / 'tensorboard'}")
+
+    def _build_monitors(self, records: RecordSet, dataset: data.Dataset) -> list[Monitor]:
+        watched = {
+            trial.id: Watched(trial.fits, trial.spec.recipe.epochs, trial.flops, _spell_share(trial))
+            for trial in self.plan
+        }
+        progress = Progress(watched, {key for key in records.completed() if key[0] in watched})
+        terminal = LiveMonitor if self.console.is_terminal else PlainMonitor
+        specs = {trial.id: trial.spec for trial in self.plan}
+        shape = dataset.train_images.shape[1:]
+
+        def draw_graph(writer: SummaryWriter, trial: str) -> None:
+            torch.manual_seed(0)
+            network = build_network(specs[trial], (shape[0], shape[1], shape[2]), dataset.classes).eval()
+            with warnings.catch_warnings():
+                # tensorboardX draws what torch.jit traces, and torch deprecates that without another way to draw.
+                warnings.simplefilter("ignore", FutureWarning)
+                warnings.simplefilter("ignore", DeprecationWarning)
+                writer.add_graph(network, torch.zeros(1, *shape))
+
+        conditions = {name: {**spec.condition, "replicate": spec.replicate} for name, spec in specs.items()}
+        board = TensorBoardMonitor(self.folder / "tensorboard", conditions, records, draw_graph)
+        return [terminal(self.console, progress), board]
+
+    def _finish(self, store: RecordStore, interrupted: bool) -> int:
+        reference = read_reference(self.reference) if self.reference else {}
+        results = Results(self.study, store.records, reference)
+        folder = choose_folder(self.results, results)
+        write_results(folder, results, build_environment(self.study, self.nodes, build_command()), self.reference)
+        for table in build_terminal_tables(results):
+            self.console.print(table)
+        if folder != self.results:
+            self._say(
+                f"{self.results} holds completed fits that this run lacks, so its tables are in {folder}; "
+                f"add to the former with --continue-from {self.results}."
+            )
+        self._say(f"Tables: {folder}")
+        left = {(t.id, fold) for t in self.plan for fold in store.records.missing_folds(t.id, t.fits)}
+        failed = [store.records.folds[key] for key in sorted(left) if key in store.records.folds]
+        for record in failed:
+            folds = next(trial.fits for trial in self.plan if trial.id == record.trial)
+            self._say(describe_fit(record, folds))
+        if interrupted:
+            total = sum(trial.fits for trial in self.plan)
+            self._say(
+                f"Interrupted: {total - len(left)} of {total} fits are done and on disk. "
+                f"Go on with: {build_command().replace(' --fresh', '')}"
+            )
+            return EXIT_INTERRUPTED
+        if failed:
+            self._say(f"{len(failed)} fits failed; the same command runs them again.")
+            return EXIT_FAILED
+        return 0
+
+    def _say(self, line: str) -> None:
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _spell_share(trial: PlannedTrial) -> str:
+    return f"{trial.cpus:g} CPU" + (f", {trial.gpus:g} GPU" if trial.gpus else "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

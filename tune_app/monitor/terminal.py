@@ -1,0 +1,164 @@
+"""The display in the terminal: live tables where there is a terminal, plain lines where there is none."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from tune_app.records import EpochRecord, FoldRecord, Record
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What the display must know of a trial: `weight` is the predicted cost of one fit, in any unit."""
+
+    folds: int
+    epochs: int
+    weight: float
+    share: str
+
+
+class Progress:
+    """Fits done, and the time left by the predicted cost of what is left."""
+
+    def __init__(self, trials: Mapping[str, Watched], completed: set[tuple[str, int]]) -> None:
+        self.trials = trials
+        self.total = sum(trial.folds for trial in trials.values())
+        self.done = len(completed)
+        self.failed = 0
+        self._left = {(t, f) for t, trial in trials.items() for f in range(trial.folds)} - completed
+        self._weight = sum(trials[trial].weight for trial, _ in self._left)
+        self._weight_done = 0.0
+        self._partial: dict[tuple[str, int], float] = {}
+        self._started = time.monotonic()
+
+    def record(self, record: Record) -> None:
+        key = record.trial, record.fold
+        watched = self.trials[record.trial]
+        if isinstance(record, EpochRecord):
+            self._partial[key] = watched.weight * record.epoch / watched.epochs
+            return
+        self._partial.pop(key, None)
+        if key in self._left:
+            self._left.discard(key)
+            self._weight_done += watched.weight
+            self.done += record.status == "completed"
+            self.failed += record.status == "failed"
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._started
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds left, None before anything is known."""
+        done = self._weight_done + sum(self._partial.values())
+        return self.elapsed * (self._weight - done) / done if done else None
+
+
+class PlainMonitor:
+    """A line for each fit that ends."""
+
+    def __init__(self, console: Console, progress: Progress) -> None:
+        self._console = console
+        self._progress = progress
+
+    def trial_started(self, trial: str) -> None:
+        self._say(f"started {trial} on {self._progress.trials[trial].share}")
+
+    def record(self, record: Record) -> None:
+        self._progress.record(record)
+        if isinstance(record, FoldRecord):
+            progress = self._progress
+            left = "" if progress.remaining is None else f", {spell_seconds(progress.remaining)} left"
+            count = f"{progress.done}/{progress.total}"
+            self._say(f"[{count}] {describe_fit(record, self._progress.trials[record.trial].folds)}{left}")
+
+    def trial_ended(self, trial: str) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class LiveMonitor:
+    """The study's progress and a line for each running trial, redrawn in place; failures scroll by above."""
+
+    def __init__(self, console: Console, progress: Progress) -> None:
+        self._console = console
+        self._progress = progress
+        self._running: dict[str, EpochRecord | FoldRecord | None] = {}
+        self._live = Live(console=console, get_renderable=self._draw, refresh_per_second=4, transient=True)
+        self._live.start()
+
+    def trial_started(self, trial: str) -> None:
+        self._running[trial] = None
+
+    def record(self, record: Record) -> None:
+        self._progress.record(record)
+        self._running[record.trial] = record
+        if isinstance(record, FoldRecord) and record.status == "failed":
+            line = describe_fit(record, self._progress.trials[record.trial].folds)
+            self._console.print(Text(line, style="red"))
+
+    def trial_ended(self, trial: str) -> None:
+        self._running.pop(trial, None)
+
+    def close(self) -> None:
+        self._live.stop()
+
+    def _draw(self) -> Group:
+        progress = self._progress
+        head = Table.grid(padding=(0, 1))
+        left = "…" if progress.remaining is None else spell_seconds(progress.remaining)
+        failed = f", {progress.failed} failed" if progress.failed else ""
+        head.add_row(
+            ProgressBar(total=max(progress.total, 1), completed=progress.done + progress.failed, width=30),
+            f"{progress.done}/{progress.total} fits{failed}",
+            f"{spell_seconds(progress.elapsed)} elapsed, {left} left",
+        )
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+        for column in ("running trial", "fold", "epoch", "validation accuracy", "on"):
+            table.add_column(column, no_wrap=True)
+        rows = max(1, self._console.size.height - 4)
+        for trial, record in list(self._running.items())[:rows]:
+            table.add_row(trial, *self._cells(trial, record))
+        hidden = len(self._running) - rows
+        return Group(head, table, *([Text(f"… and {hidden} more running", style="dim")] if hidden > 0 else []))
+
+    def _cells(self, trial: str, record: EpochRecord | FoldRecord | None) -> tuple[str, str, str, str]:
+        watched = self._progress.trials[trial]
+        if record is None:
+            return "–", "–", "starting", watched.share
+        fold = f"{record.fold + 1}/{watched.folds}"
+        if isinstance(record, EpochRecord):
+            return fold, f"{record.epoch}/{watched.epochs}", f"{record.validation_accuracy:.4f}", watched.share
+        outcome = "failed" if record.test_accuracy is None else f"test {record.test_accuracy:.4f}"
+        return fold, f"{record.epochs}/{watched.epochs}", outcome, watched.share
+
+
+def describe_fit(record: FoldRecord, folds: int) -> str:
+    """One line for a fit that ended."""
+    head = f"{record.trial} fold {record.fold + 1}/{folds}: "
+    if record.status == "failed":
+        return f"{head}failed, {record.error_type}: {record.error_message}"
+    return f"{head}test accuracy {record.test_accuracy:.4f} in {spell_seconds(record.fit_seconds)}"
+
+
+def spell_seconds(seconds: float) -> str:
+    """`4.2 s`, `3 min 20 s`, `2 h 05 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,132 @@
+"""`Study` → plan: every trial with its cost and its share, the most expensive first."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from data import DATASETS
+from models import MODELS
+from tune_app.cost import MachineRates, NetworkCost, build_network_cost, estimate_fit_seconds, fit_flops
+from tune_app.errors import ResourceError, StudyError
+from tune_app.study import FACTORS, Catalog, Study, TrialSpec, choices
+
+GpuShare = Callable[[TrialSpec, NetworkCost], float]
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """A trial with what it costs and what it asks for; `flops` and `seconds` (on one core) are those of one fit."""
+
+    spec: TrialSpec
+    id: str
+    parameters: int
+    train_images: int
+    flops: float
+    seconds: float
+    cpus: float
+    gpus: float
+
+    @property
+    def fits(self) -> int:
+        return self.spec.folds
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Shares for trials whose grid entry fixes none; `gpus` may depend on the trial."""
+
+    cpus: float = 1.0
+    gpus: float | GpuShare = 0.0
+
+
+def build_catalog() -> Catalog:
+    """The models and data sets of this installation."""
+    sizes = {name: (entry.train_images, entry.test_images) for name, entry in DATASETS.items()}
+    return Catalog(tuple(MODELS), sizes)
+
+
+def build_plan(
+    study: Study, shares: Shares, rates: MachineRates, only: Mapping[str, str] | None = None
+) -> tuple[PlannedTrial, ...]:
+    """The study's trials that match `only` (factor → level), most expensive first, ties in the study's order.
+
+    Raises StudyError if a network cannot be built for the images, or `only` names no factor, level or trial.
+    """
+    trials = study.grid_trials()
+    selected = [trial for trial in trials if _matches(trial.spec, study, only or {})]
+    if not selected:
+        wanted = ",".join(f"{name}={level}" for name, level in (only or {}).items())
+        raise StudyError(f"--only {wanted}: no trial has all of these levels; see --dry-run for the trials there are")
+    entry = DATASETS[study.data.name]
+    planned, problems = [], []
+    for trial in selected:
+        spec = trial.spec
+        try:
+            cost = build_network_cost(spec.model, entry.image_shape, entry.classes, spec.regularizer, spec.width)
+        except ValueError as error:
+            problems.append(f"{spec.model} on {spec.dataset}: {error}; choose another model or data set")
+            continue
+        images = spec.train_images or entry.train_images, spec.test_images or entry.test_images
+        gpus = shares.gpus(spec, cost) if callable(shares.gpus) else shares.gpus
+        planned.append(
+            PlannedTrial(
+                spec=spec,
+                id=spec.id,
+                parameters=cost.parameters,
+                train_images=images[0],
+                flops=fit_flops(spec, cost, *images),
+                seconds=estimate_fit_seconds(spec, cost, *images, rates),
+                cpus=shares.cpus if trial.cpus is None else trial.cpus,
+                gpus=gpus if trial.gpus is None else trial.gpus,
+            )
+        )
+    if problems:
+        raise StudyError(dict.fromkeys(problems))
+    return tuple(sorted(planned, key=lambda trial: -trial.flops * trial.fits))
+
+
+def parse_only(text: str) -> dict[str, str]:
+    """`model=cnn,folds=4` → {"model": "cnn", "folds": "4"}; StudyError for anything else."""
+    only = {}
+    for part in text.split(","):
+        factor, equals, level = (piece.strip() for piece in part.partition("="))
+        if not equals or not level:
+            raise StudyError(f"--only {text}: write factor=level,factor=level, such as model=cnn,folds=4")
+        if factor not in (*FACTORS, "replicate"):
+            raise StudyError(f"--only {text}: unknown factor {factor!r}{choices(factor, (*FACTORS, 'replicate'))}")
+        only[factor] = level
+    return only
+
+
+def _matches(spec: TrialSpec, study: Study, only: Mapping[str, str]) -> bool:
+    condition = {**spec.condition, "replicate": spec.replicate}
+    for factor, level in only.items():
+        trials = (trial.spec for trial in study.grid_trials())
+        levels = {_spell(({**spec.condition, "replicate": spec.replicate})[factor]) for spec in trials}
+        if _spell(level) not in levels:
+            raise StudyError(f"--only: {factor} {level!r} is not in the grid{choices(level, sorted(levels))}")
+    return all(_spell(condition[factor]) == _spell(level) for factor, level in only.items())
+
+
+def _spell(level: object) -> str:
+    """One spelling for a level, so that `0.1`, `.1` and `1e-1` are the same."""
+    try:
+        return f"{float(str(level)):g}"
+    except ValueError:
+        return str(level)
+
+
+def check_shares(plan: tuple[PlannedTrial, ...], nodes: list[Mapping[str, float]]) -> None:
+    """Raise ResourceError for trials that no node can hold; `nodes` gives each node's CPU and GPU capacity."""
+    problems: dict[tuple[float, float], str] = {}
+    for trial in plan:
+        if not any(trial.cpus <= node.get("CPU", 0) and trial.gpus <= node.get("GPU", 0) for node in nodes):
+            problems.setdefault((trial.cpus, trial.gpus), trial.id)
+    if problems:
+        capacity = "; ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
+        raise ResourceError(
+            "\n".join(
+                f"trial {trial}: asks for {cpus:g} CPUs and {gpus:g} GPUs, no node has that; nodes have {capacity}; "
+                "lower --cpus-per-trial, --gpus-per-trial or the entry's own share"
+                for (cpus, gpus), trial in problems.items()
+            )
+        )

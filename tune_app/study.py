@@ -1,0 +1,294 @@
+"""What a study is: frozen objects, valid from birth, with no torch and no Ray behind them.
+
+A study multiplies out into `TrialSpec`s. A trial's id comes from its content alone, so reordering or extending a
+study leaves the ids, and with them the records, of what stays.
+"""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+Regularizer = Literal["none", "dropout", "batchnorm", "dropout+batchnorm"]
+Optimizer = Literal["adam", "adamw", "sgd"]
+Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+Splitter = Literal["kfold", "stratified"]
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What this installation can run: names and sizes to hold a study against.
+
+    Without one (an analysis on a machine without the networks) a study is read for its structure only.
+    """
+
+    models: tuple[str, ...]
+    datasets: Mapping[str, tuple[int, int]]  # name → (training images, test images)
+
+
+def _refuse_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"a number is needed, not {str(value).lower()}")
+    return value
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+def _refuse_empty_or_repeated(levels: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not levels:
+        raise ValueError("an empty list of levels; give one level or more")
+    repeated = sorted({str(level) for level in levels if levels.count(level) > 1})
+    if repeated:
+        raise ValueError(f"level {', '.join(repeated)} is listed twice; list each level once")
+    return levels
+
+
+T = TypeVar("T")
+Levels = Annotated[tuple[T, ...], BeforeValidator(_as_tuple)]
+Count = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1)]
+Folds = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=2)]
+Rate = Annotated[float, BeforeValidator(_refuse_bool), Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0, lt=1)]
+Seed = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0)]
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Recipe(Frozen):
+    """How one network is trained. `learning_rate` is constant; `momentum` is sgd's alone."""
+
+    epochs: Count = 5
+    batch_size: Count = 100
+    optimizer: Optimizer = "adam"
+    learning_rate: Rate = 0.001
+    momentum: Fraction = 0.9
+    weight_decay: Share = 0.0
+    precision: Precision = "fp32"
+
+
+class DataChoice(Frozen):
+    """Which images: the limits take a stratified part of the data set; None takes all."""
+
+    name: str = "mnist"
+    train_images: Count | None = None
+    test_images: Count | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str, info: ValidationInfo) -> str:
+        catalog: Catalog | None = info.context
+        if catalog and name not in catalog.datasets:
+            raise ValueError(f"unknown data set {name!r}{choices(name, catalog.datasets)}")
+        return name
+
+
+class TrialSpec(Frozen):
+    """One condition × one replicate, with all its folds: everything that its scores depend on."""
+
+    dataset: str
+    train_images: int | None
+    test_images: int | None
+    splitter: Splitter
+    seed: int
+    replicate: int
+    model: str
+    width: float
+    regularizer: Regularizer
+    folds: int
+    recipe: Recipe
+
+    @property
+    def id(self) -> str:
+        """A readable name with a hash of the content, such as `cnn-dropout-k4-r0-1f0c5a7e`."""
+        # Defaults are left out of the hash: a field added to Recipe later must not change the ids of old records.
+        content = self.model_dump(mode="json") | {"recipe": self.recipe.model_dump(mode="json", exclude_defaults=True)}
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+        model = self.model if self.width == 1 else f"{self.model}x{self.width:g}"
+        return f"{model}-{self.regularizer}-k{self.folds}-r{self.replicate}-{digest}"
+
+    @property
+    def condition(self) -> dict[str, Any]:
+        """The level of every factor, by the factor's name."""
+        flat = self.recipe.model_dump() | {name: getattr(self, name) for name in OWN_FACTORS}
+        return {name: flat[name] for name in FACTORS}
+
+
+OWN_FACTORS = ("model", "width", "regularizer", "folds", "train_images")
+FACTORS = (*OWN_FACTORS, *Recipe.model_fields)
+
+
+class GridEntry(Frozen):
+    """A block of the grid: the product of its levels. Recipe keys left out keep the study's value."""
+
+    model: Levels[str]
+    width: Levels[Rate] = (1.0,)
+    regularizer: Levels[Regularizer] = ("none",)
+    folds: Levels[Folds] = (4,)
+    train_images: Levels[Count] | None = None
+    epochs: Levels[Count] | None = None
+    batch_size: Levels[Count] | None = None
+    optimizer: Levels[Optimizer] | None = None
+    learning_rate: Levels[Rate] | None = None
+    momentum: Levels[Fraction] | None = None
+    weight_decay: Levels[Share] | None = None
+    precision: Levels[Precision] | None = None
+    replicates: Count | None = None
+    cpus_per_trial: Share | None = None
+    gpus_per_trial: Share | None = None
+
+    @field_validator("model")
+    @classmethod
+    def _known(cls, models: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        catalog: Catalog | None = info.context
+        unknown = [name for name in models if catalog and name not in catalog.models]
+        if catalog and unknown:
+            raise ValueError("; ".join(f"unknown model {name!r}{choices(name, catalog.models)}" for name in unknown))
+        return models
+
+    @field_validator(*FACTORS)
+    @classmethod
+    def _distinct(cls, levels: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        return levels if levels is None else _refuse_empty_or_repeated(levels)
+
+
+class Baseline(Frozen):
+    """The reference level of every factor that varies; factors left out keep their first level in the grid."""
+
+    model: str | None = None
+    width: Rate | None = None
+    regularizer: Regularizer | None = None
+    folds: Folds | None = None
+    train_images: Count | None = None
+    epochs: Count | None = None
+    batch_size: Count | None = None
+    optimizer: Optimizer | None = None
+    learning_rate: Rate | None = None
+    momentum: Fraction | None = None
+    weight_decay: Share | None = None
+    precision: Precision | None = None
+
+
+@dataclass(frozen=True)
+class GridTrial:
+    """A trial as the grid asks for it: its content, and the share that its entry fixes (None leaves it open)."""
+
+    spec: TrialSpec
+    cpus: float | None
+    gpus: float | None
+
+
+class Study(Frozen):
+    """The question: a data set, a recipe, a splitter, and the grid of conditions to compare."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    title: str = ""
+    seed: Seed = 0
+    data: DataChoice = DataChoice()
+    recipe: Recipe = Recipe()
+    splitter: Splitter = "kfold"
+    replicates: Count = 1
+    baseline: Baseline = Baseline()
+    reference: str | None = None
+    grid: Annotated[tuple[GridEntry, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _consistent(self, info: ValidationInfo) -> "Study":
+        catalog: Catalog | None = info.context
+        problems = [*self._baseline_problems(), *self._repetitions()]
+        if catalog and self.data.name in catalog.datasets:
+            problems += self._size_problems(*catalog.datasets[self.data.name])
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _baseline_problems(self) -> Iterator[str]:
+        for factor, level in self.baseline.model_dump(exclude_none=True).items():
+            levels = list(dict.fromkeys(trial.spec.condition[factor] for trial in self.grid_trials()))
+            if level not in levels:
+                yield f"baseline: {factor} {level} is not in the grid; choose from {', '.join(map(str, levels))}"
+
+    def _repetitions(self) -> Iterator[str]:
+        seen: dict[str, int] = {}
+        for number, entry in enumerate(self.grid, start=1):
+            for trial in self._entry_trials(entry):
+                earlier = seen.setdefault(trial.spec.id, number)
+                if earlier != number and trial.spec.replicate == 0:
+                    yield f"grid: entries {earlier} and {number} both ask for {trial.spec.id}; keep one of them"
+
+    def _size_problems(self, train_images: int, test_images: int) -> Iterator[str]:
+        limits: dict[str, tuple[int | None, int]] = {
+            "data.train_images": (self.data.train_images, train_images),
+            "data.test_images": (self.data.test_images, test_images),
+        }
+        for number, entry in enumerate(self.grid, start=1):
+            limits |= {
+                f"grid, entry {number}: train_images {limit}": (limit, train_images)
+                for limit in entry.train_images or ()
+            }
+        for place, (limit, available) in limits.items():
+            if limit is not None and limit > available:
+                yield f"{place}: {limit} images asked for, {self.data.name} has {available}; choose 1 to {available}"
+        seen: set[tuple[int, int]] = set()
+        for trial in self.grid_trials():
+            pair = (trial.spec.folds, min(trial.spec.train_images or train_images, train_images))
+            if pair[0] > pair[1] and pair not in seen:
+                yield f"grid: {pair[0]} folds of {pair[1]} training images; choose 2 to {pair[1]} folds, or more images"
+            seen.add(pair)
+
+    def _entry_trials(self, entry: GridEntry) -> Iterator[GridTrial]:
+        levels = [getattr(entry, factor) or (self._default(factor),) for factor in FACTORS]
+        for values in itertools.product(*levels):
+            condition = dict(zip(FACTORS, values, strict=True))
+            recipe = Recipe(**{name: condition.pop(name) for name in Recipe.model_fields})
+            for replicate in range(entry.replicates or self.replicates):
+                spec = TrialSpec(
+                    dataset=self.data.name,
+                    test_images=self.data.test_images,
+                    splitter=self.splitter,
+                    seed=self.seed,
+                    replicate=replicate,
+                    recipe=recipe,
+                    **condition,
+                )
+                yield GridTrial(spec, entry.cpus_per_trial, entry.gpus_per_trial)
+
+    def _default(self, factor: str) -> Any:
+        return self.data.train_images if factor == "train_images" else getattr(self.recipe, factor)
+
+    def grid_trials(self) -> tuple[GridTrial, ...]:
+        """Every trial of the grid, in the order of the study file."""
+        return tuple(trial for trials in self.entries() for trial in trials)
+
+    def entries(self) -> tuple[tuple[GridTrial, ...], ...]:
+        """The trials of each grid entry."""
+        return tuple(tuple(self._entry_trials(entry)) for entry in self.grid)
+
+    def varying_factors(self) -> tuple[str, ...]:
+        """The factors with more than one level in the grid."""
+        conditions = [trial.spec.condition for trial in self.grid_trials()]
+        return tuple(name for name in FACTORS if len({condition[name] for condition in conditions}) > 1)
+
+
+def choices(value: str, allowed: Mapping[str, Any] | tuple[str, ...] | list[str]) -> str:
+    """The tail of an error message: a near match if there is one, then everything allowed."""
+    import difflib
+
+    near = difflib.get_close_matches(value, list(allowed), n=1)
+    return (f"; did you mean {near[0]!r}?" if near else ";") + f" choose from {', '.join(allowed)}"
