@@ -6,10 +6,8 @@ Exit codes: 0 every fit completed, 1 some fits failed, 2 bad input, 130 interrup
 import argparse
 import contextlib
 import logging
-import shutil
 import signal
 import sys
-import time
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -36,7 +34,7 @@ from tune_app.monitor import Monitor, RecordFlow
 from tune_app.monitor.tensorboard import TensorBoardMonitor
 from tune_app.monitor.terminal import LiveMonitor, PlainMonitor, Progress, Watched, describe_fit, spell_seconds
 from tune_app.plan import GpuShare, PlannedTrial, Shares, build_catalog, build_plan, check_shares, parse_only
-from tune_app.records import RECORDS_FILE, RecordSet, RecordStore
+from tune_app.records import RECORDS_FILE, RecordSet, RecordStore, set_records_aside
 from tune_app.seeds import build_seed
 from tune_app.study_file import find_study, read_study
 from tune_app.trial import BestNetwork, build_network
@@ -97,15 +95,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 @contextlib.contextmanager
 def _terminate_as_interrupt() -> Iterator[None]:
     """SIGTERM ends the study as Ctrl-C does: with everything on disk and a word on how to go on."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 class _Run:
@@ -204,10 +202,8 @@ class _Run:
         return f"{len(self.plan)} trials, {fits} fits, about {about} on {on}"
 
     def _set_aside(self) -> None:
-        if (self.folder / RECORDS_FILE).exists():
-            RecordStore(self.folder.parent / self.folder.name).close()  # refuses while another run is writing
-            aside = self.folder.with_name(f"{self.folder.name}.before-{time.strftime('%Y%m%d-%H%M%S')}")
-            shutil.move(self.folder, aside)
+        aside = set_records_aside(self.folder)
+        if aside:
             self._say(f"Starting over; the old records are in {aside}.")
 
     def _take_over(self, store: RecordStore, earlier: RecordSet | None) -> None:
@@ -309,6 +305,7 @@ class _Run:
                 from tune_app.executors import ray as on_ray
 
                 cluster = on_ray.start_ray(self.options.address)
+                signal.signal(signal.SIGTERM, _interrupt)  # Ray has put its own handler there, which kills with a dump
                 self.nodes = cluster.nodes
                 check_shares(self.plan, self.nodes)
                 self._tell_where(cluster.dashboard, on_ray.token_command())

@@ -4,14 +4,17 @@ A record is keyed by (trial, fold, epoch) or (trial, fold); where a key comes tw
 """
 
 import base64
+import errno
 import fcntl
 import json
 import os
+import time
 import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -194,6 +197,36 @@ def write_whole(path: Path, text: str) -> None:
         partial.unlink(missing_ok=True)
 
 
+def _open_alone(path: Path) -> FileIO:
+    """The file, open for appending and locked against other processes; RecordError if that cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab", buffering=0)  # unbuffered: a line that fails must not linger and be written later
+    except OSError as error:
+        raise RecordError(
+            f"records cannot be written to {path.parent}: {error.strerror}; choose another --runs"
+        ) from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise RecordError(f"{path} is being written by another run of this study; wait, or stop it") from None
+    return file
+
+
+def set_records_aside(folder: Path) -> Path | None:
+    """Move a study's whole folder out of the way, and say where to; None if it has no records.
+
+    Raises RecordError while another run writes there.
+    """
+    if not (folder / RECORDS_FILE).exists():
+        return None
+    aside = folder.with_name(f"{folder.name}.before-{time.strftime('%Y%m%d-%H%M%S')}")
+    with _open_alone(folder / RECORDS_FILE):
+        folder.rename(aside)
+    return aside
+
+
 class RecordStore:
     """The records of one study on disk, open for appending; a second writer is refused.
 
@@ -202,18 +235,7 @@ class RecordStore:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / RECORDS_FILE
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file: IO[bytes] = self.path.open("ab")
-        except OSError as error:
-            raise RecordError(
-                f"records cannot be written to {folder}: {error.strerror}; choose another --runs"
-            ) from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._file.close()
-            raise RecordError(f"{self.path} is being written by another run of this study; wait, or stop it") from None
+        self._file = _open_alone(self.path)
         try:
             self.records, self.torn = read_records(self.path)
         except RecordError:
@@ -225,8 +247,9 @@ class RecordStore:
     def append(self, record: Record) -> None:
         """Write one record through to the disk; RecordError if the disk refuses it."""
         try:
-            self._file.write(record_to_line(record).encode())
-            self._file.flush()
+            line = record_to_line(record).encode()
+            if self._file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file.fileno())
         except OSError as error:
             raise RecordError(

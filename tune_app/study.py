@@ -206,7 +206,14 @@ class Study(Frozen):
     replicates: Count = 1
     baseline: Baseline = Baseline()
     reference: str | None = None
-    grid: Annotated[tuple[GridEntry, ...], Field(min_length=1)]
+    grid: tuple[GridEntry, ...]
+
+    @field_validator("grid")
+    @classmethod
+    def _not_empty(cls, grid: tuple[GridEntry, ...]) -> tuple[GridEntry, ...]:
+        if not grid:
+            raise ValueError("it has no entry; add one, such as - {model: cnn, folds: 4}")
+        return grid
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> "Study":

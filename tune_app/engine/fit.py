@@ -96,7 +96,10 @@ def fit(
 
 @torch.inference_mode()
 def score(network: nn.Module, images: Images, positions: torch.Tensor, precision: str) -> tuple[float, torch.Tensor]:
-    """Mean cross-entropy (nats) and predicted labels (N,) of the images at `positions`, in evaluation mode."""
+    """Mean cross-entropy (nats) and predicted labels (N,) of the images at `positions`, in evaluation mode.
+
+    Raises FitError when the loss is not finite.
+    """
     network.eval()
     loss_sum = torch.zeros((), dtype=torch.float64, device=positions.device)
     predicted = []
@@ -107,4 +110,7 @@ def score(network: nn.Module, images: Images, positions: torch.Tensor, precision
                 logits = network(batch)
             loss_sum += cross_entropy(logits.float(), labels, reduction="sum")
             predicted.append(logits.argmax(1))
-    return loss_sum.item() / len(positions), torch.cat(predicted)
+    loss = loss_sum.item() / len(positions)
+    if not math.isfinite(loss):
+        raise FitError(f"the loss of the images scored is {loss}; lower the learning rate, or use another precision")
+    return loss, torch.cat(predicted)

@@ -127,7 +127,7 @@ def _run_once(work: Sequence[WorkItem], shared: Any, keeper: Any, relay: "_Relay
     trainable = _build_trainable(shared, keeper, run)
     no_checkpoints = tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False)
     tuner = tune.Tuner(
-        tune.with_resources(trainable, _share),
+        trainable,
         param_space=tune.grid_search(configs),
         tune_config=tune.TuneConfig(
             trial_name_creator=_trial_name,
@@ -140,14 +140,10 @@ def _run_once(work: Sequence[WorkItem], shared: Any, keeper: Any, relay: "_Relay
     )
     try:
         tuner.fit()
+    except Exception as error:
+        raise relay.raised or error from None
     finally:
         shutil.rmtree(storage, ignore_errors=True)
-    if relay.raised:
-        raise relay.raised
-
-
-def _share(config: dict[str, Any]) -> tune.PlacementGroupFactory:
-    return tune.PlacementGroupFactory([{"CPU": config["cpu"], "GPU": config["gpu"]}])
 
 
 def _trial_name(trial: Trial) -> str:
@@ -158,6 +154,10 @@ def _build_trainable(shared: Any, keeper: Any, run: RunTrial) -> type[tune.Train
     """The actor's class; the closure carries references to the one copy of the data that each node holds."""
 
     class TrialActor(tune.Trainable):
+        @classmethod
+        def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+            return tune.PlacementGroupFactory([{"CPU": config["cpu"], "GPU": config["gpu"]}])
+
         def setup(self, config: dict[str, Any]) -> None:
             self._records: Iterator[Record] | None = None
 
@@ -191,6 +191,7 @@ def _build_trainable(shared: Any, keeper: Any, run: RunTrial) -> type[tune.Train
         def __repr__(self) -> str:
             return str(self.config["trial"])
 
+    TrialActor.__qualname__ = "TrialActor"  # the dashboard shows it
     return TrialActor
 
 

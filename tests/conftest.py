@@ -1,0 +1,77 @@
+"""Small real data, and small studies on it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+import data
+from tune_app.cost import MachineRates
+from tune_app.plan import PlannedTrial, Shares, build_catalog, build_plan
+from tune_app.records import Record, RecordSet
+from tune_app.study import Study
+
+RATES = MachineRates(flops=1e11, bytes=1e10)
+
+
+@pytest.fixture(scope="session")
+def digits() -> data.Dataset:
+    return data.load_dataset("digits")
+
+
+@pytest.fixture(scope="session")
+def mnist() -> data.Dataset:
+    return data.load_dataset("mnist")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def study_content(**changes: Any) -> dict[str, Any]:
+    """Two conditions of the CNN on 120 digits, 3 folds, one epoch."""
+    content = {
+        "name": "small",
+        "data": {"name": "digits", "train_images": 120, "test_images": 60},
+        "recipe": {"epochs": 1, "batch_size": 20},
+        "grid": [{"model": "cnn", "width": 0.05, "regularizer": ["none", "dropout+batchnorm"], "folds": 3}],
+    }
+    return content | changes
+
+
+def build_study(**changes: Any) -> Study:
+    return Study.model_validate(study_content(**changes), context=build_catalog())
+
+
+def plan_of(study: Study, shares: Shares | None = None) -> tuple[PlannedTrial, ...]:
+    return build_plan(study, shares or Shares(), RATES)
+
+
+def write_study_file(folder: Path, **changes: Any) -> Path:
+    path = folder / "small.yaml"
+    path.write_text(yaml.safe_dump(study_content(**changes)))
+    return path
+
+
+class Collector:
+    """A flow that keeps what it is sent, and can stop the study after so many fits."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.records: list[Record] = []
+        self.started: list[str] = []
+        self.ended: list[str] = []
+        self._stop_after = stop_after
+
+    def trial_started(self, trial: str) -> None:
+        self.started.append(trial)
+
+    def record(self, record: Record) -> None:
+        self.records.append(record)
+        if self._stop_after is not None and len(RecordSet(self.records).folds) >= self._stop_after:
+            raise KeyboardInterrupt
+
+    def trial_ended(self, trial: str) -> None:
+        self.ended.append(trial)

@@ -1,0 +1,142 @@
+"""Tables and intervals, from records alone."""
+
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from tests.conftest import build_study
+from tune_app.analysis.frames import build_conditions, build_folds, build_trials
+from tune_app.analysis.intervals import corrected_interval
+from tune_app.analysis.results import Reported, Results, read_reference, read_results
+from tune_app.errors import ResultsError
+from tune_app.export.folder import choose_folder, write_results
+from tune_app.export.tables import build_markdown
+from tune_app.records import FoldRecord, RecordSet, pack_labels
+from tune_app.study import Study
+
+ROOT = Path(__file__).parents[1]
+
+
+def fold_record(trial: str, fold: int, accuracy: float | None) -> FoldRecord:
+    packed = pack_labels(np.arange(60, dtype=np.uint8) % 10)
+    done = accuracy is not None
+    return FoldRecord(
+        trial=trial,
+        replicate=0,
+        fold=fold,
+        status="completed" if done else "failed",
+        epochs=1,
+        test_loss=0.5 if done else None,
+        test_accuracy=accuracy,
+        test_predictions=packed if done else None,
+        best_epoch=1,
+        started=1e9,
+        fit_seconds=2.0,
+        peak_memory_bytes=1,
+        device="cpu",
+        host="h",
+        error_type=None if done else "FitError",
+        error_message=None if done else "loss is nan",
+    )
+
+
+def results_of(study: Study, accuracies: list[float | None]) -> Results:
+    trials = [trial.spec.id for trial in study.grid_trials()]
+    records = [fold_record(trial, fold, a) for trial in trials for fold, a in enumerate(accuracies)]
+    return Results(study, RecordSet(records), {})
+
+
+def test_the_corrected_interval_equals_the_formula_by_hand() -> None:
+    scores = [0.98, 0.985, 0.981, 0.984]
+    mean, s = 0.9825, math.sqrt(((0.0025**2) * 2 + 0.0015**2 * 2) / 3)
+    half = stats.t.ppf(0.975, 3) * s * math.sqrt(1 / 4 + 1 / 3)
+    assert corrected_interval(scores, 4) == pytest.approx((mean - half, mean + half), abs=1e-12)
+
+
+@pytest.mark.parametrize(("folds", "width"), [(4, 2.43), (10, 1.04)])
+def test_the_intervals_half_width_is_the_published_multiple_of_the_spread(folds: int, width: float) -> None:
+    scores = np.random.default_rng(0).normal(0.9, 0.01, folds).tolist()
+    low, high = corrected_interval(scores, folds)
+    assert (high - low) / 2 / np.std(scores, ddof=1) == pytest.approx(width, abs=0.005)
+
+
+def test_one_score_has_no_interval() -> None:
+    assert all(map(math.isnan, corrected_interval([0.9], 4)))
+
+
+def test_a_failed_fold_is_a_row_and_is_counted() -> None:
+    results = results_of(build_study(), [0.9, None, 0.8])
+    folds, trials = build_folds(results), build_trials(results)
+    assert folds["status"].tolist() == ["completed", "failed", "completed"] * 2
+    assert trials["fits_completed"].tolist() == [2, 2]
+    assert trials["fits_planned"].tolist() == [3, 3]
+    assert trials["test_accuracy_mean"].tolist() == pytest.approx([0.85, 0.85])
+    assert trials["flags"].tolist() == ["1 failed"] * 2
+    assert "2/3" in build_markdown(results)
+
+
+def test_a_network_that_names_one_class_is_flagged() -> None:
+    results = results_of(build_study(), [0.9, 0.9, 0.1])
+    trial = build_study().grid_trials()[0].spec.id
+    stuck = replace(results.records.folds[trial, 2], test_predictions=pack_labels(np.ones(60, dtype=np.uint8)))
+    results.records.add(stuck)
+    assert build_trials(results)["flags"].tolist() == ["1 stuck on one class", ""]
+
+
+def test_a_reported_figure_stands_beside_its_condition_and_a_narrow_network_has_none() -> None:
+    grid = [{"model": "cnn", "width": [1, 0.5], "folds": 3}]
+    results = results_of(build_study(grid=grid), [0.9, 0.92, 0.94])
+    results = replace(results, reference={("cnn", "none", 3): Reported("CNN(n_split=3)", 0.9, "")})
+    (table,) = build_conditions(results)
+    assert table["row"].tolist() == ["CNN(n_split=3)", "CNN(n_split=3), width 0.5"]
+    assert table["difference"].iloc[0] == pytest.approx(0.02)
+    assert math.isnan(table["difference"].iloc[1])
+
+
+def test_the_reports_tables_have_twelve_rows_with_the_notes() -> None:
+    reference = read_reference(ROOT / "results" / "reference" / "report.csv")
+    assert len(reference) == 12
+    assert reference["cnn", "dropout", 10].row == "CNN+DP(n_split=10)"
+    assert "second CNN+DP+BN" in reference["cnn", "dropout", 10].note
+
+
+def test_the_report_command_rebuilds_the_same_tables_without_ray_or_torch(tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    write_results(folder, results_of(build_study(), [0.9, 0.91, 0.92]), {"seed": 0})
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for path in folder.glob("*.csv"):
+        path.unlink()
+    code = (
+        "import sys, importlib.abc\n"
+        "class Refuse(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name.split('.')[0] in ('ray', 'torch', 'torchvision', 'tensorboardX'): raise ImportError(name)\n"
+        "sys.meta_path.insert(0, Refuse())\n"
+        f"from tune_app.report import main; sys.exit(main([{str(folder)!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "cnn none" in done.stdout
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_folder_that_holds_no_results_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match=r"study.yaml is missing; give a folder"):
+        read_results(tmp_path)
+
+
+def test_a_partial_run_never_overwrites_a_whole_one(tmp_path: Path) -> None:
+    study = build_study()
+    whole = results_of(study, [0.9, 0.91, 0.92])
+    write_results(tmp_path / "small", whole, {})
+    partial = Results(study, RecordSet([fold_record(study.grid_trials()[0].spec.id, 0, 0.9)]), {})
+    assert choose_folder(tmp_path / "small", partial).name == "small.partial"
+    assert choose_folder(tmp_path / "small", whole).name == "small"
+    edited = build_study(seed=1)
+    assert choose_folder(tmp_path / "small", results_of(edited, [0.9])).name == "small"

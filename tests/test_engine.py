@@ -1,0 +1,148 @@
+"""The epoch loop against a plain one, and what it must never do."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+import data
+from models import MODELS
+from tune_app.engine import Images, build_normalisation, fit, score
+from tune_app.errors import FitError
+from tune_app.study import Recipe
+
+CPU = torch.device("cpu")
+
+
+def digits_images(digits: data.Dataset, count: int = 120) -> Images:
+    positions = np.arange(count)
+    normalisation = build_normalisation(digits.train_images, positions)
+    return Images(digits.train_images, digits.train_labels, positions, normalisation, CPU)
+
+
+def build_cnn(regularizer: str = "none") -> nn.Module:
+    torch.manual_seed(3)
+    return MODELS["cnn"](image_shape=(1, 8, 8), classes=10, regularizer=regularizer, width=0.1)
+
+
+def test_normalised_training_images_have_mean_zero_and_deviation_one(mnist: data.Dataset) -> None:
+    normalisation = build_normalisation(mnist.train_images, np.arange(60_000))
+    assert normalisation.mean[0] == pytest.approx(0.1307, abs=5e-5)
+    assert normalisation.std[0] == pytest.approx(0.3081, abs=5e-5)
+    images = Images(mnist.train_images, mnist.train_labels, np.arange(60_000), normalisation, CPU)
+    batch, labels = images.batch(torch.arange(60_000))
+    assert batch.mean().item() == pytest.approx(0, abs=1e-4)
+    assert batch.std().item() == pytest.approx(1, abs=1e-4)
+    assert labels[:5].tolist() == [5, 0, 4, 1, 9]
+
+
+def test_batches_are_the_images_asked_for_through_a_limit(digits: data.Dataset) -> None:
+    positions = np.array([5, 9, 30, 31])
+    images = Images(
+        digits.train_images, digits.train_labels, positions, build_normalisation(digits.train_images, positions), CPU
+    )
+    batch, labels = images.batch(torch.tensor([3, 0]))
+    assert labels.tolist() == digits.train_labels[[31, 5]].tolist()
+    grey = digits.train_images[[31, 5]].astype(float)
+    assert np.corrcoef(batch.numpy().ravel(), grey.ravel())[0, 1] == pytest.approx(1)
+
+
+def test_shared_images_are_only_read(digits: data.Dataset) -> None:
+    before = digits.train_images.copy()
+    frozen = digits.train_images.view()
+    frozen.flags.writeable = False
+    normalisation = build_normalisation(frozen, np.arange(120))
+    images = Images(frozen, digits.train_labels, np.arange(120), normalisation, CPU)
+    list(
+        fit(
+            build_cnn(),
+            images,
+            torch.arange(90),
+            torch.arange(90, 120),
+            Recipe(epochs=1),
+            shuffle_seed=1,
+            dropout_seed=1,
+        )
+    )
+    assert np.array_equal(digits.train_images, before)
+
+
+def test_the_epoch_loop_equals_a_plain_one(digits: data.Dataset) -> None:
+    images = digits_images(digits)
+    train, validation = torch.arange(90), torch.arange(90, 120)
+    recipe = Recipe(epochs=2, batch_size=20)
+    ours = list(fit(build_cnn("batchnorm"), images, train, validation, recipe, shuffle_seed=5, dropout_seed=6))
+
+    network = build_cnn("batchnorm")
+    optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
+    shuffling = torch.Generator().manual_seed(5)
+    for scores in ours:
+        network.train()
+        losses, correct = [], 0
+        for positions in torch.randperm(90, generator=shuffling).split(20):  # type: ignore[no-untyped-call]
+            batch, labels = images.batch(positions)
+            logits = network(batch)
+            loss = cross_entropy(logits, labels)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            losses += [loss.item()] * len(labels)
+            correct += int((logits.argmax(1) == labels).sum())
+        network.eval()
+        with torch.no_grad():
+            batch, labels = images.batch(validation)
+            logits = network(batch)
+        assert scores.train_loss == pytest.approx(np.mean(losses), rel=1e-4)
+        assert scores.train_accuracy == pytest.approx(correct / 90)
+        assert scores.validation_loss == pytest.approx(cross_entropy(logits, labels).item(), rel=1e-3)
+        assert scores.validation_accuracy == pytest.approx((logits.argmax(1) == labels).float().mean().item(), abs=0.04)
+
+
+def test_scoring_is_in_evaluation_mode_and_changes_nothing(digits: data.Dataset) -> None:
+    images = digits_images(digits)
+    network = build_cnn("dropout+batchnorm").train()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    first = score(network, images, torch.arange(120), "fp32")
+    again = score(network, images, torch.arange(120), "fp32")
+    assert first[0] == again[0]
+    assert torch.equal(first[1], again[1])
+    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+
+
+def test_scores_do_not_depend_on_the_order_of_images(digits: data.Dataset) -> None:
+    images = digits_images(digits)
+    network = build_cnn("batchnorm")
+    order = torch.randperm(120, generator=torch.Generator().manual_seed(0))
+    loss, predicted = score(network, images, torch.arange(120), "fp32")
+    shuffled_loss, shuffled = score(network, images, order, "fp32")
+    assert torch.equal(predicted[order], shuffled)
+    assert loss == pytest.approx(shuffled_loss, rel=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16", "fp16"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_every_precision_and_optimizer_learns(digits: data.Dataset, precision: str, optimizer: str) -> None:
+    rate = 0.02 if optimizer == "sgd" else 0.005
+    recipe = Recipe(epochs=12, batch_size=20, precision=precision, optimizer=optimizer, learning_rate=rate)
+    images = digits_images(digits, 300)
+    train, validation = torch.arange(240), torch.arange(240, 300)
+    scores = list(fit(build_cnn(), images, train, validation, recipe, shuffle_seed=1, dropout_seed=2))
+    assert scores[-1].train_loss < 0.6 * scores[0].train_loss
+    assert scores[-1].validation_accuracy > 0.5, "chance is 0.1"
+
+
+def test_a_loss_that_is_not_finite_ends_the_fit(digits: data.Dataset) -> None:
+    recipe = Recipe(epochs=3, batch_size=20, learning_rate=1e30)
+    with pytest.raises(FitError, match=r"training loss is (nan|inf) in epoch 1"):
+        list(
+            fit(
+                build_cnn(),
+                digits_images(digits),
+                torch.arange(90),
+                torch.arange(90, 120),
+                recipe,
+                shuffle_seed=1,
+                dropout_seed=1,
+            )
+        )

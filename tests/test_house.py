@@ -1,0 +1,109 @@
+"""The house: who may import whom, and what the README promises."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ANYTHING = {"tune_app", "models", "data"}
+STUDY = {"tune_app.errors", "tune_app.study"}
+ANALYSIS = {"tune_app.errors", "tune_app.records", "tune_app.study", "tune_app.study_file", "tune_app.analysis"}
+# module or package → what of ours it may import; the longest matching key counts
+MAY_IMPORT: dict[str, set[str]] = {
+    "tune_app": set(),
+    "tune_app.errors": set(),
+    "tune_app.seeds": {"tune_app.errors"},
+    "tune_app.study": {"tune_app.errors"},
+    "tune_app.study_file": STUDY,
+    "tune_app.folds": {"tune_app.errors"},
+    "tune_app.cost": {"tune_app.study", "models", "data"},
+    "tune_app.plan": STUDY | {"tune_app.cost", "models", "data"},
+    "tune_app.engine": {"tune_app.errors", "tune_app.study", "tune_app.seeds", "tune_app.engine"},
+    "tune_app.trial": STUDY
+    | {"tune_app.folds", "tune_app.seeds", "tune_app.engine", "tune_app.records", "models", "data"},
+    "tune_app.records": {"tune_app.errors"},
+    "tune_app.executors": STUDY | {"tune_app.plan", "tune_app.trial", "tune_app.records", "tune_app.executors", "data"},
+    "tune_app.monitor": {"tune_app.records", "tune_app.monitor"},
+    "tune_app.analysis": ANALYSIS,
+    "tune_app.export": ANALYSIS | {"tune_app.export"},
+    "tune_app.environment": STUDY | {"tune_app"},
+    "tune_app.report": ANALYSIS | {"tune_app.export"},
+    "tune_app.grid": ANYTHING,
+    "models": {"models"},
+    "data": {"data"},
+}
+FILES = [path for top in ("tune_app", "models", "data") for path in sorted((ROOT / top).rglob("*.py"))]
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports_of(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            found.add(str(node.module))
+    return found
+
+
+def is_within(module: str, place: str) -> bool:
+    return module == place or module.startswith(f"{place}.")
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_modules_import_what_the_design_allows(path: Path) -> None:
+    module = module_of(path)
+    rule = max((key for key in MAY_IMPORT if is_within(module, key)), key=len)
+    ours = {name for name in imports_of(path) if name.split(".")[0] in ANYTHING}
+    forbidden = {name for name in ours if not any(is_within(name, allowed) for allowed in MAY_IMPORT[rule])}
+    assert not forbidden, f"{module} imports {forbidden}"
+
+
+def test_one_file_imports_ray() -> None:
+    users = {module_of(path) for path in FILES if any(is_within(name, "ray") for name in imports_of(path))}
+    assert users == {"tune_app.executors.ray"}
+
+
+def test_the_commands_are_imported_by_nobody() -> None:
+    for path in FILES:
+        assert not imports_of(path) & {"tune_app.grid", "tune_app.report"}, path
+
+
+def test_links_in_the_documents_lead_somewhere() -> None:
+    for document in ROOT.glob("*.md"):
+        for target in re.findall(r"\]\(([^)#]+)", document.read_text()):
+            if not target.startswith("http"):
+                assert (ROOT / target).exists(), f"{document.name}: {target}"
+
+
+def test_the_readmes_commands_exist() -> None:
+    readme = (ROOT / "README.md").read_text()
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z]+)\b", readme)) <= targets
+    for module in re.findall(r"python -m (tune_app\.\w+)", readme):
+        assert (ROOT / f"{module.replace('.', '/')}.py").is_file(), module
+
+
+def test_every_option_in_the_readme_is_one_of_the_commands() -> None:
+    from tune_app.grid import build_parser
+
+    known = {option for action in build_parser()._actions for option in action.option_strings}
+    lines = [line for line in (ROOT / "README.md").read_text().splitlines() if "tune_app.grid" in line]
+    used = {option for line in lines for option in re.findall(r"(?<=\s)--[a-z-]+", line)}
+    assert used <= known
+
+
+def test_every_requirement_is_bounded_and_explained() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for line in (ROOT / "requirements.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            name = re.split(r"[\[><=]", line)[0]
+            assert ">=" in line, line
+            assert ",<" in line, line
+            assert f"| {name} |" in readme, f"README gives no reason for {name}"

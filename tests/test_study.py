@@ -1,0 +1,191 @@
+"""Studies: what they multiply out to, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from tests.conftest import RATES, build_study, plan_of, study_content, write_study_file
+from tune_app.errors import ResourceError, StudyError
+from tune_app.plan import Shares, build_catalog, build_plan, check_shares, parse_only
+from tune_app.study_file import build_yaml, find_study, read_study
+
+
+def problems_of(tmp_path: Path, **changes: object) -> tuple[str, ...]:
+    with pytest.raises(StudyError) as caught:
+        read_study(write_study_file(tmp_path, **changes), catalog=build_catalog())
+    return caught.value.problems
+
+
+@pytest.mark.parametrize("name", ["quick", "report"])
+def test_the_shipped_studies_have_the_reports_twelve_conditions(name: str) -> None:
+    study = read_study(find_study(name), catalog=build_catalog())
+    specs = [trial.spec for trial in study.grid_trials()]
+    assert len(specs) == 12
+    assert sum(spec.folds for spec in specs) == 72
+    assert {(s.model, s.regularizer, s.folds) for s in specs if s.model == "cnn"} == {
+        ("cnn", regularizer, folds)
+        for regularizer in ("none", "dropout", "batchnorm", "dropout+batchnorm")
+        for folds in (4, 10)
+    }
+
+
+def test_reordering_a_study_changes_no_id() -> None:
+    grid = [{"model": "cnn", "folds": [3, 4]}, {"model": "vgg10", "width": 0.02, "folds": 3}]
+    forward, backward = build_study(grid=grid), build_study(grid=grid[::-1])
+    assert {t.spec.id for t in forward.grid_trials()} == {t.spec.id for t in backward.grid_trials()}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 1},
+        {"recipe": {"epochs": 2, "batch_size": 20}},
+        {"data": {"name": "digits", "train_images": 121, "test_images": 60}},
+        {"splitter": "stratified"},
+        {"grid": [{"model": "cnn", "width": 0.06, "regularizer": ["none", "dropout+batchnorm"], "folds": 3}]},
+    ],
+)
+def test_whatever_changes_the_scores_changes_the_id(changes: dict[str, object]) -> None:
+    ids = {trial.spec.id for trial in build_study().grid_trials()}
+    assert not ids & {trial.spec.id for trial in build_study(**changes).grid_trials()}
+
+
+def test_a_share_a_title_or_more_replicates_keep_the_ids() -> None:
+    entry = study_content()["grid"][0] | {"cpus_per_trial": 0.5}
+    more = build_study(title="Other", replicates=2, grid=[entry])
+    assert {t.spec.id for t in build_study().grid_trials()} < {t.spec.id for t in more.grid_trials()}
+
+
+def test_a_study_written_out_reads_back_the_same(tmp_path: Path) -> None:
+    study = build_study(title="Größe & <b>")
+    (tmp_path / "again.yaml").write_text(build_yaml(study))
+    assert read_study(tmp_path / "again.yaml") == study
+
+
+def test_studies_are_frozen() -> None:
+    with pytest.raises(ValidationError):
+        build_study().recipe.epochs = 3  # type: ignore[misc]
+
+
+def test_a_level_of_the_recipe_can_vary_in_the_grid() -> None:
+    study = build_study(grid=[{"model": "cnn", "folds": 3, "learning_rate": [0.1, 0.01], "batch_size": 10}])
+    assert [t.spec.recipe.learning_rate for t in study.grid_trials()] == [0.1, 0.01]
+    assert study.varying_factors() == ("learning_rate",)
+
+
+def test_all_errors_of_a_study_come_at_once_with_place_and_remedy(tmp_path: Path) -> None:
+    problems = problems_of(
+        tmp_path,
+        sed=3,
+        data={"name": "digit"},
+        recipe={"epochs": 0, "learning_rate": -1, "precision": "fp33"},
+        grid=[{"model": ["cnn", "vgg11"], "folds": 1}],
+    )
+    text = "\n".join(problems)
+    for part in (
+        "unknown key 'sed'; did you mean 'seed'?",
+        "data.name: unknown data set 'digit'; did you mean 'digits'? choose from mnist,",
+        "recipe.epochs: must be greater than or equal to 1, got 0",
+        "recipe.learning_rate: must be greater than 0, got -1",
+        "recipe: unknown precision 'fp33'",
+        "grid, entry 1: model: unknown model 'vgg11'",
+        "choose from cnn, vgg10, vgg12, vgg15, vgg18",
+        "grid, entry 1: folds: must be greater than or equal to 2, got 1",
+    ):
+        assert part in text
+    assert len(problems) == 7
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"data": {"name": "digits", "train_images": 2000}},
+            "data.train_images: 2000 images asked for, digits has 1437",
+        ),
+        ({"data": {"name": "digits", "test_images": 361}}, "digits has 360; choose 1 to 360"),
+        ({"grid": [{"model": "cnn", "folds": 121}]}, "121 folds of 120 training images; choose 2 to 120"),
+        ({"grid": [{"model": "cnn", "folds": [4, 4]}]}, "level 4 is listed twice"),
+        ({"grid": [{"model": "cnn"}, {"model": "cnn"}]}, "entries 1 and 2 both ask for cnn-none-k4-r0"),
+        ({"grid": []}, "grid: it has no entry; add one"),
+        ({"baseline": {"model": "vgg10"}}, "baseline: model vgg10 is not in the grid; choose from cnn"),
+        ({"name": "../up"}, "must be 1 to 64 letters"),
+        ({"seed": True}, "a number is needed, not true"),
+        ({"recipe": {"batch_size": "many"}}, "recipe.batch_size: must be a valid integer"),
+        ({"grid": [{"model": "cnn", "cpus_per_trial": -1}]}, "cpus_per_trial: must be greater than or equal to 0"),
+    ],
+)
+def test_bad_studies_are_refused_with_the_rule_and_the_value(
+    tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    assert any(message in problem for problem in problems_of(tmp_path, **changes))
+
+
+def test_yaml_cannot_run_code(tmp_path: Path) -> None:
+    path = tmp_path / "evil.yaml"
+    path.write_text(f"name: !!python/object/apply:os.system ['touch {tmp_path}/hit']\n")
+    with pytest.raises(StudyError, match="not plain YAML"):
+        read_study(path)
+    assert not (tmp_path / "hit").exists()
+
+
+def test_overrides_reach_every_section(tmp_path: Path) -> None:
+    overrides = ["recipe.epochs=4", "data.train_images=50", "grid.0.folds=[2, 5]", "replicates=2"]
+    study = read_study(write_study_file(tmp_path), overrides, build_catalog())
+    assert (study.recipe.epochs, study.data.train_images, study.replicates) == (4, 50, 2)
+    assert study.grid[0].folds == (2, 5)
+
+
+@pytest.mark.parametrize("override", ["epochs", "recipe.epoch=1", "recipe.epochs=[", "grid.9.folds=3", "a.b=1", "=1"])
+def test_bad_overrides_are_refused(tmp_path: Path, override: str) -> None:
+    with pytest.raises(StudyError):
+        read_study(write_study_file(tmp_path), [override], build_catalog())
+
+
+def test_an_unknown_study_names_the_nearest() -> None:
+    with pytest.raises(StudyError, match="unknown study 'quik'; did you mean 'quick'"):
+        find_study("quik")
+
+
+def test_the_plan_is_finite_and_most_expensive_first() -> None:
+    plan = plan_of(build_study(grid=[{"model": "cnn", "width": [0.05, 0.5], "folds": [3, 5]}]))
+    assert [trial.flops * trial.fits for trial in plan] == sorted((t.flops * t.fits for t in plan), reverse=True)
+    assert len(plan) == 4
+
+
+def test_only_selects_by_factor_and_level() -> None:
+    study = build_study(grid=[{"model": "cnn", "width": [0.05, 0.5], "folds": [3, 5]}])
+    plan = build_plan(study, Shares(), RATES, parse_only("width=.5,folds=3"))
+    assert [(t.spec.width, t.spec.folds) for t in plan] == [(0.5, 3)]
+
+
+@pytest.mark.parametrize(
+    ("only", "message"),
+    [
+        ("modle=cnn", "unknown factor 'modle'; did you mean 'model'"),
+        ("model", "write factor=level"),
+        ("model=cnm", "model 'cnm' is not in the grid; did you mean 'cnn'"),
+        ("folds=7", "folds '7' is not in the grid"),
+    ],
+)
+def test_a_selection_of_nothing_is_refused(only: str, message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        build_plan(build_study(), Shares(), RATES, parse_only(only))
+
+
+def test_the_shares_of_a_grid_entry_win() -> None:
+    entry = study_content()["grid"][0] | {"cpus_per_trial": 0.25}
+    assert {trial.cpus for trial in plan_of(build_study(grid=[entry]), Shares(cpus=2))} == {0.25}
+
+
+def test_a_share_that_no_node_has_is_refused_with_the_nodes_capacity() -> None:
+    plan = plan_of(build_study(), Shares(cpus=1, gpus=0.5))
+    with pytest.raises(ResourceError, match=r"asks for 1 CPUs and 0.5 GPUs.*nodes have 8 CPUs and 0 GPUs; 0.2 CPUs"):
+        check_shares(plan, [{"CPU": 8}, {"CPU": 0.2, "GPU": 4}])
+
+
+def test_a_shipped_study_is_named_after_its_file() -> None:
+    for path in Path(find_study("quick")).parent.glob("*.yaml"):
+        assert yaml.safe_load(path.read_text())["name"] == path.stem

@@ -1,0 +1,105 @@
+"""One trial: its records, its independence, its failures."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import data
+from models import MODELS
+from tests.conftest import build_study
+from tune_app.records import RUN_FIELDS, EpochRecord, FoldRecord, Record, unpack_labels
+from tune_app.study import TrialSpec
+from tune_app.trial import BestNetwork, run_trial
+
+CPU = torch.device("cpu")
+
+
+def spec_of(regularizer: str = "dropout+batchnorm", **recipe: Any) -> TrialSpec:
+    grid = [{"model": "cnn", "width": 0.05, "regularizer": regularizer, "folds": 3}]
+    return build_study(grid=grid, recipe={"epochs": 2, "batch_size": 20} | recipe).grid_trials()[0].spec
+
+
+def scores_of(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Every field that must not differ between two runs."""
+    return [{k: v for k, v in asdict(record).items() if k not in RUN_FIELDS} for record in records]
+
+
+def run(spec: TrialSpec, digits: data.Dataset, folds: Sequence[int] = (0, 1, 2), **options: Any) -> list[Record]:
+    return list(run_trial(spec, digits, folds=folds, device=CPU, **options))
+
+
+def test_a_trial_yields_every_epoch_and_every_fold_once(digits: data.Dataset) -> None:
+    records = run(spec_of(), digits)
+    assert [(r.fold, r.epoch) for r in records if isinstance(r, EpochRecord)] == [
+        (f, e) for f in range(3) for e in (1, 2)
+    ]
+    folds = [r for r in records if isinstance(r, FoldRecord)]
+    assert [r.status for r in folds] == ["completed"] * 3
+    assert all(r.peak_memory_bytes and r.peak_memory_bytes > 1e6 and r.fit_seconds > 0 for r in folds)
+
+
+def test_records_are_the_same_whatever_ran_before_and_in_which_order(digits: data.Dataset) -> None:
+    straight = scores_of(run(spec_of(), digits))
+    run(spec_of("none"), digits)
+    torch.manual_seed(12345)
+    backward = scores_of(run(spec_of(), digits, (2, 1, 0)))
+    assert sorted(map(str, straight)) == sorted(map(str, backward))
+
+
+def test_folds_start_from_fresh_weights_and_optimizer(digits: data.Dataset) -> None:
+    alone = scores_of(run(spec_of(), digits, (1,)))
+    assert alone == [record for record in scores_of(run(spec_of(), digits)) if record["fold"] == 1]
+
+
+def test_conditions_of_a_replicate_share_their_splits_and_replicates_do_not() -> None:
+    from tune_app.folds import build_splits
+    from tune_app.seeds import build_seed
+
+    study = build_study(replicates=2)
+    seeds = {t.spec.id: build_seed(t.spec.seed, "split", t.spec.replicate) for t in study.grid_trials()}
+    assert len(set(seeds.values())) == 2
+    labels = np.arange(50, dtype=np.uint8) % 10
+    first, second = (build_splits(labels, 3, "kfold", seed)[0].validation.tolist() for seed in set(seeds.values()))
+    assert first != second
+
+
+def test_recorded_predictions_give_the_recorded_accuracy(digits: data.Dataset) -> None:
+    spec = spec_of().model_copy(update={"test_images": None})
+    for record in run(spec, digits):
+        if isinstance(record, FoldRecord):
+            assert record.test_predictions is not None
+            predicted = unpack_labels(record.test_predictions)
+            assert record.test_accuracy == (predicted == digits.test_labels).mean()
+
+
+def test_a_fold_that_fails_is_a_row_with_its_reason(digits: data.Dataset) -> None:
+    records = run(spec_of(learning_rate=1e30), digits)
+    assert [(r.fold, r.status, r.error_type) for r in records if isinstance(r, FoldRecord)] == [
+        (fold, "failed", "FitError") for fold in range(3)
+    ]
+
+
+def test_the_best_network_is_that_of_the_best_epoch(digits: data.Dataset) -> None:
+    kept: list[BestNetwork] = []
+    spec = spec_of(epochs=4, learning_rate=0.02)
+    records = run(spec, digits, keep=kept.append)
+    for best in kept:
+        accuracies = [
+            r.validation_accuracy for r in records if isinstance(r, EpochRecord) and r.fold == best.facts["fold"]
+        ]
+        assert best.facts["validation_accuracy"] == max(accuracies)
+        assert best.facts["epoch"] == 1 + accuracies.index(max(accuracies))
+        build = dict(best.build)
+        MODELS[build.pop("model")](**build).load_state_dict(best.state)
+    assert len(kept) == 3
+    assert scores_of(records) == scores_of(run(spec, digits)), "keeping must not change what is measured"
+
+
+@pytest.mark.parametrize("splitter", ["kfold", "stratified"])
+def test_both_splitters_run(digits: data.Dataset, splitter: str) -> None:
+    spec = spec_of().model_copy(update={"splitter": splitter})
+    assert len(run(spec, digits)) == 9
