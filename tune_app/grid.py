@@ -40,6 +40,7 @@ from tune_app.study_file import find_study, read_study
 from tune_app.trial import BestNetwork, build_network
 
 ROOT = Path(__file__).resolve().parents[1]
+BIN = Path(sys.executable).parent
 Plan = tuple[PlannedTrial, ...]
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -308,9 +309,9 @@ class _Run:
                 signal.signal(signal.SIGTERM, _interrupt)  # Ray has put its own handler there, which kills with a dump
                 self.nodes = cluster.nodes
                 check_shares(self.plan, self.nodes)
-                self._tell_where(cluster.dashboard, on_ray.token_command())
+                self._tell_where(cluster.dashboard)
             else:
-                self._tell_where(None, "")
+                self._tell_where(None)
             monitors += self._build_monitors(store.records, dataset)
             flow = RecordFlow(store, monitors)
             run = on_ray.run_on_ray if use_ray else run_inline
@@ -325,12 +326,12 @@ class _Run:
                 on_ray.stop_ray()
         return False
 
-    def _tell_where(self, dashboard: str | None, token_command: str) -> None:
+    def _tell_where(self, dashboard: str | None) -> None:
         if dashboard:
-            self._say(f"Ray dashboard: {dashboard} (it asks for a token: {token_command})")
+            self._say(f"Ray dashboard: {dashboard} (it asks for a token: {_near(BIN / 'ray')} get-auth-token)")
         elif self.options.executor == "ray":
             self._say("Ray dashboard: none on this cluster")
-        self._say(f"TensorBoard: {Path(sys.executable).parent / 'tensorboard'} --logdir {self.folder / 'tensorboard'}")
+        self._say(f"TensorBoard: {_near(BIN / 'tensorboard')} --logdir {_near(self.folder / 'tensorboard')}")
 
     def _build_monitors(self, records: RecordSet, dataset: data.Dataset) -> list[Monitor]:
         watched = {
@@ -367,7 +368,7 @@ class _Run:
                 f"{self.results} holds completed fits that this run lacks, so its tables are in {folder}; "
                 f"add to the former with --continue-from {self.results}."
             )
-        self._say(f"Tables: {folder}")
+        self._say(f"Tables: {_near(folder)}")
         left = {(t.id, fold) for t in self.plan for fold in store.records.missing_folds(t.id, t.fits)}
         failed = [store.records.folds[key] for key in sorted(left) if key in store.records.folds]
         for record in failed:
@@ -387,6 +388,11 @@ class _Run:
 
     def _say(self, line: str) -> None:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _near(path: Path) -> str:
+    """The path as seen from here, if it lies below."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _spell_share(trial: PlannedTrial) -> str:

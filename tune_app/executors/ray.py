@@ -3,7 +3,6 @@
 import logging
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -75,11 +74,6 @@ def start_ray(address: str | None = None, **options: Any) -> Cluster:
 def stop_ray() -> None:
     """End the actors, and the cluster too if `start_ray` started it."""
     ray.shutdown()
-
-
-def token_command() -> str:
-    """The command that prints the dashboard's token."""
-    return f"{Path(sys.executable).parent / 'ray'} get-auth-token"
 
 
 def run_on_ray(
