@@ -28,9 +28,11 @@ def work_of(plan: Sequence[PlannedTrial]) -> list[WorkItem]:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[on_ray.Cluster]:
-    """Two cores and two GPUs that are none: Ray schedules by numbers alone."""
-    yield on_ray.start_ray(num_cpus=2, num_gpus=2, include_dashboard=False)
-    on_ray.stop_ray()
+    """Two cores and two GPUs that are none: Ray schedules by numbers alone. Another cluster's address is no matter."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+        yield on_ray.start_ray(num_cpus=2, num_gpus=2, include_dashboard=False)
+        on_ray.stop_ray()
 
 
 def test_ray_and_inline_give_the_same_records_bit_for_bit(cluster: on_ray.Cluster, digits: data.Dataset) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from models import load_network
@@ -234,14 +235,17 @@ def test_a_killed_driver_goes_on_to_the_same_tables(tmp_path: Path) -> None:
     for name in ("killed", "undisturbed"):
         (tmp_path / name).mkdir()
     killed, undisturbed = (Folder(tmp_path / name, **changes) for name in ("killed", "undisturbed"))
-    process = killed.start()
+    process = killed.start("--keep", "best")
     wait_for(lambda: fits_on_disk(killed) >= 2, process)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     before = fits_on_disk(killed)
     assert before < 18, "killed in mid-study"
-    assert killed.run() == 0
-    assert undisturbed.run() == 0
+    assert killed.run("--keep", "best") == 0
+    assert undisturbed.run("--keep", "best") == 0
+    for weights in (undisturbed.runs / "weights").iterdir():
+        ours = load_network(killed.runs / "weights" / weights.name).state_dict()
+        assert all(torch.equal(ours[name], tensor) for name, tensor in load_network(weights).state_dict().items())
     assert killed.score_files() == undisturbed.score_files()
 
 

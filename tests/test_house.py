@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"tune_app.folds", "tune_app.seeds", "tune_app.engine", "tune_app.records", "models", "data"},
     "tune_app.records": {"tune_app.errors"},
     "tune_app.executors": STUDY | {"tune_app.plan", "tune_app.trial", "tune_app.records", "tune_app.executors", "data"},
+    "tune_app.keeper": {"tune_app.records", "tune_app.trial", "models"},
     "tune_app.monitor": {"tune_app.records", "tune_app.monitor"},
     "tune_app.analysis": ANALYSIS,
     "tune_app.export": ANALYSIS | {"tune_app.export"},

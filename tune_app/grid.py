@@ -20,7 +20,6 @@ from rich.table import Table
 from tensorboardX import SummaryWriter
 
 import data
-from models import read_weights, write_weights
 from tune_app.analysis.results import Results, read_reference, read_results
 from tune_app.cost import build_gpu_share, estimate_gpu_bytes, measure_machine_rates
 from tune_app.environment import build_command, build_environment, count_cpus
@@ -30,6 +29,7 @@ from tune_app.executors.work import WorkItem
 from tune_app.export.folder import check_writable, choose_folder, write_results
 from tune_app.export.tables import build_terminal_tables
 from tune_app.folds import build_limit, build_splits
+from tune_app.keeper import Keeper
 from tune_app.monitor import Monitor, RecordFlow
 from tune_app.monitor.tensorboard import TensorBoardMonitor
 from tune_app.monitor.terminal import LiveMonitor, PlainMonitor, Progress, Watched, describe_fit, spell_seconds
@@ -37,7 +37,7 @@ from tune_app.plan import GpuShare, PlannedTrial, Shares, build_catalog, build_p
 from tune_app.records import RECORDS_FILE, RecordSet, RecordStore, set_records_aside
 from tune_app.seeds import build_seed
 from tune_app.study_file import find_study, read_study
-from tune_app.trial import BestNetwork, build_network
+from tune_app.trial import build_network
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
@@ -133,6 +133,7 @@ class _Run:
             check_shares(self.plan, self.nodes)
         self.folder: Path = options.runs.resolve() / self.study.name
         self.results: Path = options.results.resolve() / self.study.name
+        self.keeper = Keeper(self.folder / "weights")
         check_writable(self.results)
         earlier = read_results(options.continue_from).records if options.continue_from else None
         if options.fresh:
@@ -239,7 +240,11 @@ class _Run:
         kept_anew = 0
         for trial in self.plan:
             missing = records.missing_folds(trial.id, trial.spec.folds)
-            if self.options.keep == "best" and len(missing) < trial.fits and not self._keeps_best(trial, records):
+            if (
+                self.options.keep == "best"
+                and len(missing) < trial.fits
+                and not self.keeper.holds_best(trial.id, records)
+            ):
                 missing = tuple(range(trial.fits))
                 kept_anew += 1
             if missing:
@@ -247,36 +252,6 @@ class _Run:
         if kept_anew:
             self._say(f"{kept_anew} trials have records but no kept network; they run again to keep one.")
         return work
-
-    def _keeps_best(self, trial: PlannedTrial, records: RecordSet) -> bool:
-        """Whether the weights on disk are those of the best epoch in the trial's completed folds."""
-        try:
-            facts = read_weights(self._weights_path(trial.id))["facts"]
-        except (OSError, ValueError):
-            return False
-        accuracies = [
-            record.validation_accuracy
-            for (name, fold, _), record in records.epochs.items()
-            if name == trial.id and records.is_completed(name, fold)
-        ]
-        return bool(accuracies) and facts["validation_accuracy"] >= max(accuracies)
-
-    def _weights_path(self, trial: str) -> Path:
-        return self.folder / "weights" / f"{trial}.pt"
-
-    def _keep(self, best: BestNetwork) -> None:
-        """Write the network unless an earlier fold's is better; on a tie the first fold and epoch stay."""
-        path = self._weights_path(best.trial)
-
-        def rank(facts: dict[str, Any]) -> tuple[float, int, int]:
-            return facts["validation_accuracy"], -facts["fold"], -facts["epoch"]
-
-        try:
-            better = rank(best.facts) > rank(read_weights(path)["facts"])
-        except (OSError, ValueError):
-            better = True
-        if better:
-            write_weights(path, best.state, best.build, best.facts)
 
     def _check_splits(self, dataset: data.Dataset) -> None:
         """Splits that the labels cannot give (a class rarer than the folds) must fail here, not in every actor."""
@@ -298,7 +273,7 @@ class _Run:
         done = f", {total - fits} done before" if fits < total else ""
         self._say(f"{self.study.name}: {fits} fits in {len(work)} trials to run{done}.")
         monitors: list[Monitor] = []
-        keep = self._keep if self.options.keep == "best" else None
+        keep = self.keeper if self.options.keep == "best" else None
         flow: RecordFlow | None = None
         use_ray = self.options.executor == "ray"
         try:

@@ -18,6 +18,10 @@ os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 os.environ.setdefault("TUNE_WARN_THRESHOLD_S", "600")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+# A local cluster turns token authentication on by itself; for an explicit address Ray sends this user's token only if
+# told so before it is imported. A cluster that wants none ignores it.
+if (Path.home() / ".ray" / "auth_token").exists():
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 import ray
 from ray import tune
@@ -51,7 +55,9 @@ def start_ray(address: str | None = None, **options: Any) -> Cluster:
 
     Raises ResourceError if there is no cluster at that address. `options` go to `ray.init`.
     """
-    settings: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False, "include_dashboard": True}
+    # "local", because without an address Ray would join whatever cluster happens to run on this machine.
+    settings: dict[str, Any] = {"address": "local", "logging_level": "ERROR", "log_to_driver": False}
+    settings["include_dashboard"] = True
     if address:
         excludes = [".git", ".venv", "runs", "results", "tests", "data/MNIST/raw"]
         settings = {"address": address, "logging_level": "ERROR", "log_to_driver": False}
@@ -61,8 +67,8 @@ def start_ray(address: str | None = None, **options: Any) -> Cluster:
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = f"the cluster at {address}" if address else "Ray on this machine"
         raise ResourceError(
-            f"{where} cannot be used: {error}; start a cluster with `ray start --head`, leave --address out, "
-            "or run with --executor inline"
+            f"{where} cannot be used: {error}; start a cluster with `ray start --head` (and set RAY_AUTH_TOKEN "
+            "if it asks for a token), leave --address out, or run with --executor inline"
         ) from error
     for name in ("ray.tune", "ray.train", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what fails is told from the records
