@@ -75,3 +75,6 @@ class Collector:
 
     def trial_ended(self, trial: str) -> None:
         self.ended.append(trial)
+
+    def close(self) -> None:
+        pass

@@ -49,6 +49,7 @@ def test_fractions_of_a_gpu_run_side_by_side(cluster: on_ray.Cluster, digits: da
     """Four trials on halves of two GPUs: each waits until all four have started, so they can only end together."""
 
     def run(spec: TrialSpec, dataset: data.Dataset, **options: Any) -> Iterator[Record]:
+        assert not dataset.train_images.flags.writeable, "the node's one copy, shared and read-only"
         (tmp_path / spec.id).write_text(os.environ["CUDA_VISIBLE_DEVICES"])
         deadline = time.monotonic() + 60
         while len(list(tmp_path.iterdir())) < 4:

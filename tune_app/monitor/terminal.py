@@ -36,6 +36,10 @@ class Progress:
         self._weight_done = 0.0
         self._partial: dict[tuple[str, int], float] = {}
         self._started = time.monotonic()
+        self._working_since: float | None = None  # a rate must not count the executor's own start
+
+    def trial_started(self) -> None:
+        self._working_since = self._working_since or time.monotonic()
 
     def record(self, record: Record) -> None:
         key = record.trial, record.fold
@@ -59,7 +63,9 @@ class Progress:
     def remaining(self) -> float | None:
         """Seconds left, None before anything is known."""
         done = self._weight_done + sum(self._partial.values())
-        return self.elapsed * (self._weight - done) / done if done else None
+        if not done or self._working_since is None:
+            return None
+        return (time.monotonic() - self._working_since) * (self._weight - done) / done
 
 
 class PlainMonitor:
@@ -70,6 +76,7 @@ class PlainMonitor:
         self._progress = progress
 
     def trial_started(self, trial: str) -> None:
+        self._progress.trial_started()
         self._say(f"started {trial} on {self._progress.trials[trial].share}")
 
     def record(self, record: Record) -> None:
@@ -101,6 +108,7 @@ class LiveMonitor:
         self._live.start()
 
     def trial_started(self, trial: str) -> None:
+        self._progress.trial_started()
         self._running[trial] = None
 
     def record(self, record: Record) -> None:
