@@ -44,8 +44,16 @@ class Folder:
     def start(self, *more: str) -> subprocess.Popen[str]:
         """The command on Ray, in a process of its own."""
         command = [sys.executable, "-m", "tune_app.grid", *self.arguments(*more)]
-        pipe = subprocess.PIPE
-        return subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+        return subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            # As a terminal starts it; under a background shell the tests themselves may have inherited "ignore".
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
 
     def scores(self) -> pd.DataFrame:
         return pd.read_csv(self.results / "folds.csv").drop(columns=list(RUN_FIELDS), errors="ignore")
