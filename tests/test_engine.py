@@ -146,3 +146,12 @@ def test_a_loss_that_is_not_finite_ends_the_fit(digits: data.Dataset) -> None:
                 dropout_seed=1,
             )
         )
+
+
+def test_scores_that_are_not_finite_are_refused(digits: data.Dataset) -> None:
+    network = build_cnn()
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights.fill_(float("inf"))
+    with pytest.raises(FitError, match="the loss of the images scored is nan"):
+        score(network, digits_images(digits), torch.arange(120), "fp32")
