@@ -96,15 +96,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 @contextlib.contextmanager
 def _terminate_as_interrupt() -> Iterator[None]:
     """SIGTERM ends the study as Ctrl-C does: with everything on disk and a word on how to go on."""
-    before = signal.signal(signal.SIGTERM, _interrupt)
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 class _Run:
@@ -281,7 +281,6 @@ class _Run:
                 from tune_app.executors import ray as on_ray
 
                 cluster = on_ray.start_ray(self.options.address)
-                signal.signal(signal.SIGTERM, _interrupt)  # Ray has put its own handler there, which kills with a dump
                 self.nodes = cluster.nodes
                 check_shares(self.plan, self.nodes)
                 self._tell_where(cluster.dashboard)

@@ -1,6 +1,6 @@
 """`Study` → plan: every trial with its cost and its share, the most expensive first."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from data import DATASETS
@@ -52,9 +52,11 @@ def build_plan(
     Raises StudyError if a network cannot be built for the images, or `only` names no factor, level or trial.
     """
     trials = study.grid_trials()
-    selected = [trial for trial in trials if _matches(trial.spec, study, only or {})]
+    only = only or {}
+    _check_only(only, [trial.spec for trial in trials])
+    selected = [trial for trial in trials if only.items() <= _levels(trial.spec, only).items()]
     if not selected:
-        wanted = ",".join(f"{name}={level}" for name, level in (only or {}).items())
+        wanted = ",".join(f"{name}={level}" for name, level in only.items())
         raise StudyError(f"--only {wanted}: no trial has all of these levels; see --dry-run for the trials there are")
     entry = DATASETS[study.data.name]
     planned, problems = [], []
@@ -93,18 +95,21 @@ def parse_only(text: str) -> dict[str, str]:
             raise StudyError(f"--only {text}: write factor=level,factor=level, such as model=cnn,folds=4")
         if factor not in (*FACTORS, "replicate"):
             raise StudyError(f"--only {text}: unknown factor {factor!r}{choices(factor, (*FACTORS, 'replicate'))}")
-        only[factor] = level
+        only[factor] = _spell(level)
     return only
 
 
-def _matches(spec: TrialSpec, study: Study, only: Mapping[str, str]) -> bool:
-    condition = {**spec.condition, "replicate": spec.replicate}
+def _check_only(only: Mapping[str, str], specs: list[TrialSpec]) -> None:
     for factor, level in only.items():
-        trials = (trial.spec for trial in study.grid_trials())
-        levels = {_spell(({**spec.condition, "replicate": spec.replicate})[factor]) for spec in trials}
-        if _spell(level) not in levels:
-            raise StudyError(f"--only: {factor} {level!r} is not in the grid{choices(level, sorted(levels))}")
-    return all(_spell(condition[factor]) == _spell(level) for factor, level in only.items())
+        levels = sorted({_levels(spec, [factor])[factor] for spec in specs})
+        if level not in levels:
+            raise StudyError(f"--only: {factor} {level!r} is not in the grid{choices(level, levels)}")
+
+
+def _levels(spec: TrialSpec, factors: Iterable[str]) -> dict[str, str]:
+    """The trial's levels of the given factors (the replicate among them), as `parse_only` spells them."""
+    condition = {**spec.condition, "replicate": spec.replicate}
+    return {factor: _spell(condition[factor]) for factor in factors}
 
 
 def _spell(level: object) -> str:

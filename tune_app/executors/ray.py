@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,13 +56,14 @@ def start_ray(address: str | None = None, **options: Any) -> Cluster:
 
     Raises ResourceError if there is no cluster at that address. `options` go to `ray.init`.
     """
-    # "local", because without an address Ray would join whatever cluster happens to run on this machine.
-    settings: dict[str, Any] = {"address": "local", "logging_level": "ERROR", "log_to_driver": False}
-    settings["include_dashboard"] = True
+    settings: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     if address:
         excludes = [".git", ".venv", "runs", "results", "tests", "data/MNIST/raw"]
-        settings = {"address": address, "logging_level": "ERROR", "log_to_driver": False}
-        settings["runtime_env"] = {"working_dir": str(ROOT), "excludes": excludes}
+        settings |= {"address": address, "runtime_env": {"working_dir": str(ROOT), "excludes": excludes}}
+    else:
+        # "local", because without an address Ray would join whatever cluster happens to run on this machine.
+        settings |= {"address": "local", "include_dashboard": True}
+    on_terminate = signal.getsignal(signal.SIGTERM)
     try:
         context = ray.init(**(settings | options))
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -70,6 +72,7 @@ def start_ray(address: str | None = None, **options: Any) -> Cluster:
             f"{where} cannot be used: {error}; start a cluster with `ray start --head` (and set RAY_AUTH_TOKEN "
             "if it asks for a token), leave --address out, or run with --executor inline"
         ) from error
+    signal.signal(signal.SIGTERM, on_terminate)  # Ray has put its own handler there, which kills with a dump
     for name in ("ray.tune", "ray.train", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what fails is told from the records
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
