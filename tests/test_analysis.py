@@ -1,5 +1,6 @@
 """Tables and intervals, from records alone."""
 
+import io
 import math
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from scipy import stats
 
 from tests.conftest import build_study
@@ -16,7 +18,7 @@ from tune_app.analysis.intervals import corrected_interval
 from tune_app.analysis.results import Reported, Results, read_reference, read_results
 from tune_app.errors import ResultsError
 from tune_app.export.folder import choose_folder, write_results
-from tune_app.export.tables import build_markdown
+from tune_app.export.tables import build_markdown, build_terminal_tables
 from tune_app.records import FoldRecord, RecordSet, pack_labels
 from tune_app.study import Study
 
@@ -140,3 +142,13 @@ def test_a_partial_run_never_overwrites_a_whole_one(tmp_path: Path) -> None:
     assert choose_folder(tmp_path / "small", whole).name == "small"
     edited = build_study(seed=1)
     assert choose_folder(tmp_path / "small", results_of(edited, [0.9])).name == "small"
+
+
+def test_a_narrow_terminal_wraps_the_label_and_never_cuts_a_number() -> None:
+    grid = [{"model": "cnn", "width": 0.25, "folds": 3, "learning_rate": [0.001, 0.01], "batch_size": [10, 20]}]
+    console = Console(file=io.StringIO(), width=80)
+    for table in build_terminal_tables(results_of(build_study(grid=grid, replicates=2), [0.9, 0.91, 0.92])):
+        console.print(table)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert text.count("0.9100") == 4
+    assert "…" not in text

@@ -93,7 +93,7 @@ def build_terminal_tables(results: Results) -> list[Table]:
         ]
         for index in shown:
             justify: JustifyMethod = "left" if index in (0, 7) else "right"
-            table.add_column(HEADINGS[index].replace(" ", "\n"), no_wrap=index != 7, justify=justify)
+            table.add_column(HEADINGS[index].replace(" ", "\n"), no_wrap=index not in (0, 7), justify=justify)
         for row in cells:
             table.add_row(*(row[index] for index in shown))
         tables.append(table)
