@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tune_app.executors": STUDY | {"tune_app.plan", "tune_app.trial", "tune_app.records", "tune_app.executors", "data"},
     "tune_app.keeper": {"tune_app.records", "tune_app.trial", "models"},
     "tune_app.monitor": {"tune_app.records", "tune_app.monitor"},
+    "tune_app.testset": {"tune_app.analysis", "tune_app.folds", "tune_app.seeds", "data"},
     "tune_app.analysis": ANALYSIS,
     "tune_app.export": ANALYSIS | {"tune_app.export"},
     "tune_app.environment": STUDY | {"tune_app"},

@@ -9,7 +9,8 @@ import logging
 import signal
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,7 +21,7 @@ from rich.table import Table
 from tensorboardX import SummaryWriter
 
 import data
-from tune_app.analysis.results import Results, read_reference, read_results
+from tune_app.analysis.results import Results, TestSet, read_reference, read_results
 from tune_app.cost import build_gpu_share, estimate_gpu_bytes, measure_machine_rates
 from tune_app.environment import build_command, build_environment, count_cpus
 from tune_app.errors import StudyError, TuneAppError
@@ -33,10 +34,20 @@ from tune_app.keeper import Keeper
 from tune_app.monitor import Monitor, RecordFlow
 from tune_app.monitor.tensorboard import TensorBoardMonitor
 from tune_app.monitor.terminal import LiveMonitor, PlainMonitor, Progress, Watched, describe_fit, spell_seconds
-from tune_app.plan import GpuShare, PlannedTrial, Shares, build_catalog, build_plan, check_shares, parse_only
+from tune_app.plan import (
+    GpuShare,
+    PlannedTrial,
+    Shares,
+    build_catalog,
+    build_plan,
+    build_plan_frame,
+    check_shares,
+    parse_only,
+)
 from tune_app.records import RECORDS_FILE, RecordSet, RecordStore, set_records_aside
 from tune_app.seeds import build_seed
 from tune_app.study_file import find_study, read_study
+from tune_app.testset import build_test_set
 from tune_app.trial import build_network
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -125,7 +136,7 @@ class _Run:
             share = getattr(options, name)
             if share is not None and not 0 <= share < float("inf"):
                 raise StudyError(f"--{name.replace('_', '-')} {share:g}: a share must be 0 or more, such as 0.5 or 1")
-        self.plan = self._build_plan()
+        self.plan = self._build_plan(self.only)
         if options.dry_run:
             self._print_plan()
             return 0
@@ -149,11 +160,12 @@ class _Run:
         self._tell_resumption(store)
         work = self._build_work(store.records)
         interrupted = False
+        dataset: data.Dataset | None = None
         if work:
             dataset = data.load_dataset(self.study.data.name)
             self._check_splits(dataset)
             interrupted = self._execute(work, dataset, store)
-        return self._finish(store, interrupted)
+        return self._finish(store, interrupted, dataset)
 
     def _find_reference(self, study_path: Path) -> Path | None:
         name = self.study.reference
@@ -167,7 +179,7 @@ class _Run:
             f"reference: {name} is neither beside {study_path} nor in results/reference; put it there, or leave it out"
         )
 
-    def _build_plan(self) -> Plan:
+    def _build_plan(self, only: Mapping[str, str] | None) -> Plan:
         options = self.options
         gpus: float | GpuShare
         if options.gpus_per_trial is not None:
@@ -179,7 +191,7 @@ class _Run:
         else:
             gpus = 0.0
         cpus = 1.0 if options.cpus_per_trial is None else options.cpus_per_trial
-        return build_plan(self.study, Shares(cpus, gpus), measure_machine_rates(), self.only)
+        return build_plan(self.study, Shares(cpus, gpus), measure_machine_rates(), only)
 
     def _print_plan(self) -> None:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
@@ -330,11 +342,14 @@ class _Run:
         board = TensorBoardMonitor(self.folder / "tensorboard", conditions, records, draw_graph)
         return [terminal(self.console, progress), board]
 
-    def _finish(self, store: RecordStore, interrupted: bool) -> int:
+    def _finish(self, store: RecordStore, interrupted: bool, dataset: data.Dataset | None) -> int:
         reference = read_reference(self.reference) if self.reference else {}
         results = Results(self.study, store.records, reference)
         folder = choose_folder(self.results, results)
-        write_results(folder, results, build_environment(self.study, self.nodes, build_command()), self.reference)
+        environment = build_environment(self.study, self.nodes, build_command())
+        plan = build_plan_frame(self._build_plan(None))
+        results = replace(results, test=self._build_test_set(results, dataset), plan=plan, environment=environment)
+        write_results(folder, results, environment, self.reference)
         for table in build_terminal_tables(results):
             self.console.print(table)
         if folder != self.results:
@@ -359,6 +374,13 @@ class _Run:
             self._say(f"{len(failed)} fits failed; the same command runs them again.")
             return EXIT_FAILED
         return 0
+
+    def _build_test_set(self, results: Results, dataset: data.Dataset | None) -> TestSet | None:
+        try:
+            return build_test_set(results, dataset or data.load_dataset(self.study.data.name))
+        except data.DataError as error:  # nothing ran, so nothing but the confusions needs the images
+            self._say(f"The confusions are left out: {error}")
+            return None
 
     def _say(self, line: str) -> None:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)

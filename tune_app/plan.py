@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+import pandas as pd
+
 from data import DATASETS
 from models import MODELS
 from tune_app.cost import MachineRates, NetworkCost, build_network_cost, estimate_fit_seconds, fit_flops
@@ -84,6 +86,12 @@ def build_plan(
     if problems:
         raise StudyError(dict.fromkeys(problems))
     return tuple(sorted(planned, key=lambda trial: -trial.flops * trial.fits))
+
+
+def build_plan_frame(plan: Iterable[PlannedTrial]) -> pd.DataFrame:
+    """One row per trial: trial, fits, parameters, flops, predicted_fit_seconds (one fit on one core), cpus, gpus."""
+    rows = [(t.id, t.fits, t.parameters, t.flops, t.seconds, t.cpus, t.gpus) for t in plan]
+    return pd.DataFrame(rows, columns=["trial", "fits", "parameters", "flops", "predicted_fit_seconds", "cpus", "gpus"])
 
 
 def parse_only(text: str) -> dict[str, str]:

@@ -1,9 +1,16 @@
 """A results folder, read: the study, its records and the reported figures beside them."""
 
 import csv
+import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from tune_app.errors import ResultsError
 from tune_app.records import RECORDS_FILE, RecordSet, read_records
@@ -12,6 +19,9 @@ from tune_app.study_file import read_study
 
 STUDY_FILE = "study.yaml"
 REFERENCE_FILE = "reference.csv"
+ENVIRONMENT_FILE = "environment.json"
+PLAN_FILE = "plan.csv"
+TEST_FILE = "test.npz"
 
 
 @dataclass(frozen=True)
@@ -26,13 +36,35 @@ class Reported:
 Reference = Mapping[tuple[str, str, int], Reported]  # (model, regularizer, folds) → the reported figure
 
 
+@dataclass(frozen=True, eq=False)
+class TestSet:
+    """The test images that a study's predictions are about, and the pictures of some of them.
+
+    `labels` (N,) are in the order of `FoldRecord.test_predictions`, `positions` (N,) their places in the data set's
+    test split; `images` (M, height, width) are grey levels, those of the rows `image_rows` (M,) of `labels`.
+    """
+
+    __test__ = False  # a name that pytest must not take for a test
+
+    labels: NDArray[np.uint8]
+    positions: NDArray[np.int64]
+    images: NDArray[np.uint8]
+    image_rows: NDArray[np.int64]
+
+
 @dataclass(frozen=True)
 class Results:
-    """What a study left behind."""
+    """What a study left behind; a folder of an earlier version may lack the last three.
+
+    `plan` has a row per trial: trial, fits, parameters, flops and predicted_fit_seconds (of one fit), cpus, gpus.
+    """
 
     study: Study
     records: RecordSet
     reference: Reference
+    test: TestSet | None = None
+    plan: pd.DataFrame | None = None
+    environment: Mapping[str, Any] | None = None
 
 
 def read_results(folder: Path) -> Results:
@@ -47,7 +79,31 @@ def read_results(folder: Path) -> Results:
     if torn:
         raise ResultsError(f"{folder / RECORDS_FILE} ends in the middle of a record; restore it, or run the study")
     path = folder / REFERENCE_FILE
-    return Results(read_study(folder / STUDY_FILE), records, read_reference(path) if path.is_file() else {})
+    reference = read_reference(path) if path.is_file() else {}
+    return Results(read_study(folder / STUDY_FILE), records, reference, *_read_extras(folder))
+
+
+def _read_extras(folder: Path) -> tuple[TestSet | None, pd.DataFrame | None, Mapping[str, Any] | None]:
+    path = folder
+    try:
+        path = folder / TEST_FILE
+        test = read_test_set(path) if path.is_file() else None
+        path = folder / PLAN_FILE
+        plan = pd.read_csv(path) if path.is_file() else None
+        path = folder / ENVIRONMENT_FILE
+        environment = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ResultsError(
+            f"{path} cannot be read ({type(error).__name__}: {error}); delete it, and `python -m tune_app.grid` with "
+            "the same study writes it anew"
+        ) from error
+    return test, plan, environment
+
+
+def read_test_set(path: Path) -> TestSet:
+    """The test set that `export.folder` wrote; KeyError, ValueError or BadZipFile for another file."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return TestSet(arrays["labels"], arrays["positions"], arrays["images"], arrays["image_rows"])
 
 
 def read_reference(path: Path) -> Reference:

@@ -1,22 +1,31 @@
 """A results folder, written: complete in itself, each file whole or not at all."""
 
 import contextlib
+import io
 import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tune_app.analysis.frames import build_epochs, build_folds, build_trials
-from tune_app.analysis.results import REFERENCE_FILE, STUDY_FILE, Results
+from tune_app.analysis.results import (
+    ENVIRONMENT_FILE,
+    PLAN_FILE,
+    REFERENCE_FILE,
+    STUDY_FILE,
+    TEST_FILE,
+    Results,
+    TestSet,
+)
 from tune_app.errors import RecordError, ResultsError
+from tune_app.export.files import write_bytes_whole
 from tune_app.export.tables import build_markdown
 from tune_app.records import RECORDS_FILE, read_records, write_records, write_whole
 from tune_app.study_file import build_yaml
-
-ENVIRONMENT_FILE = "environment.json"
 
 
 def check_writable(folder: Path) -> None:
@@ -53,14 +62,20 @@ def write_results(
 ) -> None:
     """Write records, study, environment and tables; ResultsError if the folder refuses.
 
-    Without `environment` (when tables are made anew from records) only the tables are written.
+    Without `environment` (when tables are made anew from records) only the tables are written. The plan and the test
+    set are written where `results` has them.
     """
     order = [trial.spec.id for trial in results.study.grid_trials()]
+    plan, test = results.plan, results.test
     writers: dict[str, Callable[[Path], None]] = {}
     if environment is not None:
         writers[RECORDS_FILE] = lambda path: write_records(path, results.records.in_order(order))
         writers[STUDY_FILE] = lambda path: write_whole(path, build_yaml(results.study))
         writers[ENVIRONMENT_FILE] = lambda path: write_whole(path, json.dumps(environment, indent=2) + "\n")
+        if plan is not None:
+            writers[PLAN_FILE] = lambda path: _write_csv(path, plan)
+        if test is not None:
+            writers[TEST_FILE] = lambda path: _write_test_set(path, test)
         if reference:
             writers[REFERENCE_FILE] = lambda path: write_whole(path, reference.read_text(encoding="utf-8"))
     writers["epochs.csv"] = lambda path: _write_csv(path, build_epochs(results))
@@ -76,6 +91,14 @@ def write_results(
                 f"{folder / name} cannot be written: {error.strerror}; the records are safe: free some space and run "
                 "the same command again"
             ) from error
+
+
+def _write_test_set(path: Path, test: TestSet) -> None:
+    content = io.BytesIO()
+    np.savez_compressed(
+        content, labels=test.labels, positions=test.positions, images=test.images, image_rows=test.image_rows
+    )
+    write_bytes_whole(path, content.getvalue())
 
 
 def _write_csv(path: Path, frame: pd.DataFrame) -> None:

@@ -1,0 +1,35 @@
+"""Learning curves: scores by epoch, over a condition's fits and fit by fold."""
+
+import pandas as pd
+
+from tune_app.analysis.labels import build_rows
+from tune_app.analysis.results import Results
+from tune_app.records import EpochRecord
+
+SPLITS = ("training", "validation")
+METRICS = ("accuracy", "loss")
+
+
+def build_fit_curves(results: Results) -> pd.DataFrame:
+    """One row per (trial, fold, epoch, metric, split): row, trial, fold (from 1), epoch, metric, split, value."""
+    columns = ["row", "trial", "fold", "epoch", "metric", "split", "value"]
+    labels = {spec.id: row.label for row in build_rows(results) for spec in row.trials}
+    points = []
+    for record in results.records.in_order(labels):
+        if not isinstance(record, EpochRecord):
+            continue
+        where = (labels[record.trial], record.trial, record.fold + 1, record.epoch)
+        points += [
+            (*where, "accuracy", "training", record.train_accuracy),
+            (*where, "accuracy", "validation", record.validation_accuracy),
+            (*where, "loss", "training", record.train_loss),
+            (*where, "loss", "validation", record.validation_loss),
+        ]
+    return pd.DataFrame(points, columns=columns)
+
+
+def build_curves(results: Results) -> pd.DataFrame:
+    """One row per (condition, epoch, metric, split): mean, lowest and highest value over folds and replicates."""
+    curves = build_fit_curves(results).groupby(["row", "metric", "split", "epoch"], sort=False)["value"]
+    summary = curves.agg(mean="mean", low="min", high="max", fits="count")
+    return summary.reset_index()

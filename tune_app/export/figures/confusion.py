@@ -1,0 +1,104 @@
+"""Confusion matrices and the test images that are got wrong most often."""
+
+import base64
+import struct
+import zlib
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tune_app.analysis.results import TestSet
+from tune_app.export.figures.figure import Drawing, build_data
+
+CELL = 21
+DARK_SHARE = 0.25  # cells above this share are dark in the light theme: their text changes colour
+
+
+def build_confusion_chart(confusions: pd.DataFrame) -> Drawing:
+    """A matrix for each condition: true class down, predicted class across, shares of the true class's images.
+
+    `confusions` has row, true, predicted, count and share; a frame of one condition gives one matrix without a heading.
+    """
+    counts = confusions.groupby(["row", "true", "predicted"], sort=False)["count"].sum()
+    frame = pd.DataFrame(counts).reset_index()
+    frame["share"] = frame["count"] / frame.groupby(["row", "true"])["count"].transform("sum").clip(lower=1)
+    rows = list(dict.fromkeys(frame["row"]))
+    base = alt.Chart(build_data(frame)).encode(
+        x=alt.X("predicted:O", title="Predicted", axis=alt.Axis(labelAngle=0, ticks=False, domain=False)),
+        y=alt.Y("true:O", title="True", axis=alt.Axis(ticks=False, domain=False)),
+        tooltip=[
+            alt.Tooltip("true:O"),
+            alt.Tooltip("predicted:O"),
+            alt.Tooltip("count:Q", title="predictions"),
+            alt.Tooltip("share:Q", format=".2%", title="share of the true class"),
+        ],
+    )
+    scale = alt.Scale(type="sqrt", domain=[0, 1])
+    legend = alt.Legend(format="%", gradientLength=180, values=[0, 0.05, 0.25, 0.5, 1])
+    cells = base.mark_rect().encode(
+        color=alt.Color("share:Q", title="Share of the true class", scale=scale, legend=legend)
+    )
+    text = alt.Text("percent:Q", format=".0f")
+    numbers = [
+        base.transform_filter(condition)
+        .transform_calculate(percent="datum.share * 100")
+        .mark_text(style=style)
+        .encode(text=text)
+        for condition, style in (
+            (f"datum.share >= 0.01 && datum.share <= {DARK_SHARE}", "on-low"),
+            (f"datum.share > {DARK_SHARE}", "on-high"),
+        )
+    ]  # fmt: skip
+    matrix = alt.layer(cells, *numbers).properties(width=alt.Step(CELL), height=alt.Step(CELL))
+    if len(rows) == 1:
+        return matrix
+    return matrix.facet(facet=alt.Facet("row:N", title=None, sort=rows), columns=4)
+
+
+def build_confused_chart(confused: pd.DataFrame, test: TestSet) -> Drawing:
+    """The images that most of a condition's fits get wrong, each with its true and its commonest wrong label.
+
+    `confused` as `analysis.confusion.build_confused` gives it; images that the test set does not hold are left out.
+    """
+    pictures = {int(row): encode_png(image) for row, image in zip(test.image_rows, test.images, strict=True)}
+    shown = confused[confused["image"].isin(pictures.keys())].copy()
+    shown["picture"] = shown["image"].map(pictures)
+    shown["position"] = test.positions[shown["image"].to_numpy(dtype=np.int64)]
+    shown["label"] = [f"{t}→{p}" for t, p in zip(shown["true"], shown["predicted"], strict=True)]
+    shown["often"] = [f"{w}/{n}" for w, n in zip(shown["wrong_fits"], shown["fits"], strict=True)]
+    rows = list(dict.fromkeys(shown["row"]))
+    base = alt.Chart(build_data(shown)).encode(
+        x=alt.X(
+            "rank:O", title="Rank (most often wrong first)", axis=alt.Axis(labelAngle=0, ticks=False, domain=False)
+        ),
+        y=alt.Y("row:N", title=None, sort=rows, axis=alt.Axis(ticks=False, domain=False, labelOffset=-14)),
+        tooltip=[
+            alt.Tooltip("row:N", title="condition"),
+            alt.Tooltip("true:Q"),
+            alt.Tooltip("predicted:Q", title="most often taken for"),
+            alt.Tooltip("often:N", title="fits that are wrong"),
+            alt.Tooltip("position:Q", title="place in the test split"),
+        ],
+    )
+    return alt.layer(
+        base.mark_image(width=40, height=40, yOffset=-12).encode(url="picture:N"),
+        base.mark_text(style="value", dy=16).encode(text="label:N"),
+        base.mark_text(style="note", dy=29).encode(text="often:N"),
+    ).properties(width=alt.Step(56), height=alt.Step(78))
+
+
+def encode_png(image: NDArray[np.uint8]) -> str:
+    """A grey image (height, width) as the data URL of a PNG."""
+    height, width = image.shape
+    lines = b"".join(b"\0" + row.tobytes() for row in image)
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)),
+        (b"IDAT", zlib.compress(lines, 9)),
+        (b"IEND", b""),
+    ]
+    parts = [
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    ]
+    return "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"".join(parts)).decode("ascii")

@@ -1,0 +1,77 @@
+"""Learning curves, per condition and per trial."""
+
+import altair as alt
+import pandas as pd
+
+from tune_app.analysis.curves import SPLITS
+from tune_app.export.figures.figure import build_data
+from tune_app.export.figures.theme import DASHES, SHAPES
+
+TITLES = {"accuracy": "Accuracy (share of images)", "loss": "Loss (nats per image)"}
+
+
+LOSS_TICKS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50]
+
+
+def _axes(curves: pd.DataFrame, metric: str, column: str) -> tuple[alt.X, alt.Y]:
+    last = int(curves["epoch"].max())
+    epochs = list(range(1, last + 1, 1 + (last - 1) // 8))
+    scale = alt.Scale(type="log", nice=False) if metric == "loss" else alt.Scale(zero=False)
+    axis = alt.Axis(format="~g", values=LOSS_TICKS) if metric == "loss" else alt.Axis(tickCount=5)
+    across = alt.Axis(values=epochs, format="d", grid=False)
+    return (
+        alt.X("epoch:Q", title="Epoch", scale=alt.Scale(nice=False, zero=False, padding=6), axis=across),
+        alt.Y(f"{column}:Q", title=TITLES[metric], scale=scale, axis=axis),
+    )
+
+
+def _draw_lines(base: alt.Chart, curves: pd.DataFrame, metric: str, tooltip: list[alt.Tooltip]) -> alt.Chart:
+    x, y = _axes(curves, metric, "value")
+    return base.encode(
+        x=x,
+        y=y,
+        color=alt.Color("split:N", title=None, scale=alt.Scale(domain=list(SPLITS))),
+        strokeDash=alt.StrokeDash("split:N", title=None, scale=alt.Scale(domain=list(SPLITS), range=DASHES[:2])),
+        shape=alt.Shape("split:N", title=None, scale=alt.Scale(domain=list(SPLITS), range=SHAPES[:2])),
+        tooltip=tooltip,
+    )
+
+
+def build_curves_chart(curves: pd.DataFrame, metric: str) -> alt.FacetChart:
+    """Mean over fits by epoch with a band from the lowest to the highest, a panel for each condition.
+
+    `curves` as `analysis.curves.build_curves` gives it; `metric` is accuracy or loss.
+    """
+    shown = curves[curves["metric"] == metric].drop(columns="metric").rename(columns={"mean": "value"})
+    tooltip = [
+        alt.Tooltip("row:N", title="condition"),
+        alt.Tooltip("split:N", title="images"),
+        alt.Tooltip("epoch:Q"),
+        alt.Tooltip("value:Q", title="mean", format=".4f"),
+        alt.Tooltip("low:Q", title="lowest", format=".4f"),
+        alt.Tooltip("high:Q", title="highest", format=".4f"),
+        alt.Tooltip("fits:Q"),
+    ]
+    lines = _draw_lines(alt.Chart().mark_line(point=alt.OverlayMarkDef(size=38)), shown, metric, tooltip)
+    x, y = _axes(shown, metric, "low")
+    color = alt.Color("split:N", title=None, scale=alt.Scale(domain=list(SPLITS)))
+    band = alt.Chart().mark_area(style="band", line=False, point=False).encode(x=x, y=y, y2="high:Q", color=color)
+    rows = list(dict.fromkeys(shown["row"]))
+    return (
+        alt.layer(band, lines, data=build_data(shown))
+        .properties(width=190, height=130)
+        .facet(facet=alt.Facet("row:N", title=None, sort=rows), columns=4)
+    )
+
+
+def build_fit_curves_chart(curves: pd.DataFrame, metric: str) -> alt.Chart:
+    """A line for each fold of one trial; `curves` as `analysis.curves.build_fit_curves` gives it."""
+    shown = curves[curves["metric"] == metric][["fold", "epoch", "split", "value"]]
+    tooltip = [
+        alt.Tooltip("fold:Q"),
+        alt.Tooltip("split:N", title="images"),
+        alt.Tooltip("epoch:Q"),
+        alt.Tooltip("value:Q", title=metric, format=".4f"),
+    ]
+    chart = alt.Chart(build_data(shown)).mark_line(point=alt.OverlayMarkDef(size=30), strokeWidth=1.2)
+    return _draw_lines(chart, shown, metric, tooltip).encode(detail="fold:N").properties(width=240, height=150)

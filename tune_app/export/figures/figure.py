@@ -1,0 +1,76 @@
+"""What a figure is: one Vega-Lite specification with its words, drawn here or by a browser."""
+
+import json
+import re
+import textwrap
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from tune_app.export.figures.theme import build_config
+
+DIGITS = 6  # significant digits of the numbers in a figure; the tables have them all
+
+
+Drawing = alt.LayerChart | alt.FacetChart
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart without colours of its own, its file name, its title and what must be known to read it."""
+
+    name: str
+    title: str
+    caption: str
+    chart: alt.TopLevelMixin
+
+    def build_spec(self, dark: bool | None = None, titled: bool = True) -> dict[str, Any]:
+        """The Vega-Lite specification in the light or dark theme; without a theme for None.
+
+        The same frame gives the same specification: names that altair counts up are replaced.
+        """
+        spec = _rename_views(self.chart.to_dict())
+        spec.pop("config", None)
+        spec["description"] = f"{self.title}. {self.caption}"
+        if dark is not None:
+            spec["config"] = build_config(dark)
+        if titled:
+            spec["title"] = {"text": self.title, "subtitle": _wrap(self.caption)}
+        return spec
+
+
+def _rename_views(spec: dict[str, Any]) -> dict[str, Any]:
+    """Altair numbers views and parameters over the life of the process; here they are numbered within the figure."""
+    text = json.dumps(spec)
+    for prefix in ("view_", "param_"):
+        names = list(dict.fromkeys(re.findall(rf'"({prefix}\d+)"', text)))
+        for index, name in enumerate(names):
+            text = text.replace(f'"{name}"', f'"{prefix.upper()}{index}"')
+    renamed: dict[str, Any] = json.loads(text)
+    return renamed
+
+
+def _wrap(text: str, width: int = 110) -> list[str]:
+    return textwrap.wrap(text, width)
+
+
+def build_data(frame: pd.DataFrame) -> alt.InlineData:
+    """The frame's rows as a chart's data; missing numbers become null, floats keep `DIGITS` significant digits."""
+    return alt.InlineData(values=build_values(frame))
+
+
+def build_values(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The frame's rows as JSON values."""
+    return [{str(name): _value(value) for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, str | bool):
+        return value
+    if value is None or pd.isna(value):
+        return None
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    return int(value)

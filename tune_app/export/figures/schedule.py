@@ -1,0 +1,60 @@
+"""The schedule: what ran where and when."""
+
+import altair as alt
+import pandas as pd
+
+from tune_app.export.figures.figure import Drawing, build_data
+from tune_app.export.figures.theme import WIDTH
+
+LETTER = 5.6  # width of a letter of a note
+
+
+def build_schedule_chart(schedule: pd.DataFrame) -> Drawing:
+    """Device and lane down, time across, a bar for each fit of `analysis.schedule.build_schedule`'s frame."""
+    shown = schedule.copy()
+    several = shown["host"].nunique() > 1
+    place = shown["host"] + " " + shown["device"] if several else shown["device"]
+    shown["where"] = place + ", lane " + shown["lane"].astype(str)
+    shown["idle_hours"] = shown["idle_seconds"] / 3600
+    shown["middle"] = (shown["start_minutes"] + shown["end_minutes"]) / 2
+    shown["text"] = _build_texts(shown)
+    order = sorted(set(zip(place, shown["lane"], shown["where"], strict=True)))
+    lanes = [where for _, _, where in order]
+    title = "Time since the first fit (minutes)"
+    base = alt.Chart(build_data(shown.drop(columns=["host", "device", "lane"])))
+    y = alt.Y("where:N", title=None, sort=lanes)
+    tooltip = [
+        alt.Tooltip("row:N", title="condition"),
+        alt.Tooltip("replicate:Q"),
+        alt.Tooltip("fold:Q"),
+        alt.Tooltip("status:N"),
+        alt.Tooltip("start_minutes:Q", format=".2f", title="start (minutes)"),
+        alt.Tooltip("fit_seconds:Q", format=".1f", title="took (s)"),
+    ]
+    x = alt.X("start_minutes:Q", title=title, scale=alt.Scale(nice=False, zero=True))
+    return alt.layer(
+        base.mark_bar(style="bar", height={"band": 0.5}).encode(
+            x=x, x2="end_minutes:Q", y=y, color=alt.Color("model:N", title="Model", sort=None), tooltip=tooltip
+        ),
+        base.transform_filter("datum.text").mark_text(style="note", align="left", dy=-17, dx=1).encode(
+            x=x, y=y, text="text:N"
+        ),
+        base.transform_filter("datum.status === 'failed'").mark_point(style="failed", shape="cross").encode(
+            x=alt.X("middle:Q", title=title), y=y, tooltip=tooltip
+        ),
+        base.transform_filter("datum.idle_seconds > 0").mark_rule(style="connector").encode(
+            x=x, tooltip=[alt.Tooltip("idle_hours:Q", format=".2f", title="idle hours cut out here")]
+        ),
+    ).properties(width=WIDTH, height=alt.Step(46))  # fmt: skip
+
+
+def _build_texts(schedule: pd.DataFrame) -> list[str | None]:
+    """A trial's condition, or else its model, over its first bar on a lane, where it is short enough for its bars."""
+    minutes = max(schedule["end_minutes"].max(), 1e-9)
+    ends = schedule.groupby(["where", "trial"])["end_minutes"].transform("max")
+    first = ~schedule.duplicated(["where", "trial"])
+    widths = (ends - schedule["start_minutes"]) / minutes * WIDTH
+    return [
+        next((text for text in texts if is_first and len(text) * LETTER <= width), None)
+        for is_first, width, *texts in zip(first, widths, schedule["row"], schedule["model"], strict=True)
+    ]

@@ -1,0 +1,97 @@
+"""Condition scores: every fold, the mean with its interval, the reported figure."""
+
+import altair as alt
+import pandas as pd
+
+from tune_app.analysis.frames import build_conditions
+from tune_app.analysis.labels import build_rows
+from tune_app.analysis.results import Results
+from tune_app.export.figures.figure import Drawing, build_data
+from tune_app.export.figures.theme import WIDTH
+
+KINDS = ("one fold", "mean, 95% interval", "reported figure")
+TITLE = "Test accuracy (share of images)"
+
+
+def build_scores(results: Results) -> pd.DataFrame:
+    """One row per mark: row, entry, kind (of `KINDS`), test_accuracy, ci95_low, ci95_high (within [0, 1]), detail."""
+    marks: list[dict[str, object]] = []
+    conditions = {
+        (entry, row["row"]): row
+        for entry, table in enumerate(build_conditions(results), start=1)
+        for row in table.to_dict("records")
+    }
+    for row in build_rows(results):
+        where = {"row": row.label, "entry": row.entry}
+        for spec in row.trials:
+            for fold in range(spec.folds):
+                record = results.records.folds.get((spec.id, fold))
+                if record is not None and record.test_accuracy is not None:
+                    detail = f"fold {fold + 1}, replicate {spec.replicate}"
+                    marks.append({**where, "kind": KINDS[0], "test_accuracy": record.test_accuracy, "detail": detail})
+        summary = conditions[row.entry, row.label]
+        low, high = summary["test_accuracy_ci95_low"], summary["test_accuracy_ci95_high"]
+        marks.append(
+            {
+                **where,
+                "kind": KINDS[1],
+                "test_accuracy": summary["test_accuracy_mean"],
+                "ci95_low": None if pd.isna(low) else max(low, 0.0),
+                "ci95_high": None if pd.isna(high) else min(high, 1.0),
+                "detail": f"{summary['fits_completed']} of {summary['fits_planned']} fits",
+            }
+        )
+        if not pd.isna(summary["reported_test_accuracy"]):
+            reported = summary["reported_test_accuracy"]
+            marks.append({**where, "kind": KINDS[2], "test_accuracy": reported, "detail": "one network, one test"})
+    columns = ["row", "entry", "kind", "test_accuracy", "ci95_low", "ci95_high", "detail"]
+    return pd.DataFrame(marks, columns=columns).dropna(subset="test_accuracy")
+
+
+def build_scores_chart(scores: pd.DataFrame) -> alt.VConcatChart:
+    """A line for each condition, a panel with its own axis for each grid entry; `scores` as `build_scores` gives it."""
+    data = build_data(scores)
+    panels = [_build_panel(data, scores[scores["entry"] == entry], entry) for entry in dict.fromkeys(scores["entry"])]
+    chart: alt.VConcatChart = alt.vconcat(*panels).resolve_legend(color="shared", shape="shared")
+    return chart
+
+
+def _build_panel(data: alt.InlineData, scores: pd.DataFrame, entry: int) -> Drawing:
+    rows = list(dict.fromkeys(scores["row"]))
+    base = alt.Chart(data).transform_filter(f"datum.entry === {entry}")
+    scale = alt.Scale(domain=_build_domain(scores), nice=False)
+    x = alt.X("test_accuracy:Q", title=TITLE, scale=scale, axis=alt.Axis(tickCount=8))
+    y = alt.Y("row:N", title=None, sort=rows)
+    color = alt.Color("kind:N", title=None, scale=alt.Scale(domain=list(KINDS)))
+    shape = alt.Shape("kind:N", title=None, scale=alt.Scale(domain=list(KINDS)))
+    tooltip = [
+        alt.Tooltip("row:N", title="condition"),
+        alt.Tooltip("kind:N", title="mark"),
+        alt.Tooltip("test_accuracy:Q", title="test accuracy", format=".4f"),
+        alt.Tooltip("ci95_low:Q", title="interval from", format=".4f"),
+        alt.Tooltip("ci95_high:Q", title="to", format=".4f"),
+        alt.Tooltip("detail:N", title="of"),
+    ]
+    interval = (
+        base.transform_filter("isValid(datum.ci95_low)")
+        .mark_rule(style="interval")
+        .encode(x=alt.X("ci95_low:Q", title=TITLE, scale=scale), x2="ci95_high:Q", y=y, color=color, tooltip=tooltip)
+    )
+    marks = [
+        (KINDS[0], base.mark_point(style="fold", filled=True)),
+        (KINDS[2], base.mark_point(style="mean", filled=True)),
+        (KINDS[1], base.mark_point(style="mean", filled=True)),
+    ]
+    points = [
+        chart.transform_filter(f"datum.kind === '{kind}'").encode(x=x, y=y, color=color, shape=shape, tooltip=tooltip)
+        for kind, chart in marks
+    ]
+    return alt.layer(interval, *points).properties(width=WIDTH, height=alt.Step(24))
+
+
+def _build_domain(scores: pd.DataFrame) -> list[float]:
+    """Everything drawn, with a margin; no accuracy lies outside [0, 1]."""
+    drawn = scores[["test_accuracy", "ci95_low", "ci95_high"]].astype(float)
+    low, high = float(drawn.min().min()), float(drawn.max().max())
+    margin = 0.03 * (high - low) or 0.01
+    return [max(low - margin, -0.01), min(high + margin, 1.01)]

@@ -1,0 +1,109 @@
+"""The figures of a study: which there are, and what must be known to read them."""
+
+import pandas as pd
+
+from tune_app.analysis.confusion import build_confused, build_confusions
+from tune_app.analysis.curves import build_curves
+from tune_app.analysis.results import Results
+from tune_app.analysis.schedule import build_schedule
+from tune_app.export.figures.confusion import build_confused_chart, build_confusion_chart
+from tune_app.export.figures.contrasts import build_forest_chart, build_waterfall_chart, select_drawable
+from tune_app.export.figures.curves import build_curves_chart
+from tune_app.export.figures.figure import Figure
+from tune_app.export.figures.schedule import build_schedule_chart
+from tune_app.export.figures.scores import build_scores, build_scores_chart
+
+BAND = "The band runs from the lowest to the highest fit; where a condition has replicates, over these too."
+
+
+def build_figures(
+    results: Results, contrasts: pd.DataFrame | None = None, audit: pd.DataFrame | None = None
+) -> list[Figure]:
+    """Every figure that the results give, in the order to read them.
+
+    `contrasts` has the columns of contrasts.csv, `audit` as `build_waterfall_chart`; without test labels there are no
+    confusions.
+    """
+    figures: list[Figure] = []
+    scores = build_scores(results)
+    if not scores.empty:
+        figures.append(
+            Figure(
+                "scores",
+                "Test accuracy by condition",
+                "Corrected resampled 95% interval over folds and replicates; a reported figure is one test.",
+                build_scores_chart(scores),
+            )
+        )
+    if contrasts is not None and not select_drawable(contrasts).empty:
+        figures.append(
+            Figure(
+                "contrasts",
+                "Contrasts with the baseline",
+                "Effect on test accuracy with its 95% interval; the grey band is the region of practical equivalence.",
+                build_forest_chart(contrasts),
+            )
+        )
+    if audit is not None and not audit.empty:
+        figures.append(
+            Figure(
+                "audit",
+                "From the reported protocol to the correct one",
+                "Each bar is the difference that one correction makes; the line is its 95% interval.",
+                build_waterfall_chart(audit),
+            )
+        )
+    return figures + _build_curves(results) + _build_confusions(results) + _build_schedule(results)
+
+
+def _build_curves(results: Results) -> list[Figure]:
+    curves = build_curves(results)
+    if curves.empty:
+        return []
+    how = "Mean over fits by epoch, training figures as trained, validation after each epoch."
+    return [
+        Figure("accuracy", "Accuracy by epoch", f"{how} {BAND}", build_curves_chart(curves, "accuracy")),
+        Figure(
+            "loss",
+            "Loss by epoch",
+            f"{how} {BAND} Mean cross-entropy, on a logarithmic axis.",
+            build_curves_chart(curves, "loss"),
+        ),
+    ]
+
+
+def _build_confusions(results: Results) -> list[Figure]:
+    confusions = build_confusions(results)
+    if results.test is None or confusions.empty:
+        return []
+    confused = build_confused(results, results.test.labels)
+    found = [
+        Figure(
+            "confusion",
+            "What is taken for what",
+            "Test images, summed over folds and replicates. Numbers are percent of the true class's images, from 1 up.",
+            build_confusion_chart(confusions),
+        )
+    ]
+    if not confused.empty:
+        found.append(
+            Figure(
+                "confused",
+                "The test images that are got wrong most often",
+                "Under each image: its label → what it is most often taken for; how many of the fits are wrong.",
+                build_confused_chart(confused, results.test),
+            )
+        )
+    return found
+
+
+def _build_schedule(results: Results) -> list[Figure]:
+    schedule = build_schedule(results)
+    if schedule.empty:
+        return []
+    note = "A bar is one fit; fits that ran at the same time on a device lie in lanes of their own."
+    if (schedule["idle_seconds"] > 0).any():
+        note += " At a dotted line the study stood still, and that time is cut out."
+    if (schedule["status"] == "failed").any():
+        note += " A cross marks a failed fit."
+    return [Figure("schedule", "What ran where and when", note, build_schedule_chart(schedule))]
