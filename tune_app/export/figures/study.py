@@ -8,7 +8,7 @@ from tune_app.analysis.results import Results
 from tune_app.analysis.schedule import build_schedule
 from tune_app.export.figures.confusion import build_confused_chart, build_confusion_chart
 from tune_app.export.figures.contrasts import build_forest_chart, build_waterfall_chart, select_drawable
-from tune_app.export.figures.curves import build_curves_chart
+from tune_app.export.figures.curves import build_curves_chart, build_fit_curves_chart
 from tune_app.export.figures.figure import Figure
 from tune_app.export.figures.schedule import build_schedule_chart
 from tune_app.export.figures.scores import build_scores, build_scores_chart
@@ -107,3 +107,21 @@ def _build_schedule(results: Results) -> list[Figure]:
     if (schedule["status"] == "failed").any():
         note += " A cross marks a failed fit."
     return [Figure("schedule", "What ran where and when", note, build_schedule_chart(schedule))]
+
+
+def build_trial_figures(curves: pd.DataFrame, confusions: pd.DataFrame) -> list[Figure]:
+    """Learning curves fold by fold and the confusion matrix, from the rows of one trial.
+
+    `curves` as `build_fit_curves` gives them, `confusions` as `build_confusions`; without rows there is no figure.
+    """
+    figures = []
+    if not curves.empty:
+        how = "One line for each fold."
+        figures += [
+            Figure("accuracy", "Accuracy by epoch", how, build_fit_curves_chart(curves, "accuracy")),
+            Figure("loss", "Loss by epoch", how, build_fit_curves_chart(curves, "loss")),
+        ]
+    if not confusions.empty:
+        how = "Percent of the true class's test images, summed over folds."
+        figures.append(Figure("confusion", "What is taken for what", how, build_confusion_chart(confusions)))
+    return figures

@@ -1,0 +1,52 @@
+"""Figures as the page carries them: every data set and every specification once."""
+
+import hashlib
+import json
+from typing import Any
+
+from tune_app.export.figures import Figure
+from tune_app.export.figures.theme import WIDTH, build_config
+
+
+class ChartPool:
+    """Collects figures; figures with equal data share it, figures that differ in their data only share the rest."""
+
+    def __init__(self) -> None:
+        self._datasets: dict[str, dict[str, Any]] = {}
+        self._specs: dict[str, dict[str, Any]] = {}
+        self._figures: dict[str, dict[str, Any]] = {}
+
+    def add(self, key: str, figure: Figure) -> None:
+        """Keep the figure under `key`, which its place in the page names."""
+        spec = figure.build_spec(titled=False)
+        spec.pop("description")
+        text = json.dumps({name: value for name, value in spec.items() if name != "datasets"}, sort_keys=True)
+        names = []
+        for index, (name, rows) in enumerate(spec["datasets"].items()):
+            names.append(_digest(rows))
+            self._datasets[names[-1]] = _fold(rows)
+            text = text.replace(f'"{name}"', f'"data-{index}"')
+        id = _digest(text)
+        self._specs[id] = json.loads(text)
+        self._figures[key] = {"spec": id, "data": names, "description": f"{figure.title}. {figure.caption}"}
+
+    def build_json(self) -> str:
+        """What page.js reads; safe inside a script element."""
+        content = {
+            "config": {"light": build_config(dark=False), "dark": build_config(dark=True)},
+            "width": WIDTH,
+            "datasets": self._datasets,
+            "specs": self._specs,
+            "figures": self._figures,
+        }
+        return json.dumps(content, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _fold(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Rows as column names and lists of values, which is half the size."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return {"names": names, "rows": [[row.get(name) for name in names] for row in rows]}

@@ -1,0 +1,132 @@
+"use strict";
+(() => {
+  const LABELS = 230; // width that axis labels and legend take beside a chart of full width
+  const PANEL = 235; // width of a panel of learning curves with its gap
+  const content = JSON.parse(document.getElementById("charts").textContent);
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const announcer = document.getElementById("announcer");
+
+  function unfold({ names, rows }) {
+    return rows.map((row) => Object.fromEntries(names.map((name, index) => [name, row[index]])));
+  }
+
+  // Charts of full width and rows of panels are drawn as wide as the page allows.
+  function fit(part, available) {
+    if (Array.isArray(part)) part.forEach((item) => fit(item, available));
+    else if (part && typeof part === "object") {
+      if (part.width === content.width) part.width = Math.max(160, Math.min(content.width, available - LABELS));
+      if (part.facet && part.columns) part.columns = Math.max(1, Math.min(part.columns, Math.floor(available / PANEL)));
+      Object.values(part).forEach((item) => fit(item, available));
+    }
+  }
+
+  async function draw(element) {
+    const figure = content.figures[element.dataset.chart];
+    const available = element.clientWidth;
+    const spec = structuredClone(content.specs[figure.spec]);
+    const config = structuredClone(dark.matches ? content.config.dark : content.config.light);
+    fit(spec, available);
+    if (available < 600) config.axis.labelLimit = 140;
+    spec.description = figure.description;
+    spec.datasets = Object.fromEntries(
+      figure.data.map((name, index) => [`data-${index}`, unfold(content.datasets[name])]),
+    );
+    if (element.view) element.view.finalize();
+    element.view = await window.vegaEmbed(element, spec, {
+      mode: "vega-lite", renderer: "svg", actions: false, ast: true, config, defaultStyle: false,
+      tooltip: { theme: dark.matches ? "dark" : "light" },
+    });
+    element.dataset.drawn = "true";
+  }
+
+  async function drawAll(within) {
+    for (const element of within.querySelectorAll("[data-chart]")) {
+      if (element.clientWidth) await draw(element);
+    }
+  }
+
+  function addFilter(box, table) {
+    const rows = [...table.tBodies[0].rows];
+    const bar = document.createElement("div");
+    const label = document.createElement("label");
+    const input = document.createElement("input");
+    const count = document.createElement("span");
+    bar.className = "filter";
+    input.type = "search";
+    input.id = `filter-${box.dataset.table}`;
+    label.htmlFor = input.id;
+    label.textContent = "Rows with";
+    count.setAttribute("role", "status");
+    const tell = (shown) => { count.textContent = `${shown} of ${rows.length} rows`; };
+    input.addEventListener("input", () => {
+      const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+      for (const row of rows) {
+        const text = row.textContent.toLowerCase();
+        row.hidden = !words.every((word) => text.includes(word));
+      }
+      tell(rows.filter((row) => !row.hidden).length);
+    });
+    tell(rows.length);
+    bar.append(label, input, count);
+    box.prepend(bar);
+  }
+
+  function addSorting(table) {
+    const body = table.tBodies[0];
+    const headings = [...table.tHead.rows[0].cells];
+    headings.forEach((heading, index) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = heading.textContent;
+      heading.replaceChildren(button);
+      button.addEventListener("click", () => {
+        const ascending = heading.getAttribute("aria-sort") !== "ascending";
+        headings.forEach((other) => other.setAttribute("aria-sort", "none"));
+        heading.setAttribute("aria-sort", ascending ? "ascending" : "descending");
+        const number = heading.classList.contains("number");
+        const key = (row) => row.cells[index].dataset.sort;
+        const compare = (a, b) => (number ? a - b : a.localeCompare(b, "en", { numeric: true }));
+        const sorted = [...body.rows].sort((left, right) => {
+          const [a, b] = [key(left), key(right)];
+          if (a === "" || b === "") return (a === "") - (b === ""); // what is missing stays at the end
+          return ascending ? compare(a, b) : compare(b, a);
+        });
+        body.append(...sorted);
+        announcer.textContent = `Sorted by ${button.textContent}, ${ascending ? "ascending" : "descending"}.`;
+      });
+    });
+  }
+
+  function openTarget() {
+    const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (target && target.matches("details")) {
+      target.open = true;
+      target.querySelector("summary").focus();
+      target.scrollIntoView();
+    }
+  }
+
+  for (const box of document.querySelectorAll("[data-table]")) {
+    const table = box.querySelector("table");
+    addSorting(table);
+    if (table.tBodies[0].rows.length > 5 && !box.closest("details")) addFilter(box, table);
+  }
+  for (const trial of document.querySelectorAll("details")) {
+    trial.addEventListener("toggle", () => {
+      if (trial.open && !trial.querySelector("[data-drawn]")) drawAll(trial);
+    });
+  }
+  let width = window.innerWidth;
+  let pending;
+  window.addEventListener("resize", () => {
+    clearTimeout(pending);
+    pending = setTimeout(() => {
+      if (window.innerWidth !== width) drawAll(document.body);
+      width = window.innerWidth;
+    }, 250);
+  });
+  dark.addEventListener("change", () => drawAll(document.body));
+  window.addEventListener("hashchange", openTarget);
+  openTarget();
+  drawAll(document.body).then(() => { document.documentElement.dataset.ready = "true"; });
+})();
