@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tune_app.plan": STUDY | {"tune_app.cost", "models", "data"},
     "tune_app.engine": {"tune_app.errors", "tune_app.study", "tune_app.seeds", "tune_app.engine"},
     "tune_app.trial": STUDY
-    | {"tune_app.folds", "tune_app.seeds", "tune_app.engine", "tune_app.records", "models", "data"},
+    | {"tune_app.cost", "tune_app.folds", "tune_app.seeds", "tune_app.engine", "tune_app.records", "models", "data"},
     "tune_app.records": {"tune_app.errors"},
     "tune_app.executors": STUDY | {"tune_app.plan", "tune_app.trial", "tune_app.records", "tune_app.executors", "data"},
     "tune_app.keeper": {"tune_app.records", "tune_app.trial", "models"},

@@ -25,6 +25,7 @@ Regularizer = Literal["none", "dropout", "batchnorm", "dropout+batchnorm"]
 Optimizer = Literal["adam", "adamw", "sgd"]
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 Splitter = Literal["kfold", "stratified"]
+Engine = Literal["auto", "eager", "stacked"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,10 @@ class Frozen(BaseModel):
 
 
 class Recipe(Frozen):
-    """How one network is trained. `learning_rate` is constant; `momentum` is sgd's alone."""
+    """How one network is trained. `learning_rate` is constant; `momentum` is sgd's alone.
+
+    `engine` trains the folds of a trial one by one (eager) or at once (stacked): the same scores but for rounding.
+    """
 
     epochs: Count = 5
     batch_size: Count = 100
@@ -81,6 +85,7 @@ class Recipe(Frozen):
     momentum: Fraction = 0.9
     weight_decay: Share = 0.0
     precision: Precision = "fp32"
+    engine: Engine = "auto"
 
 
 class DataChoice(Frozen):
@@ -149,6 +154,7 @@ class GridEntry(Frozen):
     momentum: Levels[Fraction] | None = None
     weight_decay: Levels[Share] | None = None
     precision: Levels[Precision] | None = None
+    engine: Levels[Engine] | None = None
     replicates: Count | None = None
     cpus_per_trial: Share | None = None
     gpus_per_trial: Share | None = None
@@ -183,6 +189,7 @@ class Baseline(Frozen):
     momentum: Fraction | None = None
     weight_decay: Share | None = None
     precision: Precision | None = None
+    engine: Engine | None = None
 
 
 @dataclass(frozen=True)

@@ -33,32 +33,31 @@ class EpochScores:
 
 def build_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimizer, fused: one kernel for all weights, on CPUs and GPUs alike."""
-    weights, rate, decay = network.parameters(), recipe.learning_rate, recipe.weight_decay
+    weights, rate, decay = list(network.parameters()), recipe.learning_rate, recipe.weight_decay
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(weights, lr=rate, momentum=recipe.momentum, weight_decay=decay, fused=True)
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    return kind(weights, lr=rate, weight_decay=decay, fused=True)
+    # A step counter on the device lets a CUDA graph capture the step.
+    return kind(weights, lr=rate, weight_decay=decay, fused=True, capturable=weights[0].is_cuda)
 
 
 def fit(
     network: nn.Module,
+    optimizer: torch.optim.Optimizer,
     images: Images,
     train: torch.Tensor,
     validation: torch.Tensor,
     recipe: Recipe,
     *,
     shuffle_seed: int,
-    dropout_seed: int,
 ) -> Iterator[EpochScores]:
     """Train `network` in place on the positions `train`, scoring it on `validation` after each epoch.
 
     Positions are int64 on the images' device. Raises FitError when the training loss is not finite.
     """
     device = train.device
-    optimizer = build_optimizer(network, recipe)
     scaler = build_scaler(recipe.precision, device)
     shuffling = torch.Generator().manual_seed(shuffle_seed)
-    torch.manual_seed(dropout_seed)
     for epoch in range(1, recipe.epochs + 1):
         started = time.perf_counter()
         network.train()

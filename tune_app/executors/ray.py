@@ -163,6 +163,7 @@ def _build_trainable(shared: Any, keeper: Any, run: RunTrial) -> type[tune.Train
 
         def setup(self, config: dict[str, Any]) -> None:
             self._records: Iterator[Record] | None = None
+            self._left = len(config["folds"])
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
             self.setup(new_config)
@@ -173,8 +174,8 @@ def _build_trainable(shared: Any, keeper: Any, run: RunTrial) -> type[tune.Train
             if self._records is None:
                 self._records = self._start()
             record = next(self._records)
-            done = isinstance(record, FoldRecord) and record.fold == self.config["folds"][-1]
-            return {"record": record_to_dict(record), "done": done}
+            self._left -= isinstance(record, FoldRecord)
+            return {"record": record_to_dict(record), "done": self._left == 0}
 
         def _start(self) -> Iterator[Record]:
             config = self.config
