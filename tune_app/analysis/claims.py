@@ -41,7 +41,8 @@ def build_verdicts(results: Results) -> pd.DataFrame:
     A claim allows a region of effects: above `by` (higher), below −`by` (lower), within ±`by` (equal). It is supported
     if the 95% interval lies inside, refuted if it lies outside, and undecided if it reaches across the edge.
     """
-    return pd.DataFrame([_judge(results, claim) for claim in results.study.claims], columns=list(COLUMNS))
+    rows = [_judge(results, claim) for claim in results.study.claims]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n_pairs": "Int64", "needed_replicates": "Int64"})
 
 
 def _judge(results: Results, claim: Claim) -> dict[str, Any]:

@@ -139,8 +139,8 @@ def _contrast_paired(
             means,
             effect,
             n_pairs=len(differences),
-            reason=f"all {len(differences)} pairs differ by {effect:.6g}: without a spread there is no error to hold "
-            "it against.",
+            reason=f"in all {len(differences)} pairs the difference is {effect:.6g}: without a spread there is no "
+            "error to hold it against.",
         )
     folds = pairs[0][0].specs[0].folds
     test = build_corrected_t_test(differences, folds)
@@ -157,21 +157,20 @@ def _contrast_paired(
 def _contrast_unpaired(
     pairs: Sequence[tuple[Side, Side]], first: list[Scores], second: list[Scores], means: tuple[float, float]
 ) -> Contrast:
-    labels = f"{pairs[0][0].label} and {pairs[0][1].label}"
     effect = means[0] - means[1]
     counts = [len(scores) for scores in (*first, *second)]
     if min(counts) < 2:
         return Contrast(
             means,
             effect,
-            reason=f"{labels} have different splits, so their folds cannot be paired; held against each other over "
-            f"replicates, each needs 2 or more, and there {'is' if min(counts) == 1 else 'are'} {min(counts)}.",
+            reason="the splits of the two sides differ, so their folds cannot be paired; over replicates, unpaired, "
+            "each side needs 2 or more, and one side has 1.",
         )
     if len(set(counts[: len(first)])) > 1 or len(set(counts[len(first) :])) > 1:
         raise RefusedError("its pairs of conditions have different numbers of replicates; give all the same number.")
     ours, theirs = (np.mean([scores.mean(axis=1) for scores in side], axis=0) for side in (first, second))
     if np.ptp(ours) < 1e-12 and np.ptp(theirs) < 1e-12:
-        return Contrast(means, effect, reason=f"the replicates of {labels} do not differ among themselves.")
+        return Contrast(means, effect, reason="on each side the replicates are equal: there is no spread.")
     return Contrast(means, effect, build_welch_t_test(ours, theirs), UNPAIRED)
 
 
@@ -187,7 +186,7 @@ def build_contrasts(results: Results) -> pd.DataFrame:
         for row, p_holm in zip(tested, adjust_by_holm([row["p_value"] for row in tested]), strict=True):
             row["p_holm"] = float(p_holm)
         rows += family
-    return pd.DataFrame(rows, columns=list(rows[0]) if rows else None)
+    return pd.DataFrame(rows).astype({"n_pairs": "Int64"}) if rows else pd.DataFrame()
 
 
 def _contrast_row(first: Side, second: Side, metric: Metric) -> dict[str, Any]:

@@ -60,8 +60,8 @@ def build_scores(results: Results, specs: Sequence[TrialSpec], metric: Metric, w
     planned = sum(spec.folds for spec in specs)
     if len(fits) < planned:
         raise RefusedError(
-            f"{label} has fits {len(fits)}/{planned}: the mean over the folds that are there is another number; run "
-            "the study again to complete it."
+            f"{label} has fits {len(fits)}/{planned}: a mean over some of the folds is another number; run the study "
+            "again to complete it."
         )
     stuck = sum(map(is_single_class, fits))
     if stuck:
