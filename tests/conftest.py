@@ -59,7 +59,9 @@ def write_study_file(folder: Path, **changes: Any) -> Path:
     return path
 
 
-def build_results(study: Study, score: Callable[[TrialSpec, int], float], epochs: Sequence[float] = (0.5, 1)) -> Results:
+def build_results(
+    study: Study, score: Callable[[TrialSpec, int], float], epochs: Sequence[float] = (0.5, 1)
+) -> Results:
     """Results without a run: `score` of each fold is its test and last validation accuracy, `epochs` shares of it."""
     records = RecordSet()
     packed = pack_labels(np.arange(60, dtype=np.uint8) % 10)
@@ -69,9 +71,9 @@ def build_results(study: Study, score: Callable[[TrialSpec, int], float], epochs
             place: dict[str, Any] = {"trial": spec.id, "replicate": spec.replicate, "fold": fold}
             for epoch in range(1, spec.recipe.epochs + 1):
                 accuracy = final * epochs[epoch - 1]
-                scores = {"train_loss": 1 - accuracy, "train_accuracy": accuracy}
+                scores: dict[str, Any] = {"train_loss": 1 - accuracy, "train_accuracy": accuracy}
                 scores |= {"validation_loss": 1 - accuracy, "validation_accuracy": accuracy}
-                speed = {"learning_rate": 0.001, "seconds": 1.0, "images_per_second": 100.0}
+                speed: dict[str, Any] = {"learning_rate": 0.001, "seconds": 1.0, "images_per_second": 100.0}
                 records.add(EpochRecord(**place, epoch=epoch, **scores, **speed))
             records.add(
                 FoldRecord(

@@ -371,7 +371,7 @@ class Study(Frozen):
             seen.add(pair)
 
     def _entry_trials(self, entry: GridEntry) -> Iterator[GridTrial]:
-        levels = [getattr(entry, factor) or (self._default(factor),) for factor in FACTORS]
+        levels = [self._levels(entry, factor) for factor in FACTORS]
         for values in itertools.product(*levels):
             condition = dict(zip(FACTORS, values, strict=True))
             recipe = Recipe(**{name: condition.pop(name) for name in Recipe.model_fields})
@@ -420,8 +420,12 @@ class Study(Frozen):
 
     def varying_factors(self) -> tuple[str, ...]:
         """The factors with more than one level in the grid."""
-        conditions = [trial.spec.condition for trial in self.grid_trials()]
-        return tuple(name for name in FACTORS if len({condition[name] for condition in conditions}) > 1)
+        return tuple(
+            name for name in FACTORS if len({level for entry in self.grid for level in self._levels(entry, name)}) > 1
+        )
+
+    def _levels(self, entry: GridEntry, factor: str) -> tuple[Any, ...]:
+        return getattr(entry, factor) or (self._default(factor),)
 
 
 def _spell_levels(levels: Mapping[str, Any]) -> str:

@@ -11,11 +11,32 @@ from tune_app.analysis.frames import build_row_label
 from tune_app.analysis.metrics import METRICS, SUMMARISED, RefusedError, Scores, build_scores, choose_rope
 from tune_app.analysis.results import Results
 from tune_app.analysis.t_tests import TTest, adjust_by_holm, build_corrected_t_test, build_welch_t_test
-from tune_app.study import Metric, Study, TrialSpec, Window
+from tune_app.study import FACTORS, Metric, Study, TrialSpec, Window
 
 MIN_PAIRS = 8
 PAIRED = "corrected resampled t-test, paired on (replicate, fold)"
 UNPAIRED = "Welch t-test over replicate means"
+NUMBERS = (
+    "method",
+    "n_pairs",
+    "n_replicates",
+    "n_replicates_baseline",
+    "mean",
+    "baseline_mean",
+    "effect",
+    "ci95_low",
+    "ci95_high",
+    "t",
+    "p_value",
+    "p_holm",
+    "p_worse",
+    "p_equivalent",
+    "p_better",
+    "rope",
+    "smallest_detectable",
+    "status",
+    "reason",
+)
 Condition = tuple[TrialSpec, ...]  # its replicates
 
 
@@ -186,20 +207,20 @@ def build_contrasts(results: Results) -> pd.DataFrame:
         for row, p_holm in zip(tested, adjust_by_holm([row["p_value"] for row in tested]), strict=True):
             row["p_holm"] = float(p_holm)
         rows += family
-    return pd.DataFrame(rows).astype({"n_pairs": "Int64"}) if rows else pd.DataFrame()
+    columns = ["metric", "unit", "better", "row", "baseline_row", "differs", *FACTORS, *NUMBERS]
+    return pd.DataFrame(rows, columns=columns).astype({"n_pairs": "Int64"})
 
 
 def _contrast_row(first: Side, second: Side, metric: Metric) -> dict[str, Any]:
     levels, others = first.specs[0].condition, second.specs[0].condition
+    differing = [f"{name}: {others[name]} → {level}" for name, level in levels.items() if level != others[name]]
     return {
         "metric": metric,
         "unit": METRICS[metric].unit,
         "better": METRICS[metric].better,
         "row": first.label,
         "baseline_row": second.label,
-        "differs": ", ".join(
-            f"{name}: {others[name]} → {level}" for name, level in levels.items() if level != others[name]
-        ),
+        "differs": ", ".join(differing),
         **levels,
         **build_contrast_numbers(first, second, metric),
     }
@@ -207,10 +228,8 @@ def _contrast_row(first: Side, second: Side, metric: Metric) -> dict[str, Any]:
 
 def build_contrast_numbers(first: Side, second: Side, metric: Metric) -> dict[str, Any]:
     """The columns of contrasts.csv from `method` on; what does not exist is None."""
-    numbers: dict[str, Any] = {"method": "", "n_pairs": None}
+    numbers: dict[str, Any] = dict.fromkeys(NUMBERS) | {"method": ""}
     numbers |= {"n_replicates": len(first.specs), "n_replicates_baseline": len(second.specs)}
-    names = ("mean", "baseline_mean", "effect", "ci95_low", "ci95_high", "t", "p_value", "p_holm")
-    numbers |= dict.fromkeys((*names, "p_worse", "p_equivalent", "p_better", "rope", "smallest_detectable"))
     rope = choose_rope(first.results.study, metric)
     try:
         contrast = build_contrast([(first, second)], metric)

@@ -28,13 +28,13 @@ def build_folds(results: Results) -> pd.DataFrame:
 
 
 def _build_rows(results: Results, kind: str) -> pd.DataFrame:
-    specs = {trial.spec.id: trial.spec for trial in results.study.grid_trials()}
+    conditions = {trial.spec.id: trial.spec.condition for trial in results.study.grid_trials()}
     rows = []
-    for record in results.records.in_order(specs):
-        content = record_to_dict(record)
-        if content["kind"] != kind:
+    for record in results.records.in_order(conditions):
+        if isinstance(record, FoldRecord) != (kind == "fold"):
             continue
-        row = {"trial": record.trial, **specs[record.trial].condition}
+        content = record_to_dict(record)
+        row = {"trial": record.trial, **conditions[record.trial]}
         row |= {name: value for name, value in content.items() if name not in _LEFT_OUT}
         row["fold"] = record.fold + 1
         if isinstance(record, FoldRecord):

@@ -54,20 +54,19 @@ def build_scores(results: Results, specs: Sequence[TrialSpec], metric: Metric, w
     `window` is the first and last epoch that an epoch metric is averaged over, the last epoch alone if left out. Raises
     RefusedError for a missing fold, one that names a single class, or one that never reaches the target.
     """
-    label = build_row_label(specs[0], results.study, results.reference)
-    records = [[_find_fold(results, spec, fold) for fold in range(spec.folds)] for spec in specs]
+    records = [_find_folds(results, spec) for spec in specs]
     fits = [record for row in records for record in row if record is not None]
     planned = sum(spec.folds for spec in specs)
     if len(fits) < planned:
         raise RefusedError(
-            f"{label} has fits {len(fits)}/{planned}: a mean over some of the folds is another number; run the study "
-            "again to complete it."
+            f"{_label(results, specs)} has fits {len(fits)}/{planned}: a mean over some of the folds is another "
+            "number; run the study again to complete it."
         )
     stuck = sum(map(is_single_class, fits))
     if stuck:
         raise RefusedError(
-            f"{stuck} of the {planned} networks of {label} give every test image the same label: they have not learnt, "
-            "and a mean of learnt and unlearnt networks describes neither."
+            f"{stuck} of the {planned} networks of {_label(results, specs)} give every test image the same label: they "
+            "have not learnt, and a mean of learnt and unlearnt networks describes neither."
         )
     scores = [
         [_score(results, spec, record, metric, window) for record in row if record]
@@ -76,16 +75,21 @@ def build_scores(results: Results, specs: Sequence[TrialSpec], metric: Metric, w
     late = sum(score is None for row in scores for score in row)
     if late:
         raise RefusedError(
-            f"{late} of the {planned} networks of {label} never reach a validation accuracy of "
+            f"{late} of the {planned} networks of {_label(results, specs)} never reach a validation accuracy of "
             f"{results.study.target_accuracy:g}, so their number of epochs is not known; train longer, set a lower "
             "target_accuracy, or use validation_accuracy_auc."
         )
     return np.array(scores, dtype=np.float64)
 
 
-def _find_fold(results: Results, spec: TrialSpec, fold: int) -> FoldRecord | None:
-    record = results.records.folds.get((spec.id, fold))
-    return record if record and record.status == "completed" else None
+def _label(results: Results, specs: Sequence[TrialSpec]) -> str:
+    return build_row_label(specs[0], results.study, results.reference)
+
+
+def _find_folds(results: Results, spec: TrialSpec) -> list[FoldRecord | None]:
+    trial = spec.id
+    records = [results.records.folds.get((trial, fold)) for fold in range(spec.folds)]
+    return [record if record and record.status == "completed" else None for record in records]
 
 
 def _score(
@@ -97,9 +101,11 @@ def _score(
     last = spec.recipe.epochs
     first_epoch, last_epoch = window or ((last, last) if metric in EPOCH_METRICS else (1, last))
     name = metric if metric in EPOCH_METRICS else "validation_accuracy"
-    epochs = [results.records.epochs.get((spec.id, record.fold, n)) for n in range(first_epoch, last_epoch + 1)]
+    epochs = [results.records.epochs.get((record.trial, record.fold, n)) for n in range(first_epoch, last_epoch + 1)]
     if None in epochs:
-        raise RefusedError(f"{spec.id}, fold {record.fold + 1}, lacks epochs in the records; run it anew with --fresh.")
+        raise RefusedError(
+            f"{record.trial}, fold {record.fold + 1}, lacks epochs in the records; run it anew with --fresh."
+        )
     curve = [getattr(epoch, name) for epoch in epochs]
     if metric == "epochs_to_target":
         return find_epochs_to_target(curve, results.study.target_accuracy)

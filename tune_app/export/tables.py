@@ -157,6 +157,10 @@ def build_reading(results: Results) -> list[str]:
         f"meaning within ±{results.study.rope:g}. Detectable is the true difference that this design finds four times "
         "in five.",
     ]
+    notes.append(
+        "All networks are tested on one test set, and folds share most training images: for test metrics the numbers "
+        "speak of new seeds and splits of these very images, not of new images (docs/statistics.md)."
+    )
     if results.study.claims:
         notes.append(
             "A claim is supported where the 95% interval of its effect lies within the effects claimed, refuted where "
