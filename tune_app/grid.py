@@ -52,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Run a study: every condition of its grid, cross-validated, in parallel; then export its tables.",
     )
     add = parser.add_argument
-    add("study", nargs="?", default="quick", help="a study that ships (quick, report, vgg) or a YAML file; default quick")
+    add("study", nargs="?", default="quick", help="one that ships (quick, report, vgg) or a YAML file; default quick")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key, such as recipe.epochs=1")
     add("--only", metavar="FACTOR=LEVEL,…", help="run a part of the grid, such as model=cnn,folds=4")
     add("--dry-run", action="store_true", help="print the plan and start nothing")

@@ -26,6 +26,19 @@ Optimizer = Literal["adam", "adamw", "sgd"]
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 Splitter = Literal["kfold", "stratified"]
 Engine = Literal["auto", "eager", "stacked"]
+Metric = Literal[
+    "test_accuracy",
+    "test_loss",
+    "train_accuracy",
+    "train_loss",
+    "validation_accuracy",
+    "validation_loss",
+    "validation_accuracy_auc",
+    "epochs_to_target",
+    "fit_seconds",
+]
+EPOCH_METRICS = ("train_accuracy", "train_loss", "validation_accuracy", "validation_loss")
+ACCURACIES = ("test_accuracy", "train_accuracy", "validation_accuracy", "validation_accuracy_auc")
 
 
 @dataclass(frozen=True)
@@ -175,7 +188,10 @@ class GridEntry(Frozen):
 
 
 class Baseline(Frozen):
-    """The reference level of every factor that varies; factors left out keep their first level in the grid."""
+    """The reference levels. A condition is held against the one that has them and otherwise most of its own levels.
+
+    Without any, the levels of the study's first condition are the reference, except for `folds`.
+    """
 
     model: str | None = None
     width: Rate | None = None
@@ -190,6 +206,60 @@ class Baseline(Frozen):
     weight_decay: Share | None = None
     precision: Precision | None = None
     engine: Engine | None = None
+
+
+Level = Annotated[str | int | float, BeforeValidator(_refuse_bool)]
+Window = tuple[Count, Count]
+
+
+class Claim(Frozen):
+    """A sentence that a contrast can support or refute.
+
+    The contrast is the mean over all pairs of conditions of which one has `levels` and the other, its other factors
+    being equal, `against`. `epochs` is the window [first, last] that an epoch metric is averaged over, the last epoch
+    if left out; `against_epochs` is the other side's window, the same if left out. `by` is the margin beyond which an
+    effect counts as higher or lower, and within which it counts as equal: for accuracies the study's `rope` if left
+    out, for other metrics 0.
+    """
+
+    sentence: Annotated[str, Field(min_length=1)]
+    metric: Metric = "test_accuracy"
+    levels: dict[str, Level]
+    against: dict[str, Level] = {}
+    epochs: Window | None = None
+    against_epochs: Window | None = None
+    expect: Literal["higher", "lower", "equal"]
+    by: Share | None = None
+
+    @field_validator("levels", "against")
+    @classmethod
+    def _known(cls, levels: dict[str, Level]) -> dict[str, Level]:
+        unknown = [f"unknown factor {name!r}{choices(name, FACTORS)}" for name in levels if name not in FACTORS]
+        if unknown:
+            raise ValueError("; ".join(unknown))
+        return levels
+
+    @field_validator("epochs", "against_epochs")
+    @classmethod
+    def _in_order(cls, window: Window | None) -> Window | None:
+        if window and window[0] > window[1]:
+            raise ValueError(f"the window {list(window)} ends before it begins; write [first, last], such as [1, 2]")
+        return window
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Claim":
+        problems = []
+        if not self.against and self.against_epochs is None:
+            problems.append("it is held against nothing; add against, such as {regularizer: none}, or against_epochs")
+        if self.metric not in EPOCH_METRICS and (self.epochs or self.against_epochs):
+            problems.append(
+                f"{self.metric} has no epochs; leave the window out, or choose from {', '.join(EPOCH_METRICS)}"
+            )
+        if self.expect == "equal" and self.by is None and self.metric not in ACCURACIES:
+            problems.append(f"expect equal: {self.metric} needs a margin; add by, in the metric's unit")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
 
 
 @dataclass(frozen=True)
@@ -213,7 +283,10 @@ class Study(Frozen):
     replicates: Count = 1
     baseline: Baseline = Baseline()
     reference: str | None = None
+    rope: Share = 0.001  # region of practical equivalence: accuracies this close are taken as equal
+    target_accuracy: Fraction = 0.95  # the validation accuracy that the metric epochs_to_target waits for
     grid: tuple[GridEntry, ...]
+    claims: tuple[Claim, ...] = ()
 
     @field_validator("grid")
     @classmethod
@@ -225,7 +298,7 @@ class Study(Frozen):
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> "Study":
         catalog: Catalog | None = info.context
-        problems = [*self._baseline_problems(), *self._repetitions()]
+        problems = [*self._baseline_problems(), *self._repetitions(), *self._claim_problems()]
         if catalog and self.data.name in catalog.datasets:
             problems += self._size_problems(*catalog.datasets[self.data.name])
         if problems:
@@ -233,10 +306,16 @@ class Study(Frozen):
         return self
 
     def _baseline_problems(self) -> Iterator[str]:
-        for factor, level in self.baseline.model_dump(exclude_none=True).items():
-            levels = list(dict.fromkeys(trial.spec.condition[factor] for trial in self.grid_trials()))
+        named = self.baseline.model_dump(exclude_none=True)
+        conditions = [specs[0].condition for specs in self.conditions()]
+        absent = False
+        for factor, level in named.items():
+            levels = list(dict.fromkeys(condition[factor] for condition in conditions))
             if level not in levels:
+                absent = True
                 yield f"baseline: {factor} {level} is not in the grid; choose from {', '.join(map(str, levels))}"
+        if not absent and not any(condition.items() >= named.items() for condition in conditions):
+            yield f"baseline: no condition of the grid has {_spell_levels(named)}; name levels that occur together"
 
     def _repetitions(self) -> Iterator[str]:
         seen: dict[str, int] = {}
@@ -245,6 +324,38 @@ class Study(Frozen):
                 earlier = seen.setdefault(trial.spec.id, number)
                 if earlier != number and trial.spec.replicate == 0:
                     yield f"grid: entries {earlier} and {number} both ask for {trial.spec.id}; keep one of them"
+
+    def _claim_problems(self) -> Iterator[str]:
+        conditions = [specs[0].condition for specs in self.conditions()]
+        for number, claim in enumerate(self.claims, start=1):
+            place = f"claims, entry {number}"
+            absent = False
+            for factor, level in (*claim.levels.items(), *claim.against.items()):
+                levels = list(dict.fromkeys(condition[factor] for condition in conditions))
+                if level not in levels:
+                    absent = True
+                    yield f"{place}: {factor} {level} is not in the grid; choose from {', '.join(map(str, levels))}"
+            if not absent:
+                yield from (f"{place}: {problem}" for problem in self._pair_problems(claim))
+
+    def _pair_problems(self, claim: Claim) -> Iterator[str]:
+        pairs = self.claim_pairs(claim)
+        if not pairs:
+            sides = [_spell_levels(side) for side in (claim.levels, claim.against)]
+            yield (
+                f"no condition with {sides[0]} has a counterpart with {sides[1]} and otherwise the same levels; name "
+                "more factors in against, or add the counterpart to the grid"
+            )
+        for side in (0, 1):
+            folds = sorted({pair[side][0].folds for pair in pairs})
+            if len(folds) > 1:
+                spelled = " and ".join(map(str, folds))
+                yield f"its conditions have {spelled} folds; name folds in levels, such as folds: {folds[-1]}"
+        if pairs:
+            epochs = min(spec.recipe.epochs for pair in pairs for side in pair for spec in side)
+            for window in (claim.epochs, claim.against_epochs):
+                if window and window[1] > epochs:
+                    yield f"the window {list(window)} goes beyond the last epoch, {epochs}; end it there or before"
 
     def _size_problems(self, train_images: int, test_images: int) -> Iterator[str]:
         limits: dict[str, tuple[int | None, int]] = {
@@ -267,7 +378,7 @@ class Study(Frozen):
             seen.add(pair)
 
     def _entry_trials(self, entry: GridEntry) -> Iterator[GridTrial]:
-        levels = [getattr(entry, factor) or (self._default(factor),) for factor in FACTORS]
+        levels = [self._levels(entry, factor) for factor in FACTORS]
         for values in itertools.product(*levels):
             condition = dict(zip(FACTORS, values, strict=True))
             recipe = Recipe(**{name: condition.pop(name) for name in Recipe.model_fields})
@@ -294,10 +405,38 @@ class Study(Frozen):
         """The trials of each grid entry."""
         return tuple(tuple(self._entry_trials(entry)) for entry in self.grid)
 
+    def conditions(self) -> tuple[tuple[TrialSpec, ...], ...]:
+        """The replicates of each condition, in the order of the study file."""
+        groups: dict[tuple[Any, ...], list[TrialSpec]] = {}
+        for trial in self.grid_trials():
+            groups.setdefault(tuple(trial.spec.condition.values()), []).append(trial.spec)
+        return tuple(map(tuple, groups.values()))
+
+    def claim_pairs(self, claim: Claim) -> tuple[tuple[tuple[TrialSpec, ...], tuple[TrialSpec, ...]], ...]:
+        """The pairs of conditions that a claim compares, each with all its replicates."""
+        conditions = self.conditions()
+        by_levels = {tuple(specs[0].condition.values()): specs for specs in conditions}
+        pairs = []
+        for specs in conditions:
+            condition = specs[0].condition
+            other = by_levels.get(tuple((condition | claim.against).values()))
+            matches = all(condition[factor] == level for factor, level in claim.levels.items())
+            if matches and other and (other != specs or claim.against_epochs):
+                pairs.append((specs, other))
+        return tuple(pairs)
+
     def varying_factors(self) -> tuple[str, ...]:
         """The factors with more than one level in the grid."""
-        conditions = [trial.spec.condition for trial in self.grid_trials()]
-        return tuple(name for name in FACTORS if len({condition[name] for condition in conditions}) > 1)
+        return tuple(
+            name for name in FACTORS if len({level for entry in self.grid for level in self._levels(entry, name)}) > 1
+        )
+
+    def _levels(self, entry: GridEntry, factor: str) -> tuple[Any, ...]:
+        return getattr(entry, factor) or (self._default(factor),)
+
+
+def _spell_levels(levels: Mapping[str, Any]) -> str:
+    return ", ".join(f"{factor}={level}" for factor, level in levels.items())
 
 
 def choices(value: str, allowed: Mapping[str, Any] | tuple[str, ...] | list[str]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tune_app.analysis.intervals import corrected_interval
+from tune_app.analysis.intervals import corrected_interval, wilson_interval
 from tune_app.analysis.results import Reference, Results
 from tune_app.records import FoldRecord, record_to_dict, unpack_labels
 from tune_app.study import Study, TrialSpec
@@ -21,25 +21,34 @@ def build_epochs(results: Results) -> pd.DataFrame:
 def build_folds(results: Results) -> pd.DataFrame:
     """One row per (trial, fold), failed ones included; units as in `FoldRecord`, folds counted from 1.
 
-    `single_class` is true where the network gives every test image the same label: it has not learnt.
+    `single_class` is true where the network gives every test image the same label: it has not learnt. The Wilson
+    interval is that of this one network on other images, not of the method.
     """
     return _build_rows(results, "fold")
 
 
 def _build_rows(results: Results, kind: str) -> pd.DataFrame:
-    specs = {trial.spec.id: trial.spec for trial in results.study.grid_trials()}
+    conditions = {trial.spec.id: trial.spec.condition for trial in results.study.grid_trials()}
     rows = []
-    for record in results.records.in_order(specs):
-        content = record_to_dict(record)
-        if content["kind"] != kind:
+    for record in results.records.in_order(conditions):
+        if isinstance(record, FoldRecord) != (kind == "fold"):
             continue
-        row = {"trial": record.trial, **specs[record.trial].condition}
+        content = record_to_dict(record)
+        row = {"trial": record.trial, **conditions[record.trial]}
         row |= {name: value for name, value in content.items() if name not in _LEFT_OUT}
         row["fold"] = record.fold + 1
         if isinstance(record, FoldRecord):
             row["single_class"] = is_single_class(record)
+            row["test_accuracy_wilson95_low"], row["test_accuracy_wilson95_high"] = _wilson(record)
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _wilson(record: FoldRecord) -> tuple[float | None, float | None]:
+    if record.test_predictions is None or record.test_accuracy is None:
+        return None, None
+    images = len(unpack_labels(record.test_predictions))
+    return wilson_interval(round(record.test_accuracy * images), images)
 
 
 def is_single_class(record: FoldRecord) -> bool:

@@ -4,15 +4,15 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from tune_app.analysis.frames import build_epochs, build_folds, build_trials
 from tune_app.analysis.results import REFERENCE_FILE, STUDY_FILE, Results
 from tune_app.errors import RecordError, ResultsError
-from tune_app.export.tables import build_markdown
+from tune_app.export.frames import TIDY, build_frames, build_json, write_csv, write_parquet
+from tune_app.export.latex import build_latex
+from tune_app.export.tables import build_markdown, build_tables
 from tune_app.records import RECORDS_FILE, read_records, write_records, write_whole
 from tune_app.study_file import build_yaml
 
@@ -63,10 +63,13 @@ def write_results(
         writers[ENVIRONMENT_FILE] = lambda path: write_whole(path, json.dumps(environment, indent=2) + "\n")
         if reference:
             writers[REFERENCE_FILE] = lambda path: write_whole(path, reference.read_text(encoding="utf-8"))
-    writers["epochs.csv"] = lambda path: _write_csv(path, build_epochs(results))
-    writers["folds.csv"] = lambda path: _write_csv(path, build_folds(results))
-    writers["trials.csv"] = lambda path: _write_csv(path, build_trials(results))
-    writers["table.md"] = lambda path: write_whole(path, build_markdown(results))
+    frames = build_frames(results)
+    writers |= {f"{name}.csv": partial(write_csv, frame=frame) for name, frame in frames.items()}
+    writers |= {f"{name}.parquet": partial(write_parquet, frame=frames[name]) for name in TIDY}
+    writers["results.json"] = lambda path: write_whole(path, build_json(results, frames))
+    tables = build_tables(results, frames)
+    writers["table.md"] = lambda path: write_whole(path, build_markdown(results, tables))
+    writers["table.tex"] = lambda path: write_whole(path, build_latex(tables, results.study.name))
     for name, write in writers.items():
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -76,7 +79,3 @@ def write_results(
                 f"{folder / name} cannot be written: {error.strerror}; the records are safe: free some space and run "
                 "the same command again"
             ) from error
-
-
-def _write_csv(path: Path, frame: pd.DataFrame) -> None:
-    write_whole(path, frame.to_csv(index=False, lineterminator="\n"))
