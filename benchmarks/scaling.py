@@ -158,35 +158,34 @@ def build_markdown(points: pd.DataFrame, machine: dict[str, Any]) -> str:
         "",
         *build_machine_lines(machine),
         f"- Ray's start, with imports, the first actor and the end: {start_seconds:.1f} s (median wall time of "
-        f"{len(starts)} studies with one tiny trial, less its fits). *Overhead* is, for each trial, the lanes' time beyond "
-        "that start and the fits; *next trial* the median wait of a worker between two trials.",
+        f"{len(starts)} studies with one tiny trial, less its fits). *Overhead* is, for each trial, the lanes' time "
+        "beyond that start and the fits; *next trial* the median wait of a worker between two trials.",
         "",
     ]
     for sweep, title in SWEEPS.items():
         rows = overheads[overheads["sweep"] == sweep]
         if len(rows) and sweep != "start":
-            table = rows.apply(_spell_row, axis=1).to_markdown(index=False, disable_numparse=True)
+            spelt = pd.DataFrame([_spell_row(row) for row in rows.to_dict("records")])
+            table = spelt.to_markdown(index=False, disable_numparse=True)
             lines += [f"## {title[0].upper()}{title[1:]}", "", str(table), ""]
     return "\n".join(lines)
 
 
-def _spell_row(row: "pd.Series[Any]") -> "pd.Series[Any]":
+def _spell_row(row: dict[Any, Any]) -> dict[str, str]:
     following = row["next_trial_seconds"]
-    return pd.Series(
-        {
-            row["sweep"]: f"{row['level']:g}",
-            "trials": f"{row['trials']}",
-            "fits": f"{row['fits']}",
-            "lanes": f"{row['lanes']}",
-            "wall, s": f"{row['wall_seconds']:.1f}",
-            "sum of fits, s": f"{row['fit_seconds']:.1f}",
-            "overhead per trial, s": f"{row['overhead_seconds']:.2f}",
-            "next trial, s": "" if np.isnan(following) else f"{following:.2f}",
-            "wall × lanes / fits": f"{row['cores_over_fits']:.2f}",
-            "without the start": f"{row['cores_over_fits_after_start']:.2f}",
-            "peak memory, GiB": f"{row['peak_memory_bytes'] / 2**30:.2f}",
-        }
-    )
+    return {
+        row["sweep"]: f"{row['level']:g}",
+        "trials": f"{row['trials']}",
+        "fits": f"{row['fits']}",
+        "lanes": f"{row['lanes']}",
+        "wall, s": f"{row['wall_seconds']:.1f}",
+        "sum of fits, s": f"{row['fit_seconds']:.1f}",
+        "overhead per trial, s": f"{row['overhead_seconds']:.2f}",
+        "next trial, s": "" if np.isnan(following) else f"{following:.2f}",
+        "wall × lanes / fits": f"{row['cores_over_fits']:.2f}",
+        "without the start": f"{row['cores_over_fits_after_start']:.2f}",
+        "peak memory, GiB": f"{row['peak_memory_bytes'] / 2**30:.2f}",
+    }
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -38,11 +38,10 @@ def build_summary(runs: pd.DataFrame, fits: pd.DataFrame) -> pd.DataFrame:
     ratios = build_ratios(runs)
     rows = []
     for name in (name for name in CONTESTANTS if name in set(runs["contestant"])):
-        of = runs[(runs["contestant"] == name) & runs["wall_seconds"].notna()]
+        started = runs[runs["contestant"] == name]
+        of = started[started["wall_seconds"].notna()]
         if of.empty:
-            rows.append(
-                {"contestant": name, "runs": 0, "note": "; ".join(runs.loc[runs["contestant"] == name, "error"])}
-            )
+            rows.append({"contestant": name, "started": len(started), "runs": 0, "error": started["error"].iloc[-1]})
             continue
         own = fits[fits["contestant"] == name]
         difference, tolerance = compare_accuracy(fits, name)
@@ -50,6 +49,7 @@ def build_summary(runs: pd.DataFrame, fits: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 "contestant": name,
+                "started": len(started),
                 "runs": len(of),
                 **_spread("wall_seconds", of["wall_seconds"]),
                 "images_per_second": (of["images_trained"] / of["wall_seconds"]).median(),
@@ -123,7 +123,7 @@ def build_markdown(runs: pd.DataFrame, fits: pd.DataFrame, machine: dict[str, An
         "- Limits, TFLOP/s in matrix products: "
         + ", ".join(f"{precision} {rate / 1e12:.3f}" for precision, rate in machine["limits"].items()),
         "",
-        _table(build_summary(runs, fits).apply(_spell_row, axis=1)),
+        _table(pd.DataFrame([_spell_row(row) for row in build_summary(runs, fits).to_dict("records")])),
         "",
         *NOTES,
         "",
@@ -156,27 +156,25 @@ def _spell_targets(targets: list[tuple[str, float, float]]) -> str:
     return _table(pd.DataFrame(rows))
 
 
-def _spell_row(row: "pd.Series[Any]") -> "pd.Series[Any]":
+def _spell_row(row: dict[Any, Any]) -> dict[str, str]:
     title = CONTESTANTS[row["contestant"]].title
+    count = f"{row['runs']}" if row["runs"] == row["started"] else f"{row['runs']} of {row['started']}"
     if not row["runs"]:
-        return pd.Series({"contestant": f"{title}: no run ({row['error'].splitlines()[-1]})"})
-    return pd.Series(
-        {
-            "contestant": title,
-            "n": str(row["runs"]),
-            "wall, s": f"{row['wall_seconds']:.1f} [{row['wall_seconds_min']:.1f}–{row['wall_seconds_max']:.1f}]",
-            "images/s": f"{row['images_per_second']:,.0f}",
-            "time / ours": _blank(row["ratio"], f"{row['ratio']:.2f} [{row['ratio_min']:.2f}–{row['ratio_max']:.2f}]"),
-            "peak memory, GiB": f"{row['peak_memory_bytes'] / 2**30:.2f}",
-            "test accuracy": f"{row['test_accuracy_mean']:.4f}",
-            "difference ± tolerance": _blank(
-                row["accuracy_difference"], f"{row['accuracy_difference']:+.4f} ± {row['accuracy_tolerance']:.4f}"
-            ),
-            "same accuracy": _blank(row["accuracy_difference"], "yes" if row["same_accuracy"] else "no"),
-            "of the limit": f"{row['limit_share']:.2f}",
-            "in the loop": _blank(row["limit_share_in_loop"], f"{row['limit_share_in_loop']:.2f}"),
-        }
-    )
+        return {"contestant": f"{title}: no run ({row['error'].splitlines()[-1]})", "n": count}
+    difference = row["accuracy_difference"]
+    return {
+        "contestant": title,
+        "n": count,
+        "wall, s": f"{row['wall_seconds']:.1f} [{row['wall_seconds_min']:.1f}–{row['wall_seconds_max']:.1f}]",
+        "images/s": f"{row['images_per_second']:,.0f}",
+        "time / ours": _blank(row["ratio"], f"{row['ratio']:.2f} [{row['ratio_min']:.2f}–{row['ratio_max']:.2f}]"),
+        "peak memory, GiB": f"{row['peak_memory_bytes'] / 2**30:.2f}",
+        "test accuracy": f"{row['test_accuracy_mean']:.4f}",
+        "difference ± tolerance": _blank(difference, f"{difference:+.4f} ± {row['accuracy_tolerance']:.4f}"),
+        "same accuracy": _blank(difference, "yes" if row["same_accuracy"] else "no"),
+        "of the limit": f"{row['limit_share']:.2f}",
+        "in the loop": _blank(row["limit_share_in_loop"], f"{row['limit_share_in_loop']:.2f}"),
+    }
 
 
 def _spell_shares(shares: pd.DataFrame) -> pd.DataFrame:
