@@ -24,7 +24,7 @@ def build_machine(module: str) -> dict[str, Any]:
             continue
     return {
         "command": shlex.join(["python", "-m", module, *sys.argv[1:]]),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": read_commit(),
         "processor": read_processor(),
         "cores": count_cpus(),
@@ -43,6 +43,6 @@ def build_machine_lines(machine: dict[str, Any]) -> list[str]:
         f"- Hardware: {machine['processor']}, {machine['cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB of "
         f"memory; GPUs: {gpus or 'none'}",
         "- Versions: " + ", ".join(f"{name} {number}" for name, number in machine["versions"].items()),
-        f"- Command: `{machine['command']}`, commit {machine['commit']}, finished {machine['finished']}"
+        f"- Command: `{machine['command']}`, commit {machine['commit']}, started {machine['started']}"
         + (f"; OMP_NUM_THREADS={threads} was set" if threads else ""),
     ]

@@ -1,6 +1,8 @@
 """A command, run to its end: wall time, peak memory of its whole process tree, what it printed. Linux only."""
 
+import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -45,11 +47,17 @@ def run_measured(command: Sequence[str]) -> Measured:
             finally:
                 done.set()
                 sampler.join()
+                process.terminate()  # where the wait was interrupted; one that has ended is left alone
         texts = []
         for output in (stdout, stderr):
             output.seek(0)
             texts.append(output.read())
     return Measured(wall_seconds, max(peaks), exit_code, texts[0], texts[1])
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end this process by way of SystemExit, so that the command being measured is ended too."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 def read_tree_memory(root: int) -> int:

@@ -20,7 +20,7 @@ import data
 from benchmarks.contest import CONTESTANTS, build_contest_fit_rows, build_run_row, run_contestant
 from benchmarks.limit import measure_limit
 from benchmarks.machine import build_machine
-from benchmarks.measure import ROOT
+from benchmarks.measure import ROOT, end_on_sigterm
 from benchmarks.summary import build_markdown
 from benchmarks.work import Work
 from models import REGULARIZERS
@@ -69,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0 if every contestant did its work, 1 if one failed or is not installed."""
     options = build_parser().parse_args(arguments)
     if not options.summary_only:
+        end_on_sigterm()
         options.out.mkdir(parents=True, exist_ok=True)
         run_peers(options)
     runs = write_summary(options.out)

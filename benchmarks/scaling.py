@@ -18,7 +18,7 @@ import pandas as pd
 
 import data
 from benchmarks.machine import build_machine, build_machine_lines
-from benchmarks.measure import ROOT
+from benchmarks.measure import ROOT, end_on_sigterm
 from benchmarks.ours import GridRun, run_grid
 from tune_app.environment import count_cpus
 from tune_app.records import FoldRecord
@@ -204,6 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
     options = build_parser().parse_args(arguments)
     if not options.summary_only:
+        end_on_sigterm()
         options.out.mkdir(parents=True, exist_ok=True)
         data.load_dataset("mnist")  # unpacks the archives, so that no point has to
         (options.out / MACHINE).write_text(json.dumps(build_machine("benchmarks.scaling"), indent=2) + "\n")

@@ -28,7 +28,7 @@ from tune_app.study import Study
 TINY = Work(images=200, test_images=50, epochs=1, folds=2, regularizers=("none",))
 MACHINE: dict[str, Any] = {
     "command": "python -m benchmarks.peers",
-    "finished": "2026-01-01T00:00:00+00:00",
+    "started": "2026-01-01T00:00:00+00:00",
     "commit": "abc",
     "processor": "a processor",
     "cores": 2,
