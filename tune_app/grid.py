@@ -29,7 +29,7 @@ from tune_app.executors.work import WorkItem
 from tune_app.export.folder import check_writable, choose_folder, write_results
 from tune_app.export.tables import build_terminal_tables
 from tune_app.folds import build_limit, build_splits
-from tune_app.keeper import Keeper
+from tune_app.keeper import CarriedStates, Keeper
 from tune_app.monitor import Monitor, RecordFlow
 from tune_app.monitor.tensorboard import TensorBoardMonitor
 from tune_app.monitor.terminal import LiveMonitor, PlainMonitor, Progress, Watched, describe_fit, spell_seconds
@@ -134,6 +134,7 @@ class _Run:
         self.folder: Path = options.runs.resolve() / self.study.name
         self.results: Path = options.results.resolve() / self.study.name
         self.keeper = Keeper(self.folder / "weights")
+        self.carrier = CarriedStates(self.folder / "carried")
         check_writable(self.results)
         earlier = read_results(options.continue_from).records if options.continue_from else None
         if options.fresh:
@@ -236,19 +237,23 @@ class _Run:
             )
 
     def _build_work(self, records: RecordSet) -> list[WorkItem]:
-        work = []
+        missing: dict[str, tuple[int, ...]] = {}
         kept_anew = 0
         for trial in self.plan:
-            missing = records.missing_folds(trial.id, trial.spec.folds)
+            missing[trial.id] = records.missing_folds(trial.id, trial.spec.folds)
             if (
                 self.options.keep == "best"
-                and len(missing) < trial.fits
+                and len(missing[trial.id]) < trial.fits
                 and not self.keeper.holds_best(trial.id, records)
             ):
-                missing = tuple(range(trial.fits))
+                missing[trial.id] = tuple(range(trial.fits))
                 kept_anew += 1
-            if missing:
-                work.append(WorkItem(trial, missing))
+        work = []
+        for trial in self.plan:
+            sharing = [other for other in self.plan if other.shares_fits_of == trial.id and missing[other.id]]
+            folds = sorted({fold for each in (trial, *sharing) for fold in missing[each.id]})
+            if folds and trial.shares_fits_of is None:
+                work.append(WorkItem(trial, tuple(folds), tuple(sharing)))
         if kept_anew:
             self._say(f"{kept_anew} trials have records but no kept network; they run again to keep one.")
         return work
@@ -268,10 +273,11 @@ class _Run:
 
     def _execute(self, work: list[WorkItem], dataset: data.Dataset, store: RecordStore) -> bool:
         """Run the work; True if it was interrupted."""
-        fits = sum(len(item.folds) for item in work)
+        fits = sum(len(item.folds) * len(item.trials) for item in work)
         total = sum(trial.fits for trial in self.plan)
         done = f", {total - fits} done before" if fits < total else ""
-        self._say(f"{self.study.name}: {fits} fits in {len(work)} trials to run{done}.")
+        trials = sum(len(item.trials) for item in work)
+        self._say(f"{self.study.name}: {fits} fits in {trials} trials to run{done}.")
         monitors: list[Monitor] = []
         keep = self.keeper if self.options.keep == "best" else None
         flow: RecordFlow | None = None
@@ -289,7 +295,8 @@ class _Run:
             monitors += self._build_monitors(store.records, dataset)
             flow = RecordFlow(store, monitors)
             run = on_ray.run_on_ray if use_ray else run_inline
-            run(work, dataset, flow, device=self.options.device, keep=keep)
+            carrier = self.carrier if any(trial.spec.has_dependent_folds for trial in self.plan) else None
+            run(work, dataset, flow, device=self.options.device, keep=keep, carrier=carrier)
         except KeyboardInterrupt:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not break off the goodbye
             return True
@@ -344,6 +351,8 @@ class _Run:
             )
         self._say(f"Tables: {_near(folder)}")
         left = {(t.id, fold) for t in self.plan for fold in store.records.missing_folds(t.id, t.fits)}
+        if not left:
+            self.carrier.clear()
         failed = [store.records.folds[key] for key in sorted(left) if key in store.records.folds]
         for record in failed:
             folds = next(trial.fits for trial in self.plan if trial.id == record.trial)

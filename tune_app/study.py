@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -19,6 +20,15 @@ from pydantic import (
     ValidationInfo,
     field_validator,
     model_validator,
+)
+
+from tune_app.protocol import (
+    OUTSIDE_TRAINING,
+    Protocol,
+    build_protocol,
+    find_idle_defects,
+    parse_protocol,
+    spell_protocol,
 )
 
 Regularizer = Literal["none", "dropout", "batchnorm", "dropout+batchnorm"]
@@ -71,6 +81,11 @@ def _refuse_empty_or_repeated(levels: tuple[Any, ...]) -> tuple[Any, ...]:
     return levels
 
 
+def _check_protocol(text: str) -> str:
+    parse_protocol(text)
+    return text
+
+
 T = TypeVar("T")
 Levels = Annotated[tuple[T, ...], BeforeValidator(_as_tuple)]
 Count = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1)]
@@ -78,6 +93,7 @@ Folds = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=2)]
 Rate = Annotated[float, BeforeValidator(_refuse_bool), Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0, lt=1)]
+ProtocolText = Annotated[str, AfterValidator(_check_protocol)]
 Seed = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0)]
 
 
@@ -130,6 +146,8 @@ class TrialSpec(Frozen):
     width: float
     regularizer: Regularizer
     folds: int
+    protocol: Protocol = ()
+    replicas: int = 4
     recipe: Recipe
 
     @property
@@ -137,18 +155,35 @@ class TrialSpec(Frozen):
         """A readable name with a hash of the content, such as `cnn-dropout-k4-r0-1f0c5a7e`."""
         # Defaults are left out of the hash: a field added to Recipe later must not change the ids of old records.
         content = self.model_dump(mode="json") | {"recipe": self.recipe.model_dump(mode="json", exclude_defaults=True)}
+        if not self.protocol:
+            del content["protocol"]
+        if "replica-statistics" not in self.protocol:
+            del content["replicas"]
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
         model = self.model if self.width == 1 else f"{self.model}x{self.width:g}"
-        return f"{model}-{self.regularizer}-k{self.folds}-r{self.replicate}-{digest}"
+        spelled = self.condition["protocol"].replace(" ", "-")
+        protocol = f"-{spelled}" if self.protocol else ""
+        return f"{model}-{self.regularizer}-k{self.folds}-r{self.replicate}{protocol}-{digest}"
 
     @property
     def condition(self) -> dict[str, Any]:
         """The level of every factor, by the factor's name."""
         flat = self.recipe.model_dump() | {name: getattr(self, name) for name in OWN_FACTORS}
+        flat["protocol"] = spell_protocol(self.protocol, self.regularizer)
         return {name: flat[name] for name in FACTORS}
 
+    @property
+    def training(self) -> "TrialSpec":
+        """The trial whose fits this one shares: the same but for defects that leave the training as it is."""
+        return self.model_copy(update={"protocol": tuple(d for d in self.protocol if d not in OUTSIDE_TRAINING)})
 
-OWN_FACTORS = ("model", "width", "regularizer", "folds", "train_images")
+    @property
+    def has_dependent_folds(self) -> bool:
+        """Whether one network goes through all folds, so that they are one observation."""
+        return "carry-over" in self.protocol
+
+
+OWN_FACTORS = ("model", "width", "regularizer", "folds", "train_images", "protocol", "replicas")
 FACTORS = (*OWN_FACTORS, *Recipe.model_fields)
 
 
@@ -160,6 +195,8 @@ class GridEntry(Frozen):
     regularizer: Levels[Regularizer] = ("none",)
     folds: Levels[Folds] = (4,)
     train_images: Levels[Count] | None = None
+    protocol: Levels[ProtocolText] | None = None
+    replicas: Levels[Count] | None = None
     epochs: Levels[Count] | None = None
     batch_size: Levels[Count] | None = None
     optimizer: Levels[Optimizer] | None = None
@@ -198,6 +235,8 @@ class Baseline(Frozen):
     regularizer: Regularizer | None = None
     folds: Folds | None = None
     train_images: Count | None = None
+    protocol: ProtocolText | None = None
+    replicas: Count | None = None
     epochs: Count | None = None
     batch_size: Count | None = None
     optimizer: Optimizer | None = None
@@ -280,6 +319,8 @@ class Study(Frozen):
     data: DataChoice = DataChoice()
     recipe: Recipe = Recipe()
     splitter: Splitter = "kfold"
+    protocol: ProtocolText = "sound"
+    replicas: Count = 4  # slices of a batch under the defect replica-statistics; 1 is what SyncBN gives
     replicates: Count = 1
     baseline: Baseline = Baseline()
     reference: str | None = None
@@ -298,12 +339,25 @@ class Study(Frozen):
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> "Study":
         catalog: Catalog | None = info.context
-        problems = [*self._baseline_problems(), *self._repetitions(), *self._claim_problems()]
+        problems = list(dict.fromkeys(self._protocol_problems()))
+        problems += [*self._baseline_problems(), *self._repetitions(), *self._claim_problems()]
         if catalog and self.data.name in catalog.datasets:
             problems += self._size_problems(*catalog.datasets[self.data.name])
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _protocol_problems(self) -> Iterator[str]:
+        for number, entry in enumerate(self.grid, start=1):
+            levels = {factor: self._levels(entry, factor) for factor in ("protocol", "regularizer")}
+            for text, regularizer in itertools.product(*levels.values()):
+                for defect in find_idle_defects(text, regularizer):
+                    yield (
+                        f"grid, entry {number}: protocol {text!r} with regularizer {regularizer}: {defect} changes "
+                        "nothing there; leave it out, or write as-reported, which means the defects that apply"
+                    )
+            for trial in self._entry_trials(entry):
+                yield from (f"grid, entry {number}: {problem}" for problem in _spec_problems(trial.spec))
 
     def _baseline_problems(self) -> Iterator[str]:
         named = self.baseline.model_dump(exclude_none=True)
@@ -321,9 +375,15 @@ class Study(Frozen):
         seen: dict[str, int] = {}
         for number, entry in enumerate(self.grid, start=1):
             for trial in self._entry_trials(entry):
-                earlier = seen.setdefault(trial.spec.id, number)
-                if earlier != number and trial.spec.replicate == 0:
-                    yield f"grid: entries {earlier} and {number} both ask for {trial.spec.id}; keep one of them"
+                earlier = seen.get(trial.spec.id)
+                seen.setdefault(trial.spec.id, number)
+                if earlier and trial.spec.replicate == 0:
+                    both = (
+                        f"entries {earlier} and {number} both ask"
+                        if earlier != number
+                        else f"entry {number} asks twice"
+                    )
+                    yield f"grid: {both} for {trial.spec.id}; keep one of them"
 
     def _claim_problems(self) -> Iterator[str]:
         conditions = [specs[0].condition for specs in self.conditions()]
@@ -382,6 +442,7 @@ class Study(Frozen):
         for values in itertools.product(*levels):
             condition = dict(zip(FACTORS, values, strict=True))
             recipe = Recipe(**{name: condition.pop(name) for name in Recipe.model_fields})
+            condition["protocol"] = build_protocol(condition["protocol"], condition["regularizer"])
             for replicate in range(entry.replicates or self.replicates):
                 spec = TrialSpec(
                     dataset=self.data.name,
@@ -395,7 +456,9 @@ class Study(Frozen):
                 yield GridTrial(spec, entry.cpus_per_trial, entry.gpus_per_trial)
 
     def _default(self, factor: str) -> Any:
-        return self.data.train_images if factor == "train_images" else getattr(self.recipe, factor)
+        if factor == "train_images":
+            return self.data.train_images
+        return getattr(self if factor in ("protocol", "replicas") else self.recipe, factor)
 
     def grid_trials(self) -> tuple[GridTrial, ...]:
         """Every trial of the grid, in the order of the study file."""
@@ -433,6 +496,19 @@ class Study(Frozen):
 
     def _levels(self, entry: GridEntry, factor: str) -> tuple[Any, ...]:
         return getattr(entry, factor) or (self._default(factor),)
+
+
+def _spec_problems(spec: TrialSpec) -> Iterator[str]:
+    if "replica-statistics" in spec.protocol and spec.recipe.batch_size % spec.replicas:
+        yield (
+            f"{spec.replicas} replicas do not divide a batch of {spec.recipe.batch_size} images; choose replicas "
+            "that do, or another batch_size"
+        )
+    if spec.recipe.engine == "stacked" and spec.training.protocol:
+        yield (
+            f"engine stacked trains by sound protocol only, not with {', '.join(spec.training.protocol)}; "
+            "write engine: auto or eager"
+        )
 
 
 def _spell_levels(levels: Mapping[str, Any]) -> str:
