@@ -1,5 +1,6 @@
 """The study's claims, judged by their contrasts."""
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -83,7 +84,7 @@ def _judge(results: Results, claim: Claim) -> dict[str, Any]:
 def _decide(contrast: Contrast, test: TTest, region: Region, folds: int, replicates: int) -> dict[str, Any]:
     low, high = test.interval
     bounds = f"the 95% interval [{low:.4g}, {high:.4g}]"
-    asked = f"[{region[0]:g}, {region[1]:g}]"
+    asked = _spell_region(region)
     if contrast.status == "tested" and region[0] < low and high < region[1]:
         return {"verdict": "supported", "reason": f"{bounds} lies within the effects claimed, {asked}."}
     if contrast.status == "tested" and (high < region[0] or low > region[1]):
@@ -98,6 +99,12 @@ def _decide(contrast: Contrast, test: TTest, region: Region, folds: int, replica
     )
     why = contrast.reason or f"{bounds} reaches across the edge of the effects claimed, {asked}."
     return {"needed_replicates": needed, "reason": f"{why} {outlook[0].upper()}{outlook[1:]}"}
+
+
+def _spell_region(region: Region) -> str:
+    if math.isinf(region[1]):
+        return f"above {region[0]:g}"
+    return f"below {region[1]:g}" if math.isinf(region[0]) else f"from {region[0]:g} to {region[1]:g}"
 
 
 def _spell_epochs(claim: Claim, last: int) -> str:
