@@ -142,7 +142,9 @@ def test_two_folders_are_compared_and_left_as_they_are(folder: Path, tmp_path: P
 
 
 def test_the_report_of_the_shipped_results_is_made_within_fifteen_seconds(tmp_path: Path) -> None:
-    for name in ("quick", "report"):
+    folders = [path.parent for path in (ROOT / "results").glob("*/records.jsonl")]
+    assert folders
+    for folder in folders:
         started = time.perf_counter()
-        write_results(tmp_path / name, read_results(ROOT / "results" / name))
+        write_results(tmp_path / folder.name, read_results(folder))
         assert time.perf_counter() - started < 15
