@@ -282,6 +282,12 @@ def test_an_undecided_claim_says_how_many_replicates_would_decide_it() -> None:
     assert f"{row['needed_replicates']} replicates would decide it" in row["reason"].lower()
 
 
+def test_a_claim_on_too_few_pairs_is_undecided_however_clear_and_asks_for_enough() -> None:
+    row = verdict_of(replicates=1, levels={"regularizer": "batchnorm", "folds": 4}, expect="lower")
+    assert row["ci95_high"] < -0.001
+    assert (row["verdict"], row["n_pairs"], row["needed_replicates"]) == ("undecided", 4, 2)
+
+
 def test_a_claim_that_no_number_of_replicates_decides_says_so() -> None:
     row = verdict_of(by=verdict_of()["effect"] + 1e-5)
     assert row["verdict"] == "undecided"

@@ -1,5 +1,6 @@
 """What a results folder holds: every column documented, every table rounded by its uncertainty."""
 
+import io
 import json
 import re
 import time
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from tests.conftest import build_results, build_study
 from tune_app.analysis.results import Results, read_results
@@ -16,6 +18,7 @@ from tune_app.export.folder import write_results
 from tune_app.export.frames import TIDY, build_frames
 from tune_app.export.latex import escape_latex
 from tune_app.export.rounding import choose_decimals, format_estimate, format_number, format_p_value
+from tune_app.export.tables import build_terminal_tables
 from tune_app.report import main
 from tune_app.study import FACTORS
 
@@ -118,6 +121,15 @@ def test_latex_prints_every_character_as_itself() -> None:
     assert escape_latex("[-0.5, 0.1] vgg-10") == "[$-$0.5, 0.1] vgg-10"
 
 
+def test_a_narrow_terminal_shows_claims_in_words(folder: Path) -> None:
+    console = Console(file=io.StringIO(), width=80)
+    for table in build_terminal_tables(read_results(folder)):
+        console.print(table)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "Dropout & co. help by 5%" in text
+    assert "undecided" in text
+
+
 def test_two_folders_are_compared_and_left_as_they_are(folder: Path, tmp_path: Path, capsys: Any) -> None:
     write_results(tmp_path / "other", results_of(seed=1), {"versions": {"torch": "3"}})
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
@@ -130,7 +142,9 @@ def test_two_folders_are_compared_and_left_as_they_are(folder: Path, tmp_path: P
 
 
 def test_the_report_of_the_shipped_results_is_made_within_fifteen_seconds(tmp_path: Path) -> None:
-    for name in ("quick", "report"):
+    folders = [path.parent for path in (ROOT / "results").glob("*/records.jsonl")]
+    assert folders
+    for folder in folders:
         started = time.perf_counter()
-        write_results(tmp_path / name, read_results(ROOT / "results" / name))
+        write_results(tmp_path / folder.name, read_results(folder))
         assert time.perf_counter() - started < 15

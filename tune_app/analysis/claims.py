@@ -1,5 +1,6 @@
 """The study's claims, judged by their contrasts."""
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -75,20 +76,18 @@ def _judge(results: Results, claim: Claim) -> dict[str, Any]:
         return row | {"needed_replicates": needed, "reason": contrast.reason}
     row["ci95_low"], row["ci95_high"] = contrast.test.interval
     region = {"higher": (margin, float("inf")), "lower": (float("-inf"), -margin), "equal": (-margin, margin)}
-    return row | _decide(
-        contrast, contrast.test, region[claim.expect], pairs[0][0].specs[0].folds, len(pairs[0][0].specs)
-    )
+    return row | _decide(contrast, contrast.test, region[claim.expect], len(pairs[0][0].specs))
 
 
-def _decide(contrast: Contrast, test: TTest, region: Region, folds: int, replicates: int) -> dict[str, Any]:
+def _decide(contrast: Contrast, test: TTest, region: Region, replicates: int) -> dict[str, Any]:
     low, high = test.interval
     bounds = f"the 95% interval [{low:.4g}, {high:.4g}]"
-    asked = f"[{region[0]:g}, {region[1]:g}]"
+    asked = _spell_region(region)
     if contrast.status == "tested" and region[0] < low and high < region[1]:
         return {"verdict": "supported", "reason": f"{bounds} lies within the effects claimed, {asked}."}
     if contrast.status == "tested" and (high < region[0] or low > region[1]):
         return {"verdict": "refuted", "reason": f"{bounds} lies outside the effects claimed, {asked}."}
-    fewest = replicates if contrast.status == "tested" else -(-MIN_PAIRS // folds)
+    fewest = max(replicates, -(-MIN_PAIRS * replicates // (contrast.n_pairs or MIN_PAIRS)))
     distance = min(abs(contrast.effect - edge) for edge in region)
     needed = find_replicates(test, distance, fewest)
     outlook = (
@@ -98,6 +97,12 @@ def _decide(contrast: Contrast, test: TTest, region: Region, folds: int, replica
     )
     why = contrast.reason or f"{bounds} reaches across the edge of the effects claimed, {asked}."
     return {"needed_replicates": needed, "reason": f"{why} {outlook[0].upper()}{outlook[1:]}"}
+
+
+def _spell_region(region: Region) -> str:
+    if math.isinf(region[1]):
+        return f"above {region[0]:g}"
+    return f"below {region[1]:g}" if math.isinf(region[0]) else f"from {region[0]:g} to {region[1]:g}"
 
 
 def _spell_epochs(claim: Claim, last: int) -> str:

@@ -39,14 +39,14 @@ def _condition_row(results: Results, specs: Condition, metric: Metric) -> dict[s
 def _summarise(results: Results, specs: Condition, metric: Metric) -> dict[str, Any]:
     names = ("mean", "std", "min", "max", "ci95_low", "ci95_high")
     try:
-        scores = build_scores(results, specs, metric).ravel()
+        scores = build_scores(results, specs, metric)
     except RefusedError as refusal:
         return {"method": "", "n": 0, **dict.fromkeys(names), "reason": str(refusal)}
-    low, high = corrected_interval(scores.tolist(), specs[0].folds)
+    low, high = corrected_interval(scores.ravel().tolist(), scores.shape[1])
     numbers = (scores.mean(), scores.std(ddof=1), scores.min(), scores.max(), low, high)
     return {
         "method": METHOD,
-        "n": len(scores),
+        "n": scores.size,
         **dict(zip(names, map(float, numbers), strict=True)),
         "reason": "",
     }

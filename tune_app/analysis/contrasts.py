@@ -113,8 +113,8 @@ def build_contrast(pairs: Sequence[tuple[Side, Side]], metric: Metric) -> Contra
     )
     means = float(np.mean([scores.mean() for scores in first])), float(np.mean([scores.mean() for scores in second]))
     if all(_share_splits(*pair) for pair in pairs):
-        return _contrast_paired(pairs, first, second, means)
-    return _contrast_unpaired(pairs, first, second, means)
+        return _contrast_paired(first, second, means)
+    return _contrast_unpaired(first, second, means)
 
 
 def _check_comparable(pairs: Sequence[tuple[Side, Side]], metric: Metric) -> None:
@@ -148,9 +148,7 @@ def _share_splits(first: Side, second: Side) -> bool:
     return all(getattr(a, name) == getattr(b, name) for name in names)
 
 
-def _contrast_paired(
-    pairs: Sequence[tuple[Side, Side]], first: list[Scores], second: list[Scores], means: tuple[float, float]
-) -> Contrast:
+def _contrast_paired(first: list[Scores], second: list[Scores], means: tuple[float, float]) -> Contrast:
     if len({scores.shape for scores in first}) > 1:
         raise RefusedError("its pairs of conditions have different numbers of replicates; give all the same number.")
     differences = np.mean([a - b for a, b in zip(first, second, strict=True)], axis=0).ravel()
@@ -163,7 +161,7 @@ def _contrast_paired(
             reason=f"in all {len(differences)} pairs the difference is {effect:.6g}: without a spread there is no "
             "error to hold it against.",
         )
-    folds = pairs[0][0].specs[0].folds
+    folds = first[0].shape[1]
     test = build_corrected_t_test(differences, folds)
     reason = ""
     if len(differences) < MIN_PAIRS:
@@ -175,9 +173,7 @@ def _contrast_paired(
     return Contrast(means, effect, test, PAIRED, len(differences), reason)
 
 
-def _contrast_unpaired(
-    pairs: Sequence[tuple[Side, Side]], first: list[Scores], second: list[Scores], means: tuple[float, float]
-) -> Contrast:
+def _contrast_unpaired(first: list[Scores], second: list[Scores], means: tuple[float, float]) -> Contrast:
     effect = means[0] - means[1]
     counts = [len(scores) for scores in (*first, *second)]
     if min(counts) < 2:

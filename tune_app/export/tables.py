@@ -182,8 +182,12 @@ def build_reading(results: Results) -> list[str]:
 
 
 def build_terminal_tables(results: Results) -> list[Table]:
-    """The claims and the conditions for a rich console; a column without content is left out."""
-    tables = [build_claim_table(build_verdicts(results)), *build_condition_tables(results)]
+    """The claims, in brief, and the conditions for a rich console; a column without content is left out."""
+    claims = build_claim_table(build_verdicts(results))
+    brief = [claims.headings.index(name) for name in ("claim", "verdict", "effect", "95% interval")]
+    headings = tuple(claims.headings[index] for index in brief)
+    cells = [[row[index] for index in brief] for row in claims.cells]
+    tables = [TextTable(claims.title, headings, cells), *build_condition_tables(results)]
     return [build_terminal_table(table) for table in tables if table.cells]
 
 
