@@ -194,7 +194,7 @@ def fit_stacked(
         started = time.perf_counter()
         loss_sums = torch.zeros(len(folds), device=stack.device)
         hits = torch.zeros(len(folds), dtype=torch.int64, device=stack.device)
-        last = torch.zeros(2, len(folds), device=stack.device)
+        last_losses, last_accuracies = torch.zeros(2, len(folds), device=stack.device)
         for fold in folds:
             fold.network.train()
         orders = [
@@ -207,8 +207,8 @@ def fit_stacked(
                 losses, right = replayed.step(active, positions, masks)
                 loss_sums[active] += losses * positions.shape[1]
                 hits[active] += right
-                last[0, active], last[1, active] = losses, right / positions.shape[1]
-        last_losses, last_accuracies = last.tolist()
+                last_losses[active] = losses.float()
+                last_accuracies[active] = right / positions.shape[1]
         train_losses, right_counts = loss_sums.tolist(), hits.tolist()
         trained = time.perf_counter()
         outcomes: list[tuple[int, tuple[float, float] | FitError]] = []
@@ -242,8 +242,8 @@ def fit_stacked(
                     seconds=seconds,
                     images_per_second=len(folds[index].train) * share / (trained - started),
                     batches=math.ceil(len(folds[index].train) / recipe.batch_size),
-                    last_batch_loss=last_losses[index],
-                    last_batch_accuracy=last_accuracies[index],
+                    last_batch_loss=last_losses[index].item(),
+                    last_batch_accuracy=last_accuracies[index].item(),
                 ),
             )
 
