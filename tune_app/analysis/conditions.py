@@ -1,5 +1,6 @@
 """Means per condition, for every metric."""
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,7 @@ from tune_app.analysis.results import Results
 from tune_app.study import Metric
 
 METHOD = "mean over replicates and folds, corrected resampled interval"
+DEPENDENT_METHOD = "mean over replicates (carry-over: the last fold's network), t interval"
 
 
 def build_condition_scores(results: Results) -> pd.DataFrame:
@@ -43,9 +45,10 @@ def _summarise(results: Results, specs: Condition, metric: Metric) -> dict[str, 
     except RefusedError as refusal:
         return {"method": "", "n": 0, **dict.fromkeys(names), "reason": str(refusal)}
     low, high = corrected_interval(scores.ravel().tolist(), scores.shape[1])
-    numbers = (scores.mean(), scores.std(ddof=1), scores.min(), scores.max(), low, high)
+    std = scores.std(ddof=1) if scores.size > 1 else math.nan
+    numbers = (scores.mean(), std, scores.min(), scores.max(), low, high)
     return {
-        "method": METHOD,
+        "method": DEPENDENT_METHOD if specs[0].has_dependent_folds else METHOD,
         "n": scores.size,
         **dict(zip(names, map(float, numbers), strict=True)),
         "reason": "",

@@ -144,7 +144,7 @@ def _check_comparable(pairs: Sequence[tuple[Side, Side]], metric: Metric) -> Non
 def _share_splits(first: Side, second: Side) -> bool:
     """Whether fold f of replicate r trains, validates and tests on the same images on both sides."""
     a, b = first.specs[0], second.specs[0]
-    names = ("dataset", "train_images", "test_images", "splitter", "seed", "folds")
+    names = ("dataset", "train_images", "test_images", "splitter", "seed", "folds", "has_dependent_folds")
     return all(getattr(a, name) == getattr(b, name) for name in names)
 
 

@@ -103,15 +103,18 @@ def _condition_row(results: Results, specs: list[TrialSpec]) -> dict[str, Any]:
 def _summarise(results: Results, specs: list[TrialSpec]) -> dict[str, Any]:
     keys = [(spec.id, fold) for spec in specs for fold in range(spec.folds)]
     records = [results.records.folds[key] for key in keys if key in results.records.folds]
-    scores = [record.test_accuracy for record in records if record.test_accuracy is not None]
-    losses = [record.test_loss for record in records if record.test_loss is not None]
-    low, high = corrected_interval(scores, specs[0].folds)
+    # Under carry-over one network goes through all folds; the last fold's is the one that the trial ends with.
+    dependent, last = specs[0].has_dependent_folds, specs[0].folds - 1
+    counted = [record for record in records if not dependent or record.fold == last]
+    scores = [record.test_accuracy for record in counted if record.test_accuracy is not None]
+    losses = [record.test_loss for record in counted if record.test_loss is not None]
+    low, high = corrected_interval(scores, 1 if dependent else specs[0].folds)
     stuck = sum(is_single_class(record) for record in records)
     failed = sum(record.status == "failed" for record in records)
     notes = [f"{failed} failed"] * (failed > 0) + [f"{stuck} stuck on one class"] * (stuck > 0)
     return {
         "fits_planned": len(keys),
-        "fits_completed": len(scores),
+        "fits_completed": sum(record.status == "completed" for record in records),
         "test_accuracy_mean": float(np.mean(scores)) if scores else None,
         "test_accuracy_std": float(np.std(scores, ddof=1)) if len(scores) > 1 else None,
         "test_accuracy_min": min(scores, default=None),
@@ -129,7 +132,15 @@ def build_row_label(spec: TrialSpec, study: Study, reference: Reference) -> str:
     reported = reference.get((spec.model, spec.regularizer, spec.folds))
     label = reported.row if reported else f"{spec.model} {spec.regularizer} (folds={spec.folds})"
     others = [name for name in study.varying_factors() if name not in ("model", "regularizer", "folds", "width")]
-    extra = [f"{name} {spec.condition[name]}" for name in others]
+    extra = [_spell_level(name, spec.condition[name]) for name in others]
     if spec.width != 1:
         extra.insert(0, f"width {spec.width:g}")
     return f"{label}, {', '.join(extra)}" if extra else label
+
+
+def _spell_level(factor: str, level: Any) -> str:
+    if factor == "protocol":
+        return str(level)
+    if factor == "train_images":
+        return "all images" if level is None else f"{level:,} images"
+    return f"{factor.replace('_', ' ')} {level}"

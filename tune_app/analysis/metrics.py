@@ -49,7 +49,7 @@ def choose_rope(study: Study, metric: Metric) -> float:
 
 
 def build_scores(results: Results, specs: Sequence[TrialSpec], metric: Metric, window: Window | None = None) -> Scores:
-    """The scores (replicate, fold) of a condition.
+    """The scores (replicate, fold) of a condition; under carry-over (replicate, 1), those of the last fold.
 
     `window` is the first and last epoch that an epoch metric is averaged over, the last epoch alone if left out. Raises
     RefusedError for a missing fold, one that names a single class, or one that never reaches the target.
@@ -79,7 +79,9 @@ def build_scores(results: Results, specs: Sequence[TrialSpec], metric: Metric, w
             f"{results.study.target_accuracy:g}, so their number of epochs is not known; train longer, set a lower "
             "target_accuracy, or use validation_accuracy_auc."
         )
-    return np.array(scores, dtype=np.float64)
+    array = np.array(scores, dtype=np.float64)
+    # One network went through all folds: they are one observation, the network as it came out of the last one.
+    return array[:, -1:] if specs[0].has_dependent_folds else array
 
 
 def _label(results: Results, specs: Sequence[TrialSpec]) -> str:

@@ -84,8 +84,13 @@ class CorrectedTTest(TTest):
     n_splits: int
 
     @property
+    def _overlap(self) -> float:
+        """n_test/n_train; one observation a replicate shares nothing that the formula knows of."""
+        return 1 / (self.n_splits - 1) if self.n_splits > 1 else 0.0
+
+    @property
     def standard_error(self) -> float:
-        return self.spread * math.sqrt(1 / self.n_pairs + 1 / (self.n_splits - 1))
+        return self.spread * math.sqrt(1 / self.n_pairs + self._overlap)
 
     @property
     def df(self) -> float:
@@ -121,7 +126,10 @@ class WelchTTest(TTest):
 
 
 def build_corrected_t_test(differences: Sequence[float] | NDArray[np.float64], n_splits: int) -> CorrectedTTest:
-    """The test of J ≥ 2 differences from (replicated) K-fold cross-validation, K = `n_splits`."""
+    """The test of J ≥ 2 differences from (replicated) K-fold cross-validation, K = `n_splits`.
+
+    K = 1 stands for one observation a replicate, as under carry-over; there is nothing to correct then.
+    """
     return CorrectedTTest(float(np.mean(differences)), float(np.std(differences, ddof=1)), len(differences), n_splits)
 
 

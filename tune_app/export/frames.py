@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from tune_app.analysis.audit import build_audit, build_conclusions, build_reference_check
 from tune_app.analysis.claims import build_verdicts
 from tune_app.analysis.conditions import build_condition_scores
 from tune_app.analysis.contrasts import build_contrasts
@@ -26,11 +27,17 @@ SUMMARIES: dict[str, Callable[[Results], pd.DataFrame]] = {
     "contrasts": build_contrasts,
     "claims": build_verdicts,
 }
+# Of studies that vary the protocol, and of those that have reported figures to be held against.
+OCCASIONAL: dict[str, Callable[[Results], pd.DataFrame]] = {
+    "audit": build_audit,
+    "reference_check": build_reference_check,
+}
 
 
 def build_frames(results: Results) -> dict[str, pd.DataFrame]:
-    """The tidy frames and the summaries, by the name of their files."""
-    return {name: build(results) for name, build in (TIDY | SUMMARIES).items()}
+    """The tidy frames and the summaries, by the name of their files; an occasional one that is empty is left out."""
+    frames = {name: build(results) for name, build in (TIDY | SUMMARIES | OCCASIONAL).items()}
+    return {name: frame for name, frame in frames.items() if name not in OCCASIONAL or len(frame)}
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
@@ -52,7 +59,9 @@ def write_parquet(path: Path, frame: pd.DataFrame) -> None:
 def build_json(results: Results, frames: dict[str, pd.DataFrame]) -> str:
     """The study and its summaries as strict JSON; a number that does not exist is null."""
     content: dict[str, Any] = {"study": results.study.model_dump(mode="json")}
-    for name in SUMMARIES:
+    for name in [name for name in SUMMARIES | OCCASIONAL if name in frames]:
         cells = frames[name].astype(object)
         content[name] = cells.where(cells.notna(), None).to_dict("records")
+    if "audit" in frames:
+        content["conclusions"] = build_conclusions(frames["audit"])
     return json.dumps(content, allow_nan=False, ensure_ascii=False, indent=1) + "\n"

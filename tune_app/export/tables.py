@@ -8,6 +8,7 @@ import pandas as pd
 from rich.console import JustifyMethod
 from rich.table import Table
 
+from tune_app.analysis.audit import build_conclusions
 from tune_app.analysis.claims import build_verdicts
 from tune_app.analysis.frames import build_conditions
 from tune_app.analysis.results import Results
@@ -29,12 +30,18 @@ class TextTable:
 
 
 def build_tables(results: Results, frames: Mapping[str, pd.DataFrame]) -> list[TextTable]:
-    """The claims, the conditions of each grid entry, and the contrasts of test accuracy; none that is empty.
+    """The claims, the audit, the reference check, the conditions of each grid entry, the contrasts of test accuracy.
 
-    `frames` holds `claims` and `contrasts`.
+    `frames` are those of `build_frames`; a table without rows is left out.
     """
-    claims, contrasts = build_claim_table(frames["claims"]), _build_contrast_table(frames["contrasts"])
-    return [table for table in (claims, *build_condition_tables(results), contrasts) if table.cells]
+    tables = [
+        build_claim_table(frames["claims"]),
+        *([build_audit_table(frames["audit"])] if "audit" in frames else []),
+        *([build_reference_table(frames["reference_check"])] if "reference_check" in frames else []),
+        *build_condition_tables(results),
+        _build_contrast_table(frames["contrasts"]),
+    ]
+    return [table for table in tables if table.cells]
 
 
 def build_condition_tables(results: Results) -> list[TextTable]:
@@ -104,6 +111,59 @@ def _build_contrast_table(frame: pd.DataFrame) -> TextTable:
     notes = tuple(f"{row['row']}: {row['reason']}" for row in rows if row["reason"])
     headings = ("row", "baseline", "effect", "95% interval", "p (Holm)", "P(worse)", "P(equal)", "P(better)")
     return TextTable(CONTRASTS, (*headings, "detectable", "n"), cells, notes)
+
+
+def build_audit_table(frame: pd.DataFrame) -> TextTable:
+    """What each defect costs, in points of test accuracy; the conclusions are notes."""
+    headings = ("row", "images", "replicates", "defect", "way", "without", "with", "cost", "95% interval", "of the gap")
+    cells = [
+        [
+            row["setting"],
+            _spell_images(row["train_images"]),
+            str(row["replicates"]),
+            row["defect"],
+            row["way"],
+            format_number(row["accuracy_without"]),
+            format_number(row["accuracy_with"]),
+            *format_estimate(row["cost"], row["ci95_low"], row["ci95_high"], sign="+"),
+            MISSING if row["share_of_gap"] is None or pd.isna(row["share_of_gap"]) else f"{row['share_of_gap']:.0%}",
+        ]
+        for row in frame.to_dict("records")
+    ]
+    reasons = dict.fromkeys(
+        f"{row['setting']}, {row['defect']}: {row['reason']}" for row in frame.to_dict("records") if row["reason"]
+    )
+    return TextTable("What the defects cost", headings, cells, (*build_conclusions(frame), *reasons))
+
+
+def build_reference_table(frame: pd.DataFrame) -> TextTable:
+    """Each reported figure among the replicates run as reported, with the sound result beside it."""
+    headings = ("row", "images", "batch size", "reported", "as reported", "replicates", "place", "sound")
+    cells = [
+        [
+            row["row"],
+            _spell_images(row["train_images"]),
+            str(row["batch_size"]),
+            format_number(row["reported_test_accuracy"]),
+            _spell_range(row, "as_reported"),
+            str(row["as_reported_replicates"]),
+            row["place"],
+            _spell_range(row, "sound"),
+        ]
+        for row in frame.to_dict("records")
+    ]
+    return TextTable("Reported figures among replicates (mean, least to greatest)", headings, cells)
+
+
+def _spell_images(images: float | None) -> str:
+    return "all" if images is None or pd.isna(images) else f"{images:.0f}"
+
+
+def _spell_range(row: dict[Any, Any], name: str) -> str:
+    mean, low, high = (row[f"{name}_{what}"] for what in ("mean", "min", "max"))
+    if mean is None or pd.isna(mean):
+        return MISSING
+    return f"{mean:.4f} ({low:.4f} to {high:.4f})"
 
 
 def _spell_n(row: dict[Any, Any]) -> str:
