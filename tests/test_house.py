@@ -19,7 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tune_app.study": {"tune_app.errors", "tune_app.protocol"},
     "tune_app.study_file": STUDY,
     "tune_app.folds": {"tune_app.errors"},
-    "tune_app.cost": {"tune_app.study", "models", "data"},
+    "tune_app.cost": {"tune_app.study", "tune_app.engine", "models", "data"},
     "tune_app.plan": STUDY | {"tune_app.cost", "models", "data"},
     "tune_app.engine": {"tune_app.errors", "tune_app.study", "tune_app.seeds", "tune_app.engine"},
     "tune_app.trial": STUDY

@@ -316,7 +316,7 @@ class _Run:
 
     def _build_monitors(self, records: RecordSet, dataset: data.Dataset) -> list[Monitor]:
         watched = {
-            trial.id: Watched(trial.fits, trial.spec.recipe.epochs, trial.flops, _spell_share(trial))
+            trial.id: Watched(trial.fits, trial.spec.recipe.epochs, trial.seconds, _spell_share(trial))
             for trial in self.plan
         }
         progress = Progress(watched, {key for key in records.completed() if key[0] in watched})
