@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DELETE_ON_ERROR:
-.PHONY: grid test check format clean
+.PHONY: grid test check bench format clean
 
 grid: .venv/.ready  ## install, then run the default study (STUDY=report ARGS="--only model=cnn" for others)
 	$(BIN)/python -m tune_app.grid $(STUDY) $(ARGS)
@@ -14,6 +14,9 @@ check: .venv/.ready-dev  ## formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+bench: .venv/.ready-bench  ## install the peers, then measure this project against them (ARGS="--images 24000")
+	$(BIN)/python -m benchmarks.peers $(ARGS)
 
 format: .venv/.ready-dev
 	$(BIN)/ruff format .
@@ -33,6 +36,11 @@ format: .venv/.ready-dev
 	@echo "Installing requirements-dev.txt into .venv (torch with CUDA: about 6 GB, some minutes) ..."
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
 	@touch $@ .venv/.ready
+
+.venv/.ready-bench: .venv/.ready benchmarks/requirements.txt
+	@echo "Installing benchmarks/requirements.txt into .venv ..."
+	$(BIN)/python -m pip install --quiet -r benchmarks/requirements.txt
+	@touch $@
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

@@ -18,7 +18,7 @@ from tune_app.analysis.intervals import corrected_interval
 from tune_app.analysis.results import Reported, Results, read_reference, read_results
 from tune_app.errors import ResultsError
 from tune_app.export.folder import choose_folder, write_results
-from tune_app.export.tables import build_markdown, build_terminal_tables
+from tune_app.export.tables import build_condition_tables, build_markdown, build_terminal_tables
 from tune_app.records import FoldRecord, RecordSet, pack_labels
 from tune_app.study import Study
 
@@ -80,7 +80,7 @@ def test_a_failed_fold_is_a_row_and_is_counted() -> None:
     assert trials["fits_planned"].tolist() == [3, 3]
     assert trials["test_accuracy_mean"].tolist() == pytest.approx([0.85, 0.85])
     assert trials["flags"].tolist() == ["1 failed"] * 2
-    assert "2/3" in build_markdown(results)
+    assert "2/3" in build_markdown(results, build_condition_tables(results))
 
 
 def test_a_network_that_names_one_class_is_flagged() -> None:
@@ -150,5 +150,5 @@ def test_a_narrow_terminal_wraps_the_label_and_never_cuts_a_number() -> None:
     for table in build_terminal_tables(results_of(build_study(grid=grid, replicates=2), [0.9, 0.91, 0.92])):
         console.print(table)
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert text.count("0.9100") == 4
+    assert text.count("0.910") == 4
     assert "…" not in text

@@ -8,7 +8,9 @@ from torch.nn.functional import cross_entropy
 
 import data
 from models import MODELS
-from tune_app.engine import Images, build_normalisation, fit, score
+from tune_app.engine import Images, build_normalisation, score
+from tune_app.engine.fit import EpochScores, build_optimizer, fit
+from tune_app.engine.rewrite import build_rewritten
 from tune_app.errors import FitError
 from tune_app.study import Recipe
 
@@ -24,6 +26,12 @@ def digits_images(digits: data.Dataset, count: int = 120) -> Images:
 def build_cnn(regularizer: str = "none") -> nn.Module:
     torch.manual_seed(3)
     return MODELS["cnn"](image_shape=(1, 8, 8), classes=10, regularizer=regularizer, width=0.1)
+
+
+def run_fit(
+    network: nn.Module, images: Images, recipe: Recipe, train: torch.Tensor, validation: torch.Tensor, seed: int = 5
+) -> list[EpochScores]:
+    return list(fit(network, build_optimizer(network, recipe), images, train, validation, recipe, shuffle_seed=seed))
 
 
 def test_normalised_training_images_have_mean_zero_and_deviation_one(mnist: data.Dataset) -> None:
@@ -54,17 +62,7 @@ def test_shared_images_are_only_read(digits: data.Dataset) -> None:
     frozen.flags.writeable = False
     normalisation = build_normalisation(frozen, np.arange(120))
     images = Images(frozen, digits.train_labels, np.arange(120), normalisation, CPU)
-    list(
-        fit(
-            build_cnn(),
-            images,
-            torch.arange(90),
-            torch.arange(90, 120),
-            Recipe(epochs=1),
-            shuffle_seed=1,
-            dropout_seed=1,
-        )
-    )
+    run_fit(build_cnn(), images, Recipe(epochs=1), torch.arange(90), torch.arange(90, 120))
     assert np.array_equal(digits.train_images, before)
 
 
@@ -72,7 +70,7 @@ def test_the_epoch_loop_equals_a_plain_one(digits: data.Dataset) -> None:
     images = digits_images(digits)
     train, validation = torch.arange(90), torch.arange(90, 120)
     recipe = Recipe(epochs=2, batch_size=20)
-    ours = list(fit(build_cnn("batchnorm"), images, train, validation, recipe, shuffle_seed=5, dropout_seed=6))
+    ours = run_fit(build_rewritten(build_cnn("batchnorm"), torch.Generator()), images, recipe, train, validation)
 
     network = build_cnn("batchnorm")
     optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
@@ -127,7 +125,7 @@ def test_every_precision_and_optimizer_learns(digits: data.Dataset, precision: s
     recipe = Recipe(epochs=12, batch_size=20, precision=precision, optimizer=optimizer, learning_rate=rate)
     images = digits_images(digits, 300)
     train, validation = torch.arange(240), torch.arange(240, 300)
-    scores = list(fit(build_cnn(), images, train, validation, recipe, shuffle_seed=1, dropout_seed=2))
+    scores = run_fit(build_cnn(), images, recipe, train, validation, seed=1)
     assert scores[-1].train_loss < 0.6 * scores[0].train_loss
     assert scores[-1].validation_accuracy > 0.5, "chance is 0.1"
 
@@ -135,17 +133,7 @@ def test_every_precision_and_optimizer_learns(digits: data.Dataset, precision: s
 def test_a_loss_that_is_not_finite_ends_the_fit(digits: data.Dataset) -> None:
     recipe = Recipe(epochs=3, batch_size=20, learning_rate=1e30)
     with pytest.raises(FitError, match=r"training loss is (nan|inf) in epoch 1"):
-        list(
-            fit(
-                build_cnn(),
-                digits_images(digits),
-                torch.arange(90),
-                torch.arange(90, 120),
-                recipe,
-                shuffle_seed=1,
-                dropout_seed=1,
-            )
-        )
+        run_fit(build_cnn(), digits_images(digits), recipe, torch.arange(90), torch.arange(90, 120))
 
 
 def test_scores_that_are_not_finite_are_refused(digits: data.Dataset) -> None:

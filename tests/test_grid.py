@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[1]
 FILES = {
     "records.jsonl", "epochs.csv", "folds.csv", "trials.csv", "table.md", "study.yaml", "environment.json",
     "plan.csv", "test.npz",
+    "epochs.parquet", "folds.parquet", "trials.parquet", "conditions.csv", "contrasts.csv", "claims.csv",
+    "results.json", "table.tex",
 }  # fmt: skip
 
 
@@ -218,10 +220,10 @@ def test_bad_input_is_one_message_and_exit_code_2(folder: Folder, capsys: Any, m
 def test_records_of_another_schema_are_refused_and_left_alone(folder: Folder, capsys: Any) -> None:
     folder.run()
     path = folder.runs / "records.jsonl"
-    path.write_text(path.read_text().replace('"schema":1', '"schema":2'))
+    path.write_text(path.read_text().replace('"schema":2', '"schema":1'))
     before = path.read_bytes()
     assert folder.run() == 2
-    assert "schema 2, this version reads schema 1; start over with --fresh" in capsys.readouterr().err
+    assert "schema 1, this version reads schema 2; start over with --fresh" in capsys.readouterr().err
     assert path.read_bytes() == before
     assert folder.run("--fresh") == 0
 

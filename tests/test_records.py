@@ -42,7 +42,7 @@ def test_labels_survive_packing() -> None:
 
 
 def test_every_line_carries_the_schema() -> None:
-    assert json.loads(record_to_line(FOLD))["schema"] == 1
+    assert json.loads(record_to_line(FOLD))["schema"] == 2
 
 
 def test_the_last_record_of_a_key_counts(tmp_path: Path) -> None:
@@ -74,9 +74,9 @@ def test_a_damaged_line_in_the_middle_is_refused_with_its_number(tmp_path: Path)
 
 
 def test_another_schema_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    line = record_to_line(FOLD).replace('"schema":1', '"schema":99')
+    line = record_to_line(FOLD).replace('"schema":2', '"schema":99')
     (tmp_path / "records.jsonl").write_text(line)
-    with pytest.raises(RecordError, match=r"schema 99, this version reads schema 1; start over with --fresh"):
+    with pytest.raises(RecordError, match=r"schema 99, this version reads schema 2; start over with --fresh"):
         RecordStore(tmp_path)
     assert (tmp_path / "records.jsonl").read_text() == line
 

@@ -1,6 +1,9 @@
 """Studies: what they multiply out to, and what is refused."""
 
+import itertools
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -9,6 +12,7 @@ from pydantic import ValidationError
 from tests.conftest import RATES, build_study, plan_of, study_content, write_study_file
 from tune_app.errors import ResourceError, StudyError
 from tune_app.plan import Shares, build_catalog, build_plan, check_shares, parse_only
+from tune_app.protocol import DEFECTS, applies, build_protocol, spell_protocol
 from tune_app.study_file import build_yaml, find_study, read_study
 
 
@@ -22,8 +26,9 @@ def problems_of(tmp_path: Path, **changes: object) -> tuple[str, ...]:
 def test_the_shipped_studies_have_the_reports_twelve_conditions(name: str) -> None:
     study = read_study(find_study(name), catalog=build_catalog())
     specs = [trial.spec for trial in study.grid_trials()]
-    assert len(specs) == 12
-    assert sum(spec.folds for spec in specs) == 72
+    conditions = {(s.model, s.regularizer, s.folds) for s in specs}
+    assert len(conditions) == 12
+    assert sum(folds for *_, folds in conditions) == 72
     assert {(s.model, s.regularizer, s.folds) for s in specs if s.model == "cnn"} == {
         ("cnn", regularizer, folds)
         for regularizer in ("none", "dropout", "batchnorm", "dropout+batchnorm")
@@ -189,3 +194,63 @@ def test_a_share_that_no_node_has_is_refused_with_the_nodes_capacity() -> None:
 def test_a_shipped_study_is_named_after_its_file() -> None:
     for path in Path(find_study("quick")).parent.glob("*.yaml"):
         assert yaml.safe_load(path.read_text())["name"] == path.stem
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ({"protocol": "replica-statistics"}, r"'replica-statistics' with regularizer none: .* changes nothing there"),
+        (
+            {"protocol": "test-skips-layers"},
+            r"with regularizer none: test-skips-layers changes nothing there; leave it",
+        ),
+        (
+            {"protocol": "as-reported without replica-statistics", "regularizer": "dropout"},
+            "replica-statistics changes",
+        ),
+        ({"protocol": "carryover"}, r"unknown defect 'carryover'; write sound, as-reported, .* the defects are carry-"),
+        (
+            {"protocol": "replica-statistics", "regularizer": "batchnorm", "replicas": 3},
+            "3 replicas do not divide a batch of 20 images; choose replicas that do",
+        ),
+        (
+            {"protocol": "carry-over", "engine": "stacked"},
+            "engine stacked trains by sound protocol only, not with carry",
+        ),
+        ({"replicas": [1, 4]}, "entry 1 asks twice for cnn-none"),
+    ],
+)
+def test_a_protocol_that_cannot_be_is_refused(tmp_path: Path, entry: dict[str, Any], problem: str) -> None:
+    problems = problems_of(tmp_path, grid=[{"model": "cnn", "folds": 3} | entry])
+    assert re.search(problem, "\n".join(problems)), problems
+
+
+@pytest.mark.parametrize("regularizer", ["none", "dropout", "batchnorm", "dropout+batchnorm"])
+def test_a_protocol_is_spelled_as_it_is_read(regularizer: str) -> None:
+    applicable = [defect for defect in DEFECTS if applies(defect, regularizer)]
+    for size in range(len(applicable) + 1):
+        for protocol in itertools.combinations(sorted(applicable), size):
+            assert build_protocol(spell_protocol(protocol, regularizer), regularizer) == protocol
+
+
+def test_as_reported_means_the_defects_that_apply() -> None:
+    assert build_protocol("as-reported", "none") == ("carry-over", "last-batch-accuracy", "test-normalisation")
+    assert len(build_protocol("as-reported", "batchnorm")) == 6
+
+
+def test_the_sound_protocol_leaves_ids_as_they_were() -> None:
+    """The id that these records had before there were protocols."""
+    study = read_study(find_study("quick"))
+    assert study.grid_trials()[0].spec.id == "cnn-none-k4-r0-e650441d"
+
+
+def test_trials_that_differ_in_the_test_alone_share_their_fits() -> None:
+    levels = ["sound", "test-normalisation", "carry-over", "carry-over+test-normalisation"]
+    plan = plan_of(build_study(grid=[{"model": "cnn", "width": 0.05, "folds": 3, "protocol": levels}]))
+    shared = {trial.spec.condition["protocol"]: trial.shares_fits_of for trial in plan}
+    ids = {trial.spec.condition["protocol"]: trial.id for trial in plan}
+    assert shared["sound"] is None
+    assert shared["carry-over"] is None
+    assert shared["test-normalisation"] == ids["sound"]
+    assert shared[plan[-1].spec.condition["protocol"]] in (ids["sound"], ids["carry-over"])
+    assert sum(trial.seconds > 0 for trial in plan) == 2

@@ -11,9 +11,10 @@ import torch
 import data
 from models import MODELS
 from tests.conftest import build_study
+from tune_app.engine.stacked import StackedFold, fit_stacked
 from tune_app.records import RUN_FIELDS, EpochRecord, FoldRecord, Record, unpack_labels
 from tune_app.study import TrialSpec
-from tune_app.trial import BestNetwork, run_trial
+from tune_app.trial import BestNetwork, choose_engine, run_trial
 
 CPU = torch.device("cpu")
 
@@ -103,3 +104,53 @@ def test_the_best_network_is_that_of_the_best_epoch(digits: data.Dataset) -> Non
 def test_both_splitters_run(digits: data.Dataset, splitter: str) -> None:
     spec = spec_of().model_copy(update={"splitter": splitter})
     assert len(run(spec, digits)) == 9
+
+
+def folds_of(records: Sequence[Record]) -> list[FoldRecord]:
+    return [record for record in records if isinstance(record, FoldRecord)]
+
+
+def test_a_stacked_trial_gives_the_records_of_an_eager_one(digits: data.Dataset) -> None:
+    eager = folds_of(run(spec_of(), digits))
+    stacked = folds_of(run(spec_of(engine="stacked"), digits))
+    assert [(r.fold, r.engine) for r in eager] == [(fold, "eager") for fold in range(3)]
+    assert [(r.fold, r.engine) for r in stacked] == [(fold, "stacked") for fold in range(3)]
+    for one, other in zip(eager, stacked, strict=True):
+        assert (other.status, other.epochs) == ("completed", one.epochs)
+        assert other.test_loss == pytest.approx(one.test_loss, rel=0.02), "float32 in another order, over two epochs"
+
+
+def test_a_stack_that_memory_does_not_hold_is_halved(digits: data.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+
+    def fit_alone(folds: Sequence[StackedFold], *others: Any) -> Any:
+        sizes.append(len(folds))
+        if len(folds) > 1:
+            raise torch.OutOfMemoryError("out of memory")
+        return fit_stacked(folds, *others)
+
+    monkeypatch.setattr("tune_app.trial.fit_stacked", fit_alone)
+    records = folds_of(run(spec_of(engine="stacked"), digits))
+    assert sizes == [3, 1, 2, 1, 1]
+    assert [(r.fold, r.status) for r in records] == [(fold, "completed") for fold in range(3)]
+
+
+def test_a_stack_that_breaks_is_a_failed_row_for_each_fold(
+    digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(*arguments: Any) -> Any:
+        raise RuntimeError("no batching rule")
+
+    monkeypatch.setattr("tune_app.trial.fit_stacked", break_down)
+    records = folds_of(run(spec_of(engine="stacked"), digits))
+    assert [(r.fold, r.status, r.error_message) for r in records] == [
+        (f, "failed", "no batching rule") for f in range(3)
+    ]
+
+
+def test_auto_is_eager_on_a_cpu_and_stacks_what_leaves_a_gpu_waiting() -> None:
+    gpu = torch.device("cuda")
+    assert choose_engine(spec_of(), (1, 28, 28), 10, CPU) == "eager"
+    assert choose_engine(spec_of(), (1, 28, 28), 10, gpu) == "stacked"
+    assert choose_engine(spec_of().model_copy(update={"model": "vgg10", "width": 1.0}), (1, 28, 28), 10, gpu) == "eager"
+    assert choose_engine(spec_of(engine="eager"), (1, 28, 28), 10, gpu) == "eager"

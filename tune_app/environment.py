@@ -23,10 +23,10 @@ def build_environment(study: Study, nodes: list[Any], command: str) -> dict[str,
         "command": command,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": study.seed,
-        "commit": _commit(),
+        "commit": read_commit(),
         "versions": {"tune_app": tune_app.__version__, "python": platform.python_version(), **_versions()},
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": read_processor(),
         "nodes": [{"cpus": node.get("CPU", 0), "gpus": node.get("GPU", 0)} for node in nodes],
         "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
     }
@@ -54,7 +54,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _commit() -> str | None:
+def read_commit() -> str | None:
     """The commit of the source, with `+changes` if the working tree differs; None outside a checkout."""
     root = Path(__file__).resolve().parents[1]
     try:
@@ -69,7 +69,8 @@ def _git(root: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def _processor() -> str:
+def read_processor() -> str:
+    """The processor's name as the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

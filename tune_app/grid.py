@@ -28,9 +28,10 @@ from tune_app.errors import StudyError, TuneAppError
 from tune_app.executors.inline import run_inline
 from tune_app.executors.work import WorkItem
 from tune_app.export.folder import check_writable, choose_folder, write_results
+from tune_app.export.page import PAGE_FILE
 from tune_app.export.tables import build_terminal_tables
 from tune_app.folds import build_limit, build_splits
-from tune_app.keeper import Keeper
+from tune_app.keeper import CarriedStates, Keeper
 from tune_app.monitor import Monitor, RecordFlow
 from tune_app.monitor.tensorboard import TensorBoardMonitor
 from tune_app.monitor.terminal import LiveMonitor, PlainMonitor, Progress, Watched, describe_fit, spell_seconds
@@ -63,7 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Run a study: every condition of its grid, cross-validated, in parallel; then export its tables.",
     )
     add = parser.add_argument
-    add("study", nargs="?", default="quick", help="a study that ships (quick, report) or a YAML file; default quick")
+    add("study", nargs="?", default="quick", help="one that ships (quick, report, vgg) or a YAML file; default quick")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key, such as recipe.epochs=1")
     add("--only", metavar="FACTOR=LEVEL,…", help="run a part of the grid, such as model=cnn,folds=4")
     add("--dry-run", action="store_true", help="print the plan and start nothing")
@@ -145,6 +146,7 @@ class _Run:
         self.folder: Path = options.runs.resolve() / self.study.name
         self.results: Path = options.results.resolve() / self.study.name
         self.keeper = Keeper(self.folder / "weights")
+        self.carrier = CarriedStates(self.folder / "carried")
         check_writable(self.results)
         earlier = read_results(options.continue_from).records if options.continue_from else None
         if options.fresh:
@@ -248,19 +250,23 @@ class _Run:
             )
 
     def _build_work(self, records: RecordSet) -> list[WorkItem]:
-        work = []
+        missing: dict[str, tuple[int, ...]] = {}
         kept_anew = 0
         for trial in self.plan:
-            missing = records.missing_folds(trial.id, trial.spec.folds)
+            missing[trial.id] = records.missing_folds(trial.id, trial.spec.folds)
             if (
                 self.options.keep == "best"
-                and len(missing) < trial.fits
+                and len(missing[trial.id]) < trial.fits
                 and not self.keeper.holds_best(trial.id, records)
             ):
-                missing = tuple(range(trial.fits))
+                missing[trial.id] = tuple(range(trial.fits))
                 kept_anew += 1
-            if missing:
-                work.append(WorkItem(trial, missing))
+        work = []
+        for trial in self.plan:
+            sharing = [other for other in self.plan if other.shares_fits_of == trial.id and missing[other.id]]
+            folds = sorted({fold for each in (trial, *sharing) for fold in missing[each.id]})
+            if folds and trial.shares_fits_of is None:
+                work.append(WorkItem(trial, tuple(folds), tuple(sharing)))
         if kept_anew:
             self._say(f"{kept_anew} trials have records but no kept network; they run again to keep one.")
         return work
@@ -280,10 +286,11 @@ class _Run:
 
     def _execute(self, work: list[WorkItem], dataset: data.Dataset, store: RecordStore) -> bool:
         """Run the work; True if it was interrupted."""
-        fits = sum(len(item.folds) for item in work)
+        fits = sum(len(item.folds) * len(item.trials) for item in work)
         total = sum(trial.fits for trial in self.plan)
         done = f", {total - fits} done before" if fits < total else ""
-        self._say(f"{self.study.name}: {fits} fits in {len(work)} trials to run{done}.")
+        trials = sum(len(item.trials) for item in work)
+        self._say(f"{self.study.name}: {fits} fits in {trials} trials to run{done}.")
         monitors: list[Monitor] = []
         keep = self.keeper if self.options.keep == "best" else None
         flow: RecordFlow | None = None
@@ -301,7 +308,8 @@ class _Run:
             monitors += self._build_monitors(store.records, dataset)
             flow = RecordFlow(store, monitors)
             run = on_ray.run_on_ray if use_ray else run_inline
-            run(work, dataset, flow, device=self.options.device, keep=keep)
+            carrier = self.carrier if any(trial.spec.has_dependent_folds for trial in self.plan) else None
+            run(work, dataset, flow, device=self.options.device, keep=keep, carrier=carrier)
         except KeyboardInterrupt:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not break off the goodbye
             return True
@@ -321,7 +329,7 @@ class _Run:
 
     def _build_monitors(self, records: RecordSet, dataset: data.Dataset) -> list[Monitor]:
         watched = {
-            trial.id: Watched(trial.fits, trial.spec.recipe.epochs, trial.flops, _spell_share(trial))
+            trial.id: Watched(trial.fits, trial.spec.recipe.epochs, trial.seconds, _spell_share(trial))
             for trial in self.plan
         }
         progress = Progress(watched, {key for key in records.completed() if key[0] in watched})
@@ -348,7 +356,7 @@ class _Run:
         folder = choose_folder(self.results, results)
         environment = build_environment(self.study, self.nodes, build_command())
         plan = build_plan_frame(self._build_plan(None))
-        results = replace(results, test=self._build_test_set(results, dataset), plan=plan, environment=environment)
+        results = replace(results, test=self._build_test_set(results, dataset), plan=plan)
         write_results(folder, results, environment, self.reference)
         for table in build_terminal_tables(results):
             self.console.print(table)
@@ -357,8 +365,10 @@ class _Run:
                 f"{self.results} holds completed fits that this run lacks, so its tables are in {folder}; "
                 f"add to the former with --continue-from {self.results}."
             )
-        self._say(f"Tables: {_near(folder)}")
+        self._say(f"Tables and page: {_near(folder / PAGE_FILE)}")
         left = {(t.id, fold) for t in self.plan for fold in store.records.missing_folds(t.id, t.fits)}
+        if not left:
+            self.carrier.clear()
         failed = [store.records.folds[key] for key in sorted(left) if key in store.records.folds]
         for record in failed:
             folds = next(trial.fits for trial in self.plan if trial.id == record.trial)

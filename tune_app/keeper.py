@@ -1,12 +1,16 @@
-"""`--keep best`: the best network of each trial, on disk."""
+"""Networks on disk: the best one of each trial for `--keep best`, and the state that carry-over takes on."""
 
+import pickle
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from models import read_weights, write_weights
 from tune_app.records import RecordSet
-from tune_app.trial import BestNetwork
+from tune_app.trial import BestNetwork, Carried
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,32 @@ class Keeper:
 
     def _path(self, trial: str) -> Path:
         return self.folder / f"{trial}.pt"
+
+
+@dataclass(frozen=True)
+class CarriedStates:
+    """Writes `<folder>/<trial>.pt`, whole or not at all: a `tune_app.trial.Carrier`."""
+
+    folder: Path
+
+    def write(self, trial: str, carried: Carried) -> None:
+        """Replace the trial's state."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{trial}.pt"
+        partial = path.with_suffix(".partial")
+        torch.save(vars(carried), partial)
+        partial.replace(path)
+
+    def read(self, trial: str) -> Carried | None:
+        """The trial's state, None if there is none that can be read."""
+        try:
+            return Carried(**torch.load(self.folder / f"{trial}.pt", weights_only=True, map_location="cpu"))
+        except (OSError, RuntimeError, TypeError, pickle.UnpicklingError):
+            return None  # the trial starts over: slower, with the same records
+
+    def clear(self) -> None:
+        """Delete every state: nothing is left to go on from."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _rank(facts: dict[str, Any]) -> tuple[float, int, int]:

@@ -1,7 +1,7 @@
 """`Study` → plan: every trial with its cost and its share, the most expensive first."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -26,6 +26,7 @@ class PlannedTrial:
     seconds: float
     cpus: float
     gpus: float
+    shares_fits_of: str | None = None  # the trial whose training it shares
 
     @property
     def fits(self) -> int:
@@ -85,7 +86,15 @@ def build_plan(
         )
     if problems:
         raise StudyError(dict.fromkeys(problems))
-    return tuple(sorted(planned, key=lambda trial: -trial.flops * trial.fits))
+    return tuple(sorted(_share_fits(planned), key=lambda trial: -trial.flops * trial.fits))
+
+
+def _share_fits(planned: list[PlannedTrial]) -> Iterator[PlannedTrial]:
+    """Trials whose protocols differ only outside the training take the fits of the first, at next to no cost."""
+    first: dict[str, str] = {}
+    for trial in planned:
+        name = first.setdefault(trial.spec.training.id, trial.id)
+        yield trial if name == trial.id else replace(trial, shares_fits_of=name, flops=0.0, seconds=0.0)
 
 
 def build_plan_frame(plan: Iterable[PlannedTrial]) -> pd.DataFrame:

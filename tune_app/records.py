@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from tune_app.errors import RecordError
 
-SCHEMA = 1
+SCHEMA = 2
 RECORDS_FILE = "records.jsonl"
 
 
@@ -53,7 +53,8 @@ class FoldRecord:
 
     `test_predictions` holds the predicted labels of the test set, packed (see `unpack_labels`); the network tested is
     that of the last epoch. `best_epoch` is the first one with the highest validation accuracy. `started` is in seconds
-    since 1970; `peak_memory_bytes` is the allocator's peak on a GPU, the process's peak resident set on a CPU.
+    since 1970; `peak_memory_bytes` is the allocator's peak on a GPU, the process's peak resident set on a CPU. `engine`
+    is `eager` or `stacked`; of a stack's seconds and bytes each fold has an equal share.
     """
 
     trial: str
@@ -70,6 +71,7 @@ class FoldRecord:
     peak_memory_bytes: int | None
     device: str
     host: str
+    engine: str | None = None
     error_type: str | None = None
     error_message: str | None = None
 
@@ -77,7 +79,7 @@ class FoldRecord:
 Record = EpochRecord | FoldRecord
 # What may differ between two runs of the same trial; every other field is the same bit for bit on a CPU.
 RUN_FIELDS = frozenset(
-    {"seconds", "images_per_second", "started", "fit_seconds", "peak_memory_bytes", "device", "host"}
+    {"seconds", "images_per_second", "started", "fit_seconds", "peak_memory_bytes", "device", "host", "engine"}
 )
 _KINDS: dict[str, type[EpochRecord] | type[FoldRecord]] = {"epoch": EpochRecord, "fold": FoldRecord}
 

@@ -1,26 +1,39 @@
-"""python -m tune_app.report results/quick: make the tables anew from a folder's records, without Ray or torch."""
+"""python -m tune_app.report results/quick: make everything anew from a folder's records, without Ray or torch.
+
+With two folders it holds their studies side by side and writes nothing.
+"""
 
 import argparse
+import json
 import sys
+import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from tune_app.analysis.results import read_results
-from tune_app.errors import TuneAppError
+from tune_app.analysis.comparison import build_changes, build_comparison
+from tune_app.analysis.results import ENVIRONMENT_FILE, Results, read_results
+from tune_app.errors import ResultsError, TuneAppError
 from tune_app.export.folder import check_writable, write_results
-from tune_app.export.tables import build_terminal_tables
+from tune_app.export.page import PAGE_FILE
+from tune_app.export.tables import build_comparison_tables, build_terminal_table, build_terminal_tables
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 for a folder that cannot be read or written."""
     parser = argparse.ArgumentParser(prog="python -m tune_app.report", description=__doc__)
     parser.add_argument("folder", type=Path, help="a results folder, such as results/quick")
+    parser.add_argument("other", type=Path, nargs="?", help="a second one to compare it with; nothing is written then")
+    parser.add_argument("--open", action="store_true", help="open the page in a browser afterwards")
     options = parser.parse_args(arguments)
     console = Console()
     try:
         results = read_results(options.folder)
+        if options.other:
+            _compare(console, results, options.folder, options.other)
+            return 0
         check_writable(options.folder)
         write_results(options.folder, results)
     except TuneAppError as error:
@@ -28,8 +41,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     for table in build_terminal_tables(results):
         console.print(table)
-    console.print(f"Tables: {options.folder}", highlight=False)
+    page = options.folder / PAGE_FILE
+    console.print(f"Tables: {options.folder}\nPage: {page}", highlight=False, soft_wrap=True)
+    if options.open:
+        webbrowser.open(page.resolve().as_uri())
     return 0
+
+
+def _compare(console: Console, first: Results, folder: Path, other: Path) -> None:
+    second = read_results(other)
+    settings = [{"study": results.study.model_dump(mode="json")} for results in (first, second)]
+    environments = [_read_environment(place) for place in (folder, other)]
+    changes = build_changes(settings[0] | environments[0], settings[1] | environments[1])
+    console.print(f"A: {folder}\nB: {other}", markup=False, highlight=False)
+    for text in build_comparison_tables(build_comparison(first, second), changes):
+        console.print(f"\n{text.title}", style="bold", highlight=False)
+        console.print(build_terminal_table(text))
+        for note in text.notes:
+            console.print(note, markup=False, highlight=False)
+
+
+def _read_environment(folder: Path) -> dict[str, Any]:
+    """What a run depends on in environment.json; nothing if the folder has none."""
+    path = folder / ENVIRONMENT_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"{path} cannot be read ({error}); restore it, or delete it") from error
+    return {name: content[name] for name in ("versions", "commit", "platform", "processor", "gpus") if name in content}
 
 
 if __name__ == "__main__":

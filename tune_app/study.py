@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -21,10 +22,33 @@ from pydantic import (
     model_validator,
 )
 
+from tune_app.protocol import (
+    OUTSIDE_TRAINING,
+    Protocol,
+    build_protocol,
+    find_idle_defects,
+    parse_protocol,
+    spell_protocol,
+)
+
 Regularizer = Literal["none", "dropout", "batchnorm", "dropout+batchnorm"]
 Optimizer = Literal["adam", "adamw", "sgd"]
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 Splitter = Literal["kfold", "stratified"]
+Engine = Literal["auto", "eager", "stacked"]
+Metric = Literal[
+    "test_accuracy",
+    "test_loss",
+    "train_accuracy",
+    "train_loss",
+    "validation_accuracy",
+    "validation_loss",
+    "validation_accuracy_auc",
+    "epochs_to_target",
+    "fit_seconds",
+]
+EPOCH_METRICS = ("train_accuracy", "train_loss", "validation_accuracy", "validation_loss")
+ACCURACIES = ("test_accuracy", "train_accuracy", "validation_accuracy", "validation_accuracy_auc")
 
 
 @dataclass(frozen=True)
@@ -57,6 +81,11 @@ def _refuse_empty_or_repeated(levels: tuple[Any, ...]) -> tuple[Any, ...]:
     return levels
 
 
+def _check_protocol(text: str) -> str:
+    parse_protocol(text)
+    return text
+
+
 T = TypeVar("T")
 Levels = Annotated[tuple[T, ...], BeforeValidator(_as_tuple)]
 Count = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1)]
@@ -64,6 +93,7 @@ Folds = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=2)]
 Rate = Annotated[float, BeforeValidator(_refuse_bool), Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0, lt=1)]
+ProtocolText = Annotated[str, AfterValidator(_check_protocol)]
 Seed = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0)]
 
 
@@ -72,7 +102,10 @@ class Frozen(BaseModel):
 
 
 class Recipe(Frozen):
-    """How one network is trained. `learning_rate` is constant; `momentum` is sgd's alone."""
+    """How one network is trained. `learning_rate` is constant; `momentum` is sgd's alone.
+
+    `engine` trains the folds of a trial one by one (eager) or at once (stacked): the same scores but for rounding.
+    """
 
     epochs: Count = 5
     batch_size: Count = 100
@@ -81,6 +114,7 @@ class Recipe(Frozen):
     momentum: Fraction = 0.9
     weight_decay: Share = 0.0
     precision: Precision = "fp32"
+    engine: Engine = "auto"
 
 
 class DataChoice(Frozen):
@@ -112,6 +146,8 @@ class TrialSpec(Frozen):
     width: float
     regularizer: Regularizer
     folds: int
+    protocol: Protocol = ()
+    replicas: int = 4
     recipe: Recipe
 
     @property
@@ -119,18 +155,35 @@ class TrialSpec(Frozen):
         """A readable name with a hash of the content, such as `cnn-dropout-k4-r0-1f0c5a7e`."""
         # Defaults are left out of the hash: a field added to Recipe later must not change the ids of old records.
         content = self.model_dump(mode="json") | {"recipe": self.recipe.model_dump(mode="json", exclude_defaults=True)}
+        if not self.protocol:
+            del content["protocol"]
+        if "replica-statistics" not in self.protocol:
+            del content["replicas"]
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
         model = self.model if self.width == 1 else f"{self.model}x{self.width:g}"
-        return f"{model}-{self.regularizer}-k{self.folds}-r{self.replicate}-{digest}"
+        spelled = self.condition["protocol"].replace(" ", "-")
+        protocol = f"-{spelled}" if self.protocol else ""
+        return f"{model}-{self.regularizer}-k{self.folds}-r{self.replicate}{protocol}-{digest}"
 
     @property
     def condition(self) -> dict[str, Any]:
         """The level of every factor, by the factor's name."""
         flat = self.recipe.model_dump() | {name: getattr(self, name) for name in OWN_FACTORS}
+        flat["protocol"] = spell_protocol(self.protocol, self.regularizer)
         return {name: flat[name] for name in FACTORS}
 
+    @property
+    def training(self) -> "TrialSpec":
+        """The trial whose fits this one shares: the same but for defects that leave the training as it is."""
+        return self.model_copy(update={"protocol": tuple(d for d in self.protocol if d not in OUTSIDE_TRAINING)})
 
-OWN_FACTORS = ("model", "width", "regularizer", "folds", "train_images")
+    @property
+    def has_dependent_folds(self) -> bool:
+        """Whether one network goes through all folds, so that they are one observation."""
+        return "carry-over" in self.protocol
+
+
+OWN_FACTORS = ("model", "width", "regularizer", "folds", "train_images", "protocol", "replicas")
 FACTORS = (*OWN_FACTORS, *Recipe.model_fields)
 
 
@@ -142,6 +195,8 @@ class GridEntry(Frozen):
     regularizer: Levels[Regularizer] = ("none",)
     folds: Levels[Folds] = (4,)
     train_images: Levels[Count] | None = None
+    protocol: Levels[ProtocolText] | None = None
+    replicas: Levels[Count] | None = None
     epochs: Levels[Count] | None = None
     batch_size: Levels[Count] | None = None
     optimizer: Levels[Optimizer] | None = None
@@ -149,6 +204,7 @@ class GridEntry(Frozen):
     momentum: Levels[Fraction] | None = None
     weight_decay: Levels[Share] | None = None
     precision: Levels[Precision] | None = None
+    engine: Levels[Engine] | None = None
     replicates: Count | None = None
     cpus_per_trial: Share | None = None
     gpus_per_trial: Share | None = None
@@ -169,13 +225,18 @@ class GridEntry(Frozen):
 
 
 class Baseline(Frozen):
-    """The reference level of every factor that varies; factors left out keep their first level in the grid."""
+    """The reference levels. A condition is held against the one that has them and otherwise most of its own levels.
+
+    Without any, the levels of the study's first condition are the reference, except for `folds`.
+    """
 
     model: str | None = None
     width: Rate | None = None
     regularizer: Regularizer | None = None
     folds: Folds | None = None
     train_images: Count | None = None
+    protocol: ProtocolText | None = None
+    replicas: Count | None = None
     epochs: Count | None = None
     batch_size: Count | None = None
     optimizer: Optimizer | None = None
@@ -183,6 +244,61 @@ class Baseline(Frozen):
     momentum: Fraction | None = None
     weight_decay: Share | None = None
     precision: Precision | None = None
+    engine: Engine | None = None
+
+
+Level = Annotated[str | int | float, BeforeValidator(_refuse_bool)]
+Window = tuple[Count, Count]
+
+
+class Claim(Frozen):
+    """A sentence that a contrast can support or refute.
+
+    The contrast is the mean over all pairs of conditions of which one has `levels` and the other, its other factors
+    being equal, `against`. `epochs` is the window [first, last] that an epoch metric is averaged over, the last epoch
+    if left out; `against_epochs` is the other side's window, the same if left out. `by` is the margin beyond which an
+    effect counts as higher or lower, and within which it counts as equal: for accuracies the study's `rope` if left
+    out, for other metrics 0.
+    """
+
+    sentence: Annotated[str, Field(min_length=1)]
+    metric: Metric = "test_accuracy"
+    levels: dict[str, Level]
+    against: dict[str, Level] = {}
+    epochs: Window | None = None
+    against_epochs: Window | None = None
+    expect: Literal["higher", "lower", "equal"]
+    by: Share | None = None
+
+    @field_validator("levels", "against")
+    @classmethod
+    def _known(cls, levels: dict[str, Level]) -> dict[str, Level]:
+        unknown = [f"unknown factor {name!r}{choices(name, FACTORS)}" for name in levels if name not in FACTORS]
+        if unknown:
+            raise ValueError("; ".join(unknown))
+        return levels
+
+    @field_validator("epochs", "against_epochs")
+    @classmethod
+    def _in_order(cls, window: Window | None) -> Window | None:
+        if window and window[0] > window[1]:
+            raise ValueError(f"the window {list(window)} ends before it begins; write [first, last], such as [1, 2]")
+        return window
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Claim":
+        problems = []
+        if not self.against and self.against_epochs is None:
+            problems.append("it is held against nothing; add against, such as {regularizer: none}, or against_epochs")
+        if self.metric not in EPOCH_METRICS and (self.epochs or self.against_epochs):
+            problems.append(
+                f"{self.metric} has no epochs; leave the window out, or choose from {', '.join(EPOCH_METRICS)}"
+            )
+        if self.expect == "equal" and self.by is None and self.metric not in ACCURACIES:
+            problems.append(f"expect equal: {self.metric} needs a margin; add by, in the metric's unit")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
 
 
 @dataclass(frozen=True)
@@ -203,10 +319,15 @@ class Study(Frozen):
     data: DataChoice = DataChoice()
     recipe: Recipe = Recipe()
     splitter: Splitter = "kfold"
+    protocol: ProtocolText = "sound"
+    replicas: Count = 4  # slices of a batch under the defect replica-statistics; 1 is what SyncBN gives
     replicates: Count = 1
     baseline: Baseline = Baseline()
     reference: str | None = None
+    rope: Share = 0.001  # region of practical equivalence: accuracies this close are taken as equal
+    target_accuracy: Fraction = 0.95  # the validation accuracy that the metric epochs_to_target waits for
     grid: tuple[GridEntry, ...]
+    claims: tuple[Claim, ...] = ()
 
     @field_validator("grid")
     @classmethod
@@ -218,26 +339,83 @@ class Study(Frozen):
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> "Study":
         catalog: Catalog | None = info.context
-        problems = [*self._baseline_problems(), *self._repetitions()]
+        problems = list(dict.fromkeys(self._protocol_problems()))
+        problems += [*self._baseline_problems(), *self._repetitions(), *self._claim_problems()]
         if catalog and self.data.name in catalog.datasets:
             problems += self._size_problems(*catalog.datasets[self.data.name])
         if problems:
             raise ValueError("\n".join(problems))
         return self
 
+    def _protocol_problems(self) -> Iterator[str]:
+        for number, entry in enumerate(self.grid, start=1):
+            levels = {factor: self._levels(entry, factor) for factor in ("protocol", "regularizer")}
+            for text, regularizer in itertools.product(*levels.values()):
+                for defect in find_idle_defects(text, regularizer):
+                    yield (
+                        f"grid, entry {number}: protocol {text!r} with regularizer {regularizer}: {defect} changes "
+                        "nothing there; leave it out, or write as-reported, which means the defects that apply"
+                    )
+            for trial in self._entry_trials(entry):
+                yield from (f"grid, entry {number}: {problem}" for problem in _spec_problems(trial.spec))
+
     def _baseline_problems(self) -> Iterator[str]:
-        for factor, level in self.baseline.model_dump(exclude_none=True).items():
-            levels = list(dict.fromkeys(trial.spec.condition[factor] for trial in self.grid_trials()))
+        named = self.baseline.model_dump(exclude_none=True)
+        conditions = [specs[0].condition for specs in self.conditions()]
+        absent = False
+        for factor, level in named.items():
+            levels = list(dict.fromkeys(condition[factor] for condition in conditions))
             if level not in levels:
+                absent = True
                 yield f"baseline: {factor} {level} is not in the grid; choose from {', '.join(map(str, levels))}"
+        if not absent and not any(condition.items() >= named.items() for condition in conditions):
+            yield f"baseline: no condition of the grid has {_spell_levels(named)}; name levels that occur together"
 
     def _repetitions(self) -> Iterator[str]:
         seen: dict[str, int] = {}
         for number, entry in enumerate(self.grid, start=1):
             for trial in self._entry_trials(entry):
-                earlier = seen.setdefault(trial.spec.id, number)
-                if earlier != number and trial.spec.replicate == 0:
-                    yield f"grid: entries {earlier} and {number} both ask for {trial.spec.id}; keep one of them"
+                earlier = seen.get(trial.spec.id)
+                seen.setdefault(trial.spec.id, number)
+                if earlier and trial.spec.replicate == 0:
+                    both = (
+                        f"entries {earlier} and {number} both ask"
+                        if earlier != number
+                        else f"entry {number} asks twice"
+                    )
+                    yield f"grid: {both} for {trial.spec.id}; keep one of them"
+
+    def _claim_problems(self) -> Iterator[str]:
+        conditions = [specs[0].condition for specs in self.conditions()]
+        for number, claim in enumerate(self.claims, start=1):
+            place = f"claims, entry {number}"
+            absent = False
+            for factor, level in (*claim.levels.items(), *claim.against.items()):
+                levels = list(dict.fromkeys(condition[factor] for condition in conditions))
+                if level not in levels:
+                    absent = True
+                    yield f"{place}: {factor} {level} is not in the grid; choose from {', '.join(map(str, levels))}"
+            if not absent:
+                yield from (f"{place}: {problem}" for problem in self._pair_problems(claim))
+
+    def _pair_problems(self, claim: Claim) -> Iterator[str]:
+        pairs = self.claim_pairs(claim)
+        if not pairs:
+            sides = [_spell_levels(side) for side in (claim.levels, claim.against)]
+            yield (
+                f"no condition with {sides[0]} has a counterpart with {sides[1]} and otherwise the same levels; name "
+                "more factors in against, or add the counterpart to the grid"
+            )
+        for side in (0, 1):
+            folds = sorted({pair[side][0].folds for pair in pairs})
+            if len(folds) > 1:
+                spelled = " and ".join(map(str, folds))
+                yield f"its conditions have {spelled} folds; name folds in levels, such as folds: {folds[-1]}"
+        if pairs:
+            epochs = min(spec.recipe.epochs for pair in pairs for side in pair for spec in side)
+            for window in (claim.epochs, claim.against_epochs):
+                if window and window[1] > epochs:
+                    yield f"the window {list(window)} goes beyond the last epoch, {epochs}; end it there or before"
 
     def _size_problems(self, train_images: int, test_images: int) -> Iterator[str]:
         limits: dict[str, tuple[int | None, int]] = {
@@ -260,10 +438,11 @@ class Study(Frozen):
             seen.add(pair)
 
     def _entry_trials(self, entry: GridEntry) -> Iterator[GridTrial]:
-        levels = [getattr(entry, factor) or (self._default(factor),) for factor in FACTORS]
+        levels = [self._levels(entry, factor) for factor in FACTORS]
         for values in itertools.product(*levels):
             condition = dict(zip(FACTORS, values, strict=True))
             recipe = Recipe(**{name: condition.pop(name) for name in Recipe.model_fields})
+            condition["protocol"] = build_protocol(condition["protocol"], condition["regularizer"])
             for replicate in range(entry.replicates or self.replicates):
                 spec = TrialSpec(
                     dataset=self.data.name,
@@ -277,7 +456,9 @@ class Study(Frozen):
                 yield GridTrial(spec, entry.cpus_per_trial, entry.gpus_per_trial)
 
     def _default(self, factor: str) -> Any:
-        return self.data.train_images if factor == "train_images" else getattr(self.recipe, factor)
+        if factor == "train_images":
+            return self.data.train_images
+        return getattr(self if factor in ("protocol", "replicas") else self.recipe, factor)
 
     def grid_trials(self) -> tuple[GridTrial, ...]:
         """Every trial of the grid, in the order of the study file."""
@@ -287,10 +468,51 @@ class Study(Frozen):
         """The trials of each grid entry."""
         return tuple(tuple(self._entry_trials(entry)) for entry in self.grid)
 
+    def conditions(self) -> tuple[tuple[TrialSpec, ...], ...]:
+        """The replicates of each condition, in the order of the study file."""
+        groups: dict[tuple[Any, ...], list[TrialSpec]] = {}
+        for trial in self.grid_trials():
+            groups.setdefault(tuple(trial.spec.condition.values()), []).append(trial.spec)
+        return tuple(map(tuple, groups.values()))
+
+    def claim_pairs(self, claim: Claim) -> tuple[tuple[tuple[TrialSpec, ...], tuple[TrialSpec, ...]], ...]:
+        """The pairs of conditions that a claim compares, each with all its replicates."""
+        conditions = self.conditions()
+        by_levels = {tuple(specs[0].condition.values()): specs for specs in conditions}
+        pairs = []
+        for specs in conditions:
+            condition = specs[0].condition
+            other = by_levels.get(tuple((condition | claim.against).values()))
+            matches = all(condition[factor] == level for factor, level in claim.levels.items())
+            if matches and other and (other != specs or claim.against_epochs):
+                pairs.append((specs, other))
+        return tuple(pairs)
+
     def varying_factors(self) -> tuple[str, ...]:
         """The factors with more than one level in the grid."""
-        conditions = [trial.spec.condition for trial in self.grid_trials()]
-        return tuple(name for name in FACTORS if len({condition[name] for condition in conditions}) > 1)
+        return tuple(
+            name for name in FACTORS if len({level for entry in self.grid for level in self._levels(entry, name)}) > 1
+        )
+
+    def _levels(self, entry: GridEntry, factor: str) -> tuple[Any, ...]:
+        return getattr(entry, factor) or (self._default(factor),)
+
+
+def _spec_problems(spec: TrialSpec) -> Iterator[str]:
+    if "replica-statistics" in spec.protocol and spec.recipe.batch_size % spec.replicas:
+        yield (
+            f"{spec.replicas} replicas do not divide a batch of {spec.recipe.batch_size} images; choose replicas "
+            "that do, or another batch_size"
+        )
+    if spec.recipe.engine == "stacked" and spec.training.protocol:
+        yield (
+            f"engine stacked trains by sound protocol only, not with {', '.join(spec.training.protocol)}; "
+            "write engine: auto or eager"
+        )
+
+
+def _spell_levels(levels: Mapping[str, Any]) -> str:
+    return ", ".join(f"{factor}={level}" for factor, level in levels.items())
 
 
 def choices(value: str, allowed: Mapping[str, Any] | tuple[str, ...] | list[str]) -> str:

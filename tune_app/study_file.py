@@ -9,10 +9,17 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from tune_app.errors import StudyError
-from tune_app.study import Baseline, Catalog, DataChoice, GridEntry, Recipe, Study, choices
+from tune_app.study import Baseline, Catalog, Claim, DataChoice, GridEntry, Recipe, Study, choices
 
 SHIPPED = Path(__file__).resolve().parent / "studies"
-_SECTIONS: dict[str, type[BaseModel]] = {"data": DataChoice, "recipe": Recipe, "grid": GridEntry, "baseline": Baseline}
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "data": DataChoice,
+    "recipe": Recipe,
+    "grid": GridEntry,
+    "baseline": Baseline,
+    "claims": Claim,
+}
+_LISTS = ("grid", "claims")
 
 
 def find_study(name: str) -> Path:
@@ -101,7 +108,7 @@ def _explain(detail: Any) -> list[str]:
         return [f"{_spell(place[:-1])}the key {str(place[-1])!r} is missing; add it"]
     if kind == "literal_error":
         allowed = _literals_at(place)
-        section = place[:2] if place[0] == "grid" else place[: len(place) - 1]
+        section = place[:2] if place[0] in _LISTS else place[: len(place) - 1]
         what = f"unknown {_last_name(place)} {detail['input']!r}"
         return [f"{_spell(section)}{what}{choices(str(detail['input']), allowed)}"]
     if kind == "value_error":
@@ -118,9 +125,9 @@ def _explain(detail: Any) -> list[str]:
 def _spell(place: list[Any]) -> str:
     if not place:
         return ""
-    if place[0] == "grid" and len(place) > 1 and isinstance(place[1], int):
+    if place[0] in _LISTS and len(place) > 1 and isinstance(place[1], int):
         rest = [str(part) for part in place[2:] if not isinstance(part, int)]
-        return ": ".join([f"grid, entry {place[1] + 1}", *rest]) + ": "
+        return ": ".join([f"{place[0]}, entry {place[1] + 1}", *rest]) + ": "
     return ".".join(str(part) for part in place if not isinstance(part, int)) + ": "
 
 

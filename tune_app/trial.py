@@ -4,19 +4,30 @@ import copy
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
 
 import torch
 from torch import nn
 
 from data import Dataset
 from models import MODELS
-from tune_app.engine import EpochScores, Images, Normalisation, build_normalisation, fit, score
+from tune_app.cost import build_network_cost
+from tune_app.engine import EpochScores, Images, build_normalisation, fit, score
+from tune_app.engine.defects import (
+    build_last_batch_scores,
+    build_replicated,
+    build_test_normalisation,
+    build_without_regularizers,
+)
+from tune_app.engine.fit import build_optimizer
 from tune_app.engine.memory import read_peak_memory, reset_peak_memory
+from tune_app.engine.rewrite import build_rewritten
+from tune_app.engine.stacked import StackedFold, fit_stacked
+from tune_app.errors import FitError
 from tune_app.folds import Split, build_limit, build_splits
 from tune_app.records import EpochRecord, FoldRecord, Record, pack_labels
-from tune_app.seeds import build_seed
+from tune_app.seeds import Role, build_seed
 from tune_app.study import TrialSpec
 
 
@@ -30,8 +41,44 @@ class BestNetwork:
     state: dict[str, torch.Tensor]
 
 
+# Floating-point operations of a training step below which a GPU waits for launches: some fifty of them take about as
+# long as this arithmetic does at the fp32 rate of a current card. Estimated; `benchmarks.engines` measures it.
+STACK_BELOW_FLOPS = 2e10
+
+
+@dataclass
+class Carried:
+    """What goes from fold to fold under carry-over: the last fold done, its network's and its optimizer's state."""
+
+    fold: int = -1
+    network: dict[str, torch.Tensor] | None = None
+    optimizer: dict[str, Any] | None = None
+
+    def update(self, fold: int, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Take the states as they are after `fold`, on the CPU, where every process can read them."""
+        self.fold = fold
+        self.network = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
+        state = optimizer.state_dict()
+        moments = {n: {name: value.cpu() for name, value in each.items()} for n, each in state["state"].items()}
+        self.optimizer = state | {"state": moments}
+
+    def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        if self.network is not None and self.optimizer is not None:
+            network.load_state_dict(self.network)
+            optimizer.load_state_dict(self.optimizer)
+
+
+class Carrier(Protocol):
+    """Where carried states are kept, by trial, for a run that is interrupted."""
+
+    def read(self, trial: str) -> Carried | None: ...
+
+    def write(self, trial: str, carried: Carried) -> None: ...
+
+
 Keep = Callable[[BestNetwork], None]
 RunTrial = Callable[..., Iterator[Record]]
+_TOLD = [field.name for field in fields(EpochRecord) if field.name not in ("trial", "replicate", "fold")]
 
 
 def build_network(spec: TrialSpec, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
@@ -50,94 +97,258 @@ def run_trial(
     folds: Sequence[int],
     device: torch.device,
     threads: int = 1,
+    also: Sequence[TrialSpec] = (),
     keep: Keep | None = None,
+    carrier: Carrier | None = None,
 ) -> Iterator[Record]:
     """Run the given folds of a trial, each with a fresh network and optimizer, and yield records as they come.
 
     A fold that raises becomes a failed FoldRecord and the next fold goes on. `threads` bounds torch's CPU threads:
-    records are the same bit for bit only at the same number. `keep` is handed the best network of each fold.
+    records are the same bit for bit only at the same number. `also` are trials that share this one's training and are
+    recorded with it. `keep` is handed the best network of each fold. Under carry-over the folds depend on each other:
+    `carrier` holds what goes from one to the next, and without it a trial starts at its first fold again.
     """
     torch.set_num_threads(threads)
-    labels = data.train_labels
-    limit = build_limit(labels, spec.train_images, build_seed(spec.seed, "limit"))
-    test_limit = build_limit(data.test_labels, spec.test_images, build_seed(spec.seed, "limit"))
-    normalisation = build_normalisation(data.train_images, limit)
-    train = Images(data.train_images, labels, limit, normalisation, device)
-    test = Images(data.test_images, data.test_labels, test_limit, normalisation, device)
-    splits = build_splits(labels[limit], spec.folds, spec.splitter, build_seed(spec.seed, "split", spec.replicate))
-    shape = (data.train_images.shape[1], data.train_images.shape[2], data.train_images.shape[3])
-    for fold in folds:
-        yield from _run_fold(spec, splits[fold], train, test, normalisation, shape, data.classes, device, keep)
+    trial = _Trial(spec, data, device, also, keep)
+    if spec.has_dependent_folds:
+        yield from trial.run_carried(list(folds), carrier)
+    elif choose_engine(spec, trial.image_shape, data.classes, device) == "stacked":
+        yield from trial.run_stacked(list(folds))
+    else:
+        for fold in folds:
+            yield from trial.run_eager(fold)
 
 
-def _run_fold(
-    spec: TrialSpec,
-    split: Split,
-    train: Images,
-    test: Images,
-    normalisation: Normalisation,
-    image_shape: tuple[int, int, int],
-    classes: int,
-    device: torch.device,
-    keep: Keep | None,
-) -> Iterator[Record]:
-    started, clock = time.time(), time.perf_counter()
-    reset_peak_memory(device)
-    epochs: list[EpochScores] = []
-    best_state: dict[str, torch.Tensor] = {}
+def choose_engine(spec: TrialSpec, image_shape: tuple[int, int, int], classes: int, device: torch.device) -> str:
+    """`eager` or `stacked`: what the recipe says, and for `auto` what pays on the device.
 
-    def seed(role: Any) -> int:
-        return build_seed(spec.seed, role, spec.replicate, split.fold)
+    A CPU core is busy with the arithmetic of one fold, and stacking only makes its tensors outgrow the cache
+    (`benchmarks.engines` measures it). A GPU waits for launches as long as a step's arithmetic is small.
+    """
+    if spec.recipe.engine != "auto":
+        return spec.recipe.engine
+    if device.type == "cpu" or spec.training.protocol:
+        return "eager"
+    cost = build_network_cost(spec.model, image_shape, classes, spec.regularizer, spec.width)
+    return "stacked" if 3 * cost.forward_flops * spec.recipe.batch_size < STACK_BELOW_FLOPS else "eager"
 
-    def fold_record(**outcome: Any) -> FoldRecord:
+
+class _Trial:
+    """What the folds of a trial share."""
+
+    def __init__(
+        self, spec: TrialSpec, data: Dataset, device: torch.device, also: Sequence[TrialSpec], keep: Keep | None
+    ) -> None:
+        self.spec, self.classes, self.device, self.keep = spec, data.classes, device, keep
+        self.specs = (spec, *also)
+        labels = data.train_labels
+        limit = build_limit(labels, spec.train_images, build_seed(spec.seed, "limit"))
+        test_limit = build_limit(data.test_labels, spec.test_images, build_seed(spec.seed, "limit"))
+        self.normalisation = build_normalisation(data.train_images, limit)
+        self.train = Images(data.train_images, labels, limit, self.normalisation, device)
+        test = data.test_images, data.test_labels, test_limit
+        self.test = Images(*test, self.normalisation, device)
+        self.mistaken_test = Images(*test, build_test_normalisation(self.normalisation), device)
+        seed = build_seed(spec.seed, "split", spec.replicate)
+        self.splits = build_splits(labels[limit], spec.folds, spec.splitter, seed)
+        self.image_shape = (data.train_images.shape[1], data.train_images.shape[2], data.train_images.shape[3])
+
+    def run_eager(self, number: int, carried: "Carried | None" = None) -> Iterator[Record]:
+        """One fold by itself, with a fresh network and optimizer or the ones carried over."""
+        reset_peak_memory(self.device)
+        fold = _Fold(self, self.splits[number], "eager")
+        try:
+            fold.build(carried)
+            scores = fit(
+                fold.rewritten,
+                fold.optimizer,
+                self.train,
+                fold.train,
+                fold.validation,
+                self.spec.recipe,
+                shuffle_seed=fold.seed("shuffle"),
+                train_mode_validation="train-mode-validation" in self.spec.protocol,
+            )
+            for epoch in scores:
+                yield from fold.record_epoch(epoch)
+        except Exception as error:  # a failure is a row, never a gap; the rest of the study goes on
+            yield from fold.record_failure(error)
+            return
+        if carried is not None:
+            carried.update(number, fold.network, fold.optimizer)
+        yield from fold.test()
+
+    def run_carried(self, numbers: list[int], carrier: Carrier | None) -> Iterator[Record]:
+        """`carry-over`: one network and one optimizer go through the folds in turn.
+
+        A trial goes on after the last fold that `carrier` knows, if no fold before that is asked for. A fold that fails
+        takes those after it with it.
+        """
+        trial = self.spec.id
+        carried = (carrier.read(trial) if carrier else None) or Carried()
+        if carried.fold + 1 > min(numbers):
+            carried = Carried()
+        failure: FoldRecord | None = None
+        for number in range(carried.fold + 1, self.spec.folds):
+            if failure:
+                error = FitError(f"the network comes from fold {failure.fold + 1}, which failed")
+                yield from _Fold(self, self.splits[number], "eager").record_failure(error)
+                continue
+            for record in self.run_eager(number, carried):
+                if isinstance(record, FoldRecord) and record.status == "failed":
+                    failure = record
+                elif isinstance(record, FoldRecord) and carrier and record.trial == trial:
+                    carrier.write(trial, carried)  # before the record: a recorded fold can always be gone on from
+                yield record
+
+    def run_stacked(self, numbers: list[int]) -> Iterator[Record]:
+        """The folds together, or in two halves where the device's memory does not hold them all."""
+        records = self._run_stack(numbers)
+        try:
+            first = next(records)
+        except torch.OutOfMemoryError:
+            if len(numbers) == 1:
+                yield from self.run_eager(numbers[0])
+                return
+            half = len(numbers) // 2
+            torch.cuda.empty_cache()
+            yield from self.run_stacked(numbers[:half])
+            yield from self.run_stacked(numbers[half:])
+            return
+        yield first
+        yield from records
+
+    def _run_stack(self, numbers: list[int]) -> Iterator[Record]:
+        reset_peak_memory(self.device)
+        folds = [_Fold(self, self.splits[number], "stacked", share=len(numbers)) for number in numbers]
+        failed: set[int] = set()
+        try:
+            for fold in folds:
+                fold.build()
+            stacked = [
+                StackedFold(fold.rewritten, fold.optimizer, fold.train, fold.validation, fold.seed("shuffle"))
+                for fold in folds
+            ]
+            for index, outcome in fit_stacked(stacked, self.train, self.spec.recipe):
+                if isinstance(outcome, FitError):
+                    failed.add(index)
+                    yield from folds[index].record_failure(outcome)
+                else:
+                    yield from folds[index].record_epoch(outcome)
+        except Exception as error:
+            if isinstance(error, torch.OutOfMemoryError) and not any(fold.epochs for fold in folds):
+                raise
+            # As above: rows, one for each fold that the stack took with it.
+            for index, fold in enumerate(folds):
+                if index not in failed:
+                    yield from fold.record_failure(error)
+            return
+        for index, fold in enumerate(folds):
+            if index not in failed:
+                yield from fold.test()
+
+
+class _Fold:
+    """One fit and its records. `share`: how many folds take the device's time and memory together."""
+
+    def __init__(self, trial: _Trial, split: Split, engine: str, share: int = 1) -> None:
+        self.trial, self.split, self.engine, self.share = trial, split, engine, share
+        self.started, self.clock = time.time(), time.perf_counter()
+        self.epochs: list[EpochScores] = []
+        self.best_state: dict[str, torch.Tensor] = {}
+        self.train = torch.from_numpy(split.train).to(trial.device)
+        self.validation = torch.from_numpy(split.validation).to(trial.device)
+
+    def seed(self, role: Role) -> int:
+        return build_seed(self.trial.spec.seed, role, self.trial.spec.replicate, self.split.fold)
+
+    def build(self, carried: "Carried | None" = None) -> None:
+        """Draw the network's weights, or take those carried over; from here on random numbers are the fold's own."""
+        trial, spec = self.trial, self.trial.spec
+        torch.manual_seed(self.seed("weights"))
+        self.network = build_network(spec, trial.image_shape, trial.classes).to(trial.device)
+        network = self.network
+        if "replica-statistics" in spec.protocol:
+            network = build_replicated(network, spec.replicas)
+        self.masks = torch.Generator(trial.device).manual_seed(self.seed("dropout"))
+        self.rewritten = build_rewritten(network, self.masks)
+        self.optimizer = build_optimizer(self.rewritten, spec.recipe)
+        if carried is not None:
+            carried.restore(self.network, self.optimizer)
+        torch.manual_seed(self.seed("dropout"))
+
+    def record_epoch(self, scores: EpochScores) -> Iterator[EpochRecord]:
+        """The epoch as each trial's protocol tells it."""
+        self.epochs.append(scores)
+        if self.trial.keep and _best(self.epochs) is scores:
+            self.best_state = {name: tensor.cpu().clone() for name, tensor in self.network.state_dict().items()}
+        for spec in self.trial.specs:
+            told = build_last_batch_scores(scores) if "last-batch-accuracy" in spec.protocol else scores
+            content = {name: getattr(told, name) for name in _TOLD}
+            yield EpochRecord(trial=spec.id, replicate=spec.replicate, fold=self.split.fold, **content)
+
+    def test(self) -> Iterator[FoldRecord]:
+        """Score the test images by each trial's protocol; a failure there is a row too."""
+        fit_seconds = (time.perf_counter() - self.clock) / self.share
+        for place, spec in enumerate(self.trial.specs):
+            clock = time.perf_counter()
+            try:
+                test = self.trial.mistaken_test if "test-normalisation" in spec.protocol else self.trial.test
+                network = self.rewritten
+                if "test-skips-layers" in spec.protocol:
+                    network = build_rewritten(build_without_regularizers(self.network), self.masks)
+                everything = torch.arange(len(test), device=self.trial.device)
+                loss, predicted = score(network, test, everything, spec.recipe.precision)
+                if self.trial.keep:
+                    self.trial.keep(self._best_network(spec))
+            except Exception as error:
+                yield self._build_failure(spec, error)
+                continue
+            yield self._build_record(
+                spec,
+                # The training counts once: for the trial that is named first.
+                time.perf_counter() - clock + (fit_seconds if place == 0 else 0),
+                status="completed",
+                test_loss=loss,
+                test_accuracy=(predicted == test.labels).sum().item() / len(test),
+                test_predictions=pack_labels(predicted.to(torch.uint8).cpu().numpy()),
+            )
+
+    def record_failure(self, error: Exception) -> Iterator[FoldRecord]:
+        """A failed row for each trial."""
+        for spec in self.trial.specs:
+            yield self._build_failure(spec, error)
+
+    def _build_failure(self, spec: TrialSpec, error: Exception) -> FoldRecord:
+        seconds = (time.perf_counter() - self.clock) / self.share
+        return self._build_record(
+            spec, seconds, status="failed", error_type=type(error).__name__, error_message=str(error)[:2000]
+        )
+
+    def _build_record(self, spec: TrialSpec, fit_seconds: float, **outcome: Any) -> FoldRecord:
         blank: dict[str, Any] = dict.fromkeys(("test_loss", "test_accuracy", "test_predictions"))
+        device = self.trial.device
         return FoldRecord(
             trial=spec.id,
             replicate=spec.replicate,
-            fold=split.fold,
-            epochs=len(epochs),
-            best_epoch=_best(epochs).epoch if epochs else None,
-            started=started,
-            fit_seconds=time.perf_counter() - clock,
-            peak_memory_bytes=read_peak_memory(device),
+            fold=self.split.fold,
+            epochs=len(self.epochs),
+            best_epoch=_best(self.epochs).epoch if self.epochs else None,
+            started=self.started,
+            fit_seconds=fit_seconds,
+            peak_memory_bytes=read_peak_memory(device) // self.share,
             device=describe_device(device),
             host=socket.gethostname(),
+            engine=self.engine,
             **(blank | outcome),
         )
 
-    try:
-        torch.manual_seed(seed("weights"))
-        network = build_network(spec, image_shape, classes).to(device)
-        epochs_scores = fit(
-            network,
-            train,
-            torch.from_numpy(split.train).to(device),
-            torch.from_numpy(split.validation).to(device),
-            spec.recipe,
-            shuffle_seed=seed("shuffle"),
-            dropout_seed=seed("dropout"),
-        )
-        for scores in epochs_scores:
-            epochs.append(scores)
-            if keep and _best(epochs) is scores:
-                best_state = {name: tensor.cpu().clone() for name, tensor in network.state_dict().items()}
-            yield EpochRecord(trial=spec.id, replicate=spec.replicate, fold=split.fold, **vars(scores))
-        everything = torch.arange(len(test), device=device)
-        test_loss, predicted = score(network, test, everything, spec.recipe.precision)
-        if keep:
-            best = _best(epochs)
-            facts = {"trial": spec.id, "fold": split.fold, "epoch": best.epoch, **copy.deepcopy(vars(normalisation))}
-            facts["validation_accuracy"] = best.validation_accuracy
-            build = {"model": spec.model, **_build_arguments(spec, image_shape, classes)}
-            keep(BestNetwork(spec.id, build, facts, best_state))
-        yield fold_record(
-            status="completed",
-            test_loss=test_loss,
-            test_accuracy=(predicted == test.labels).sum().item() / len(test),
-            test_predictions=pack_labels(predicted.to(torch.uint8).cpu().numpy()),
-        )
-    except Exception as error:  # a failure is a row, never a gap; the rest of the study goes on
-        yield fold_record(status="failed", error_type=type(error).__name__, error_message=str(error)[:2000])
+    def _best_network(self, spec: TrialSpec) -> BestNetwork:
+        trial, best = self.trial, _best(self.epochs)
+        facts = {"trial": spec.id, "fold": self.split.fold, "epoch": best.epoch}
+        facts |= {**copy.deepcopy(vars(trial.normalisation)), "validation_accuracy": best.validation_accuracy}
+        build = {"model": spec.model, **_build_arguments(spec, trial.image_shape, trial.classes)}
+        return BestNetwork(spec.id, build, facts, self.best_state)
 
 
 def _best(epochs: list[EpochScores]) -> EpochScores:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tune_app.analysis.intervals import corrected_interval
+from tune_app.analysis.intervals import corrected_interval, wilson_interval
 from tune_app.analysis.results import Reference, Results
 from tune_app.records import FoldRecord, record_to_dict, unpack_labels
 from tune_app.study import Study, TrialSpec
@@ -21,25 +21,34 @@ def build_epochs(results: Results) -> pd.DataFrame:
 def build_folds(results: Results) -> pd.DataFrame:
     """One row per (trial, fold), failed ones included; units as in `FoldRecord`, folds counted from 1.
 
-    `single_class` is true where the network gives every test image the same label: it has not learnt.
+    `single_class` is true where the network gives every test image the same label: it has not learnt. The Wilson
+    interval is that of this one network on other images, not of the method.
     """
     return _build_rows(results, "fold")
 
 
 def _build_rows(results: Results, kind: str) -> pd.DataFrame:
-    specs = {trial.spec.id: trial.spec for trial in results.study.grid_trials()}
+    conditions = {trial.spec.id: trial.spec.condition for trial in results.study.grid_trials()}
     rows = []
-    for record in results.records.in_order(specs):
-        content = record_to_dict(record)
-        if content["kind"] != kind:
+    for record in results.records.in_order(conditions):
+        if isinstance(record, FoldRecord) != (kind == "fold"):
             continue
-        row = {"trial": record.trial, **specs[record.trial].condition}
+        content = record_to_dict(record)
+        row = {"trial": record.trial, **conditions[record.trial]}
         row |= {name: value for name, value in content.items() if name not in _LEFT_OUT}
         row["fold"] = record.fold + 1
         if isinstance(record, FoldRecord):
             row["single_class"] = is_single_class(record)
+            row["test_accuracy_wilson95_low"], row["test_accuracy_wilson95_high"] = _wilson(record)
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _wilson(record: FoldRecord) -> tuple[float | None, float | None]:
+    if record.test_predictions is None or record.test_accuracy is None:
+        return None, None
+    images = len(unpack_labels(record.test_predictions))
+    return wilson_interval(round(record.test_accuracy * images), images)
 
 
 def is_single_class(record: FoldRecord) -> bool:
@@ -94,15 +103,18 @@ def _condition_row(results: Results, specs: list[TrialSpec]) -> dict[str, Any]:
 def _summarise(results: Results, specs: list[TrialSpec]) -> dict[str, Any]:
     keys = [(spec.id, fold) for spec in specs for fold in range(spec.folds)]
     records = [results.records.folds[key] for key in keys if key in results.records.folds]
-    scores = [record.test_accuracy for record in records if record.test_accuracy is not None]
-    losses = [record.test_loss for record in records if record.test_loss is not None]
-    low, high = corrected_interval(scores, specs[0].folds)
+    # Under carry-over one network goes through all folds; the last fold's is the one that the trial ends with.
+    dependent, last = specs[0].has_dependent_folds, specs[0].folds - 1
+    counted = [record for record in records if not dependent or record.fold == last]
+    scores = [record.test_accuracy for record in counted if record.test_accuracy is not None]
+    losses = [record.test_loss for record in counted if record.test_loss is not None]
+    low, high = corrected_interval(scores, 1 if dependent else specs[0].folds)
     stuck = sum(is_single_class(record) for record in records)
     failed = sum(record.status == "failed" for record in records)
     notes = [f"{failed} failed"] * (failed > 0) + [f"{stuck} stuck on one class"] * (stuck > 0)
     return {
         "fits_planned": len(keys),
-        "fits_completed": len(scores),
+        "fits_completed": sum(record.status == "completed" for record in records),
         "test_accuracy_mean": float(np.mean(scores)) if scores else None,
         "test_accuracy_std": float(np.std(scores, ddof=1)) if len(scores) > 1 else None,
         "test_accuracy_min": min(scores, default=None),
@@ -120,7 +132,15 @@ def build_row_label(spec: TrialSpec, study: Study, reference: Reference) -> str:
     reported = reference.get((spec.model, spec.regularizer, spec.folds))
     label = reported.row if reported else f"{spec.model} {spec.regularizer} (folds={spec.folds})"
     others = [name for name in study.varying_factors() if name not in ("model", "regularizer", "folds", "width")]
-    extra = [f"{name} {spec.condition[name]}" for name in others]
+    extra = [_spell_level(name, spec.condition[name]) for name in others]
     if spec.width != 1:
         extra.insert(0, f"width {spec.width:g}")
     return f"{label}, {', '.join(extra)}" if extra else label
+
+
+def _spell_level(factor: str, level: Any) -> str:
+    if factor == "protocol":
+        return str(level)
+    if factor == "train_images":
+        return "all images" if level is None else f"{level:,} images"
+    return f"{factor.replace('_', ' ')} {level}"

@@ -1,22 +1,25 @@
-"""Intervals for means over the folds of a cross-validation."""
+"""Intervals for scores: of a mean over the folds of a cross-validation, and of one share of images."""
 
 import math
 from collections.abc import Sequence
 
-import numpy as np
 from scipy import stats
 
+from tune_app.analysis.t_tests import LEVEL, build_corrected_t_test
 
-def corrected_interval(scores: Sequence[float], n_splits: int, level: float = 0.95) -> tuple[float, float]:
-    """The corrected resampled interval for the mean of J scores from (replicated) K-fold cross-validation.
 
-    mean ± t(J-1) · s · sqrt(1/J + 1/(K-1)), after Nadeau & Bengio 2003 and Bouckaert & Frank 2004. Folds share training
-    images, so the naive interval is too narrow; this one is the accepted heuristic, as no unbiased estimate exists
-    (Bengio & Grandvalet 2004). (nan, nan) for fewer than two scores.
+def corrected_interval(scores: Sequence[float], n_splits: int) -> tuple[float, float]:
+    """The corrected resampled 95% interval for the mean of J scores from (replicated) K-fold cross-validation.
+
+    mean ± t(J-1) · s · sqrt(1/J + 1/(K-1)); see `CorrectedTTest`. (nan, nan) for fewer than two scores.
     """
-    count = len(scores)
-    if count < 2:
-        return math.nan, math.nan
-    mean, spread = float(np.mean(scores)), float(np.std(scores, ddof=1))
-    half = float(stats.t.ppf((1 + level) / 2, count - 1)) * spread * math.sqrt(1 / count + 1 / (n_splits - 1))
-    return mean - half, mean + half
+    return build_corrected_t_test(scores, n_splits).interval if len(scores) > 1 else (math.nan, math.nan)
+
+
+def wilson_interval(successes: int, images: int) -> tuple[float, float]:
+    """Wilson's 95% interval for the accuracy of one network on `images` images.
+
+    It speaks of this network on other images of the same kind, not of other seeds.
+    """
+    interval = stats.binomtest(successes, images).proportion_ci(LEVEL, method="wilson")
+    return float(interval.low), float(interval.high)

@@ -19,7 +19,7 @@ SCORING_BATCH = 500  # images; larger batches fall out of a CPU's cache
 
 @dataclass(frozen=True)
 class EpochScores:
-    """What one epoch gave; units as in `EpochRecord`."""
+    """What one epoch gave; units as in `EpochRecord`. Its last batch is told too: the report took it for the epoch."""
 
     epoch: int
     train_loss: float
@@ -29,36 +29,41 @@ class EpochScores:
     learning_rate: float
     seconds: float
     images_per_second: float
+    batches: int
+    last_batch_loss: float
+    last_batch_accuracy: float
 
 
 def build_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimizer, fused: one kernel for all weights, on CPUs and GPUs alike."""
-    weights, rate, decay = network.parameters(), recipe.learning_rate, recipe.weight_decay
+    weights, rate, decay = list(network.parameters()), recipe.learning_rate, recipe.weight_decay
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(weights, lr=rate, momentum=recipe.momentum, weight_decay=decay, fused=True)
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    return kind(weights, lr=rate, weight_decay=decay, fused=True)
+    # A step counter on the device lets a CUDA graph capture the step.
+    return kind(weights, lr=rate, weight_decay=decay, fused=True, capturable=weights[0].is_cuda)
 
 
 def fit(
     network: nn.Module,
+    optimizer: torch.optim.Optimizer,
     images: Images,
     train: torch.Tensor,
     validation: torch.Tensor,
     recipe: Recipe,
     *,
     shuffle_seed: int,
-    dropout_seed: int,
+    train_mode_validation: bool = False,
 ) -> Iterator[EpochScores]:
     """Train `network` in place on the positions `train`, scoring it on `validation` after each epoch.
 
-    Positions are int64 on the images' device. Raises FitError when the training loss is not finite.
+    Positions are int64 on the images' device. `train_mode_validation` is the report's defect of that name: dropout
+    stays active and batch normalisation goes by, and follows, the validation batches. Raises FitError when the
+    training loss is not finite.
     """
     device = train.device
-    optimizer = build_optimizer(network, recipe)
     scaler = build_scaler(recipe.precision, device)
     shuffling = torch.Generator().manual_seed(shuffle_seed)
-    torch.manual_seed(dropout_seed)
     for epoch in range(1, recipe.epochs + 1):
         started = time.perf_counter()
         network.train()
@@ -76,12 +81,14 @@ def fit(
                 scaler.step(optimizer)
                 scaler.update()
                 loss_sum += loss.detach() * len(labels)
-                correct += (logits.detach().argmax(1) == labels).sum()
+                hits = (logits.detach().argmax(1) == labels).sum()
+                correct += hits
         train_loss = loss_sum.item() / len(train)
         trained = time.perf_counter()
         if not math.isfinite(train_loss):
             raise FitError(f"the training loss is {train_loss} in epoch {epoch}; lower the learning rate")
-        validation_loss, predicted = score(network, images, validation, recipe.precision)
+        batch_size = recipe.batch_size if train_mode_validation else None
+        validation_loss, predicted = score(network, images, validation, recipe.precision, batch_size)
         yield EpochScores(
             epoch=epoch,
             train_loss=train_loss,
@@ -91,20 +98,26 @@ def fit(
             learning_rate=recipe.learning_rate,
             seconds=time.perf_counter() - started,
             images_per_second=len(train) / (trained - started),
+            batches=math.ceil(len(train) / recipe.batch_size),
+            last_batch_loss=loss.item(),
+            last_batch_accuracy=hits.item() / len(labels),
         )
 
 
 @torch.inference_mode()
-def score(network: nn.Module, images: Images, positions: torch.Tensor, precision: str) -> tuple[float, torch.Tensor]:
+def score(
+    network: nn.Module, images: Images, positions: torch.Tensor, precision: str, train_mode_batch: int | None = None
+) -> tuple[float, torch.Tensor]:
     """Mean cross-entropy (nats) and predicted labels (N,) of the images at `positions`, in evaluation mode.
 
-    Raises FitError when the loss is not finite.
+    With `train_mode_batch` it is in training mode, on batches of so many images. Raises FitError when the loss is not
+    finite.
     """
-    network.eval()
+    network.train(train_mode_batch is not None)
     loss_sum = torch.zeros((), dtype=torch.float64, device=positions.device)
     predicted = []
     with matmul_precision(precision):
-        for part in torch.split(positions, SCORING_BATCH):
+        for part in torch.split(positions, train_mode_batch or SCORING_BATCH):
             batch, labels = images.batch(part)
             with autocast(precision, positions.device):
                 logits = network(batch)

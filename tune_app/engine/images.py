@@ -51,6 +51,8 @@ class Images:
         self.labels = torch.from_numpy(labels[positions].astype(np.int64)).to(device)
         self._shared = everything if device.type == "cpu" else everything[index].to(device)
         self._index = index if device.type == "cpu" else None
+        # The order in which the rewritten networks work: channels side by side on a CPU (see rewrite.py).
+        self._layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
         shape = (1, -1, 1, 1)
         self._mean = torch.tensor(normalisation.mean, dtype=torch.float32, device=device).mul_(255).view(shape)
         self._scale = (
@@ -64,5 +66,5 @@ class Images:
         """The normalised images and the labels at `positions` (int64, on the device)."""
         rows = positions if self._index is None else self._index[positions]
         # index_select copies, so the in-place steps below never reach the shared array.
-        images = self._shared.index_select(0, rows).to(torch.float32)
+        images = self._shared.index_select(0, rows).to(torch.float32, memory_format=self._layout)
         return images.sub_(self._mean).mul_(self._scale), self.labels[positions]

@@ -6,7 +6,7 @@ import torch
 
 from data import Dataset
 from tune_app.executors.work import Flow, WorkItem
-from tune_app.trial import Keep, RunTrial, run_trial
+from tune_app.trial import Carrier, Keep, RunTrial, run_trial
 
 
 def run_inline(
@@ -16,15 +16,28 @@ def run_inline(
     *,
     device: str = "auto",
     keep: Keep | None = None,
+    carrier: Carrier | None = None,
     run: RunTrial = run_trial,
 ) -> None:
     """Run every item; `device` is `cpu`, `cuda`, or `auto`: a GPU for trials with a share of one."""
     for item in work:
-        flow.trial_started(item.trial.id)
+        for trial in item.trials:
+            flow.trial_started(trial.id)
         chosen = choose_device(device, item.trial.gpus)
-        for record in run(item.trial.spec, data, folds=item.folds, device=chosen, threads=item.threads, keep=keep):
+        records = run(
+            item.trial.spec,
+            data,
+            folds=item.folds,
+            device=chosen,
+            threads=item.threads,
+            also=[trial.spec for trial in item.also],
+            keep=keep,
+            carrier=carrier,
+        )
+        for record in records:
             flow.record(record)
-        flow.trial_ended(item.trial.id)
+        for trial in item.trials:
+            flow.trial_ended(trial.id)
 
 
 def choose_device(device: str, gpus: float) -> torch.device:

@@ -6,8 +6,8 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from tune_app.executors.inline import choose_device
 from tune_app.executors.work import Flow, WorkItem, build_lost_fold
 from tune_app.records import FoldRecord, Record, record_from_dict, record_to_dict
 from tune_app.study import TrialSpec
-from tune_app.trial import BestNetwork, Keep, RunTrial, run_trial
+from tune_app.trial import BestNetwork, Carried, Carrier, Keep, RunTrial, run_trial
 
 ROOT = Path(__file__).resolve().parents[2]
 # Starting an actor costs about 5 s (a process, ray, torch). Below this length of a trial, actors go on to the next
@@ -92,6 +92,7 @@ def run_on_ray(
     *,
     device: str = "auto",
     keep: Keep | None = None,
+    carrier: Carrier | None = None,
     run: RunTrial = run_trial,
 ) -> None:
     """Run every item as a Tune trial on its share of a node, and send the records to `flow` as they come.
@@ -100,25 +101,29 @@ def run_on_ray(
     failed. Whatever `flow` raises ends the run and comes out here. KeyboardInterrupt leaves at once.
     """
     shared = ray.put(data)
-    keeper = _start_keeper(keep) if keep else None
+    writers = _start_writers(keep, carrier)
     relay = _Relay(work, flow)
     for _ in range(2):
         remaining = relay.remaining()
         if remaining:
-            _run_once(remaining, shared, keeper, relay, device, run)
+            _run_once(remaining, shared, writers, relay, device, run)
     for item in relay.remaining():
         error = relay.errors.get(item.trial.id, "the trial's process ended without a message")
         for fold in item.folds:
-            flow.record(build_lost_fold(item, fold, "ActorDied", error, time.time()))
+            for trial in item.trials:
+                flow.record(build_lost_fold(trial, fold, "ActorDied", error, time.time()))
 
 
-def _run_once(work: Sequence[WorkItem], shared: Any, keeper: Any, relay: "_Relay", device: str, run: RunTrial) -> None:
+def _run_once(
+    work: Sequence[WorkItem], shared: Any, writers: "_Writers", relay: "_Relay", device: str, run: RunTrial
+) -> None:
     storage = tempfile.mkdtemp(prefix="tune_app-")  # Tune insists on a folder; nothing in it is needed afterwards
     configs = [
         {
             "trial": item.trial.id,
             "spec": item.trial.spec.model_dump(mode="json"),
             "folds": list(item.folds),
+            "also": [trial.spec.model_dump(mode="json") for trial in item.also],
             "cpu": item.trial.cpus,
             "gpu": item.trial.gpus,
             "threads": item.threads,
@@ -127,7 +132,7 @@ def _run_once(work: Sequence[WorkItem], shared: Any, keeper: Any, relay: "_Relay
         for item in work
     ]
     seconds = [item.trial.seconds * len(item.folds) for item in work]
-    trainable = _build_trainable(shared, keeper, run)
+    trainable = _build_trainable(shared, writers, run)
     no_checkpoints = tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False)
     tuner = tune.Tuner(
         trainable,
@@ -153,7 +158,7 @@ def _trial_name(trial: Trial) -> str:
     return str(trial.config["trial"])
 
 
-def _build_trainable(shared: Any, keeper: Any, run: RunTrial) -> type[tune.Trainable]:
+def _build_trainable(shared: Any, writers: "_Writers", run: RunTrial) -> type[tune.Trainable]:
     """The actor's class; the closure carries references to the one copy of the data that each node holds."""
 
     class TrialActor(tune.Trainable):
@@ -163,6 +168,8 @@ def _build_trainable(shared: Any, keeper: Any, run: RunTrial) -> type[tune.Train
 
         def setup(self, config: dict[str, Any]) -> None:
             self._records: Iterator[Record] | None = None
+            trials = 1 + len(config["also"])
+            self._left = dict.fromkeys(config["folds"], trials)
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
             self.setup(new_config)
@@ -173,22 +180,21 @@ def _build_trainable(shared: Any, keeper: Any, run: RunTrial) -> type[tune.Train
             if self._records is None:
                 self._records = self._start()
             record = next(self._records)
-            done = isinstance(record, FoldRecord) and record.fold == self.config["folds"][-1]
-            return {"record": record_to_dict(record), "done": done}
+            if isinstance(record, FoldRecord) and record.fold in self._left:
+                self._left[record.fold] -= 1
+            return {"record": record_to_dict(record), "done": not any(self._left.values())}
 
         def _start(self) -> Iterator[Record]:
             config = self.config
-
-            def keep(best: BestNetwork) -> None:
-                ray.get(keeper.keep.remote(best))
-
             return run(
                 TrialSpec(**config["spec"]),
                 ray.get(shared),
                 folds=config["folds"],
                 device=choose_device(config["device"], config["gpu"]),
                 threads=config["threads"],
-                keep=keep if keeper else None,
+                also=[TrialSpec(**spec) for spec in config["also"]],
+                keep=writers.keep if writers.keeps else None,
+                carrier=writers if writers.carries else None,
             )
 
         def __repr__(self) -> str:
@@ -198,15 +204,44 @@ def _build_trainable(shared: Any, keeper: Any, run: RunTrial) -> type[tune.Train
     return TrialActor
 
 
-def _start_keeper(keep: Keep) -> Any:
-    """An actor on the driver's node that writes weights: they come from any node, and only here are files written."""
+@dataclass(frozen=True)
+class _Writers:
+    """What trials write apart from records, through an actor on the driver's node: only there are files written."""
 
-    class Keeper:
+    actor: Any
+    keeps: bool
+    carries: bool
+
+    def keep(self, best: BestNetwork) -> None:
+        ray.get(self.actor.keep.remote(best))
+
+    def read(self, trial: str) -> Carried | None:
+        carried: Carried | None = ray.get(self.actor.read.remote(trial))
+        return carried
+
+    def write(self, trial: str, carried: Carried) -> None:
+        ray.get(self.actor.write.remote(trial, carried))
+
+
+def _start_writers(keep: Keep | None, carrier: Carrier | None) -> _Writers:
+    if keep is None and carrier is None:
+        return _Writers(None, keeps=False, carries=False)
+
+    class Writer:
         def keep(self, best: BestNetwork) -> None:
-            keep(best)
+            if keep:
+                keep(best)
+
+        def read(self, trial: str) -> Carried | None:
+            return carrier.read(trial) if carrier else None
+
+        def write(self, trial: str, carried: Carried) -> None:
+            if carrier:
+                carrier.write(trial, carried)
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(Keeper).options(num_cpus=0, scheduling_strategy=here).remote()
+    actor = ray.remote(Writer).options(num_cpus=0, scheduling_strategy=here).remote()
+    return _Writers(actor, keeps=keep is not None, carries=carrier is not None)
 
 
 class _Relay(tune.Callback):
@@ -214,8 +249,9 @@ class _Relay(tune.Callback):
 
     def __init__(self, work: Sequence[WorkItem], flow: Flow) -> None:
         self._work = work
+        self._items = {item.trial.id: item for item in work}
         self._flow = flow
-        self._recorded: set[tuple[str, int]] = set()
+        self._recorded: set[tuple[str, int]] = set()  # (trial, fold)
         self.errors: dict[str, str] = {}
         self.raised: Exception | None = None
 
@@ -224,13 +260,18 @@ class _Relay(tune.Callback):
 
     def remaining(self) -> list[WorkItem]:
         left = [
-            WorkItem(item.trial, tuple(fold for fold in item.folds if (item.trial.id, fold) not in self._recorded))
+            replace(
+                item,
+                folds=tuple(
+                    fold for fold in item.folds if any((t.id, fold) not in self._recorded for t in item.trials)
+                ),
+            )
             for item in self._work
         ]
         return [item for item in left if item.folds]
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._guard(self._flow.trial_started, _trial_name(trial))
+        self._tell_each(self._flow.trial_started, trial)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -241,12 +282,17 @@ class _Relay(tune.Callback):
             self._recorded.add((record.trial, record.fold))
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._guard(self._flow.trial_ended, _trial_name(trial))
+        self._tell_each(self._flow.trial_ended, trial)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         error = trial.get_error()
         self.errors[_trial_name(trial)] = _last_line(error)
-        self._guard(self._flow.trial_ended, _trial_name(trial))
+        self._tell_each(self._flow.trial_ended, trial)
+
+    def _tell_each(self, action: Callable[[str], None], trial: Trial) -> None:
+        """Of the trial and of those that share its training."""
+        for each in self._items[_trial_name(trial)].trials:
+            self._guard(action, each.id)
 
     def _guard(self, action: Any, argument: Any) -> None:
         if self.raised is None:

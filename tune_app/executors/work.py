@@ -9,10 +9,15 @@ from tune_app.records import FoldRecord, Record
 
 @dataclass(frozen=True)
 class WorkItem:
-    """A trial and those of its folds that are still to run."""
+    """A trial and those of its folds that are still to run; `also` are trials that share its training."""
 
     trial: PlannedTrial
     folds: tuple[int, ...]
+    also: tuple[PlannedTrial, ...] = ()
+
+    @property
+    def trials(self) -> tuple[PlannedTrial, ...]:
+        return (self.trial, *self.also)
 
     @property
     def threads(self) -> int:
@@ -30,11 +35,11 @@ class Flow(Protocol):
     def trial_ended(self, trial: str) -> None: ...
 
 
-def build_lost_fold(item: WorkItem, fold: int, error_type: str, error_message: str, started: float) -> FoldRecord:
+def build_lost_fold(trial: PlannedTrial, fold: int, error_type: str, error_message: str, started: float) -> FoldRecord:
     """The record of a fold whose process ended without one."""
     return FoldRecord(
-        trial=item.trial.id,
-        replicate=item.trial.spec.replicate,
+        trial=trial.id,
+        replicate=trial.spec.replicate,
         fold=fold,
         status="failed",
         epochs=0,

@@ -5,13 +5,13 @@ import io
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from tune_app.analysis.frames import build_epochs, build_folds, build_trials
 from tune_app.analysis.results import (
     ENVIRONMENT_FILE,
     PLAN_FILE,
@@ -23,7 +23,10 @@ from tune_app.analysis.results import (
 )
 from tune_app.errors import RecordError, ResultsError
 from tune_app.export.files import write_bytes_whole
-from tune_app.export.tables import build_markdown
+from tune_app.export.frames import TIDY, build_frames, build_json, write_csv, write_parquet
+from tune_app.export.latex import build_latex
+from tune_app.export.page import PAGE_FILE, write_page
+from tune_app.export.tables import build_markdown, build_tables
 from tune_app.records import RECORDS_FILE, read_records, write_records, write_whole
 from tune_app.study_file import build_yaml
 
@@ -69,19 +72,24 @@ def write_results(
     plan, test = results.plan, results.test
     writers: dict[str, Callable[[Path], None]] = {}
     if environment is not None:
+        results = replace(results, environment=environment)
         writers[RECORDS_FILE] = lambda path: write_records(path, results.records.in_order(order))
         writers[STUDY_FILE] = lambda path: write_whole(path, build_yaml(results.study))
         writers[ENVIRONMENT_FILE] = lambda path: write_whole(path, json.dumps(environment, indent=2) + "\n")
         if plan is not None:
-            writers[PLAN_FILE] = lambda path: _write_csv(path, plan)
+            writers[PLAN_FILE] = lambda path: write_csv(path, plan)
         if test is not None:
             writers[TEST_FILE] = lambda path: _write_test_set(path, test)
         if reference:
             writers[REFERENCE_FILE] = lambda path: write_whole(path, reference.read_text(encoding="utf-8"))
-    writers["epochs.csv"] = lambda path: _write_csv(path, build_epochs(results))
-    writers["folds.csv"] = lambda path: _write_csv(path, build_folds(results))
-    writers["trials.csv"] = lambda path: _write_csv(path, build_trials(results))
-    writers["table.md"] = lambda path: write_whole(path, build_markdown(results))
+    frames = build_frames(results)
+    writers |= {f"{name}.csv": partial(write_csv, frame=frame) for name, frame in frames.items()}
+    writers |= {f"{name}.parquet": partial(write_parquet, frame=frames[name]) for name in TIDY}
+    writers["results.json"] = lambda path: write_whole(path, build_json(results, frames))
+    tables = build_tables(results, frames)
+    writers["table.md"] = lambda path: write_whole(path, build_markdown(results, tables))
+    writers["table.tex"] = lambda path: write_whole(path, build_latex(tables, results.study.name))
+    writers[PAGE_FILE] = lambda path: write_page(path.parent, results, frames)
     for name, write in writers.items():
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -99,7 +107,3 @@ def _write_test_set(path: Path, test: TestSet) -> None:
         content, labels=test.labels, positions=test.positions, images=test.images, image_rows=test.image_rows
     )
     write_bytes_whole(path, content.getvalue())
-
-
-def _write_csv(path: Path, frame: pd.DataFrame) -> None:
-    write_whole(path, frame.to_csv(index=False, lineterminator="\n"))

@@ -13,6 +13,7 @@ import pandas as pd
 import vl_convert
 from markupsafe import Markup
 
+from tune_app.analysis.audit import build_conclusions, build_waterfall
 from tune_app.analysis.confusion import build_confusions
 from tune_app.analysis.curves import build_fit_curves
 from tune_app.analysis.frames import build_folds
@@ -23,11 +24,13 @@ from tune_app.export.figures.study import build_trial_figures
 from tune_app.export.files import write_text_whole
 from tune_app.export.page.charts import ChartPool
 from tune_app.export.page.content import (
+    build_audit_table,
     build_condition_table,
     build_contrast_table,
     build_facts,
     build_fold_table,
     build_plan_page_table,
+    build_reference_table,
     build_trial_summary,
     build_verdicts,
 )
@@ -51,43 +54,36 @@ class TrialSection:
     folds: PageTable
 
 
-def write_page(
-    folder: Path,
-    results: Results,
-    contrasts: pd.DataFrame | None = None,
-    claims: pd.DataFrame | None = None,
-    audit: pd.DataFrame | None = None,
-) -> Path:
-    """Write `figures/` and `index.html` into a results folder, and say where the page is.
+def write_page(folder: Path, results: Results, frames: Mapping[str, pd.DataFrame]) -> None:
+    """Write `figures/` and `index.html` into a results folder: the same bytes for the same results.
 
-    `contrasts` and `claims` have the columns of contrasts.csv and claims.csv, `audit` those of `build_waterfall_chart`.
-    The same results give the same bytes.
+    `frames` are those of `export.frames.build_frames`.
     """
-    figures = build_figures(results, contrasts, audit)
+    audit = frames.get("audit")
+    figures = build_figures(results, frames["contrasts"], None if audit is None else build_waterfall(audit))
     drawings = write_figures(folder / FIGURES_FOLDER, figures)
-    write_text_whole(folder / PAGE_FILE, build_page(results, figures, drawings, contrasts, claims))
-    return folder / PAGE_FILE
+    write_text_whole(folder / PAGE_FILE, build_page(results, figures, drawings, frames))
 
 
 def build_page(
-    results: Results,
-    figures: list[Figure],
-    drawings: Mapping[str, str],
-    contrasts: pd.DataFrame | None = None,
-    claims: pd.DataFrame | None = None,
+    results: Results, figures: list[Figure], drawings: Mapping[str, str], frames: Mapping[str, pd.DataFrame]
 ) -> str:
     """The page as HTML; `drawings` are the figures as SVG by name, for readers without JavaScript."""
+    audit = frames.get("audit")
     pool = ChartPool()
     for figure in figures:
         pool.add(figure.name, figure)
-    frames = (build_fit_curves(results), build_confusions(results), build_folds(results))
-    trials = [_build_trial(results, row, spec, frames, pool) for row in build_rows(results) for spec in row.trials]
+    by_trial = (build_fit_curves(results), build_confusions(results), build_folds(results))
+    trials = [_build_trial(results, row, spec, by_trial, pool) for row in build_rows(results) for spec in row.trials]
     library, script, style = _escape(_bundle()), _read("page.js"), _read("page.css")
     return _template().render(
         study=results.study,
         facts=build_facts(results),
-        verdicts=build_verdicts(claims),
-        contrasts=build_contrast_table(contrasts),
+        conclusions=[] if audit is None else build_conclusions(audit),
+        verdicts=build_verdicts(frames["claims"]),
+        audit=build_audit_table(audit),
+        reference=build_reference_table(frames.get("reference_check")),
+        contrasts=build_contrast_table(frames["contrasts"]),
         conditions=build_condition_table(results),
         figures=figures,
         drawings={name: Markup(svg) for name, svg in drawings.items()},
@@ -125,7 +121,7 @@ def _select(frame: pd.DataFrame, trial: str) -> pd.DataFrame:
 @lru_cache(maxsize=1)
 def _bundle() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script."""
-    bundle: str = vl_convert.javascript_bundle(None)
+    bundle: str = vl_convert.javascript_bundle(None)  # type: ignore[arg-type]  # its stub lacks the default
     return bundle
 
 

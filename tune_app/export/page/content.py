@@ -82,8 +82,8 @@ def build_facts(results: Results) -> str:
     done = sum(results.records.is_completed(*key) for key in keys)
     return (
         f"{len(build_rows(results))} conditions, {len(trials)} trials, {done} of {len(keys)} fits completed. "
-        f"Data set {study.data.name}: {train} training and {test} test images. {recipe.epochs} epochs a fold, batch size "
-        f"{recipe.batch_size}, {recipe.optimizer} at {recipe.learning_rate:g}, {recipe.precision}; splitter "
+        f"Data set {study.data.name}: {train} training and {test} test images. {recipe.epochs} epochs a fold, batch "
+        f"size {recipe.batch_size}, {recipe.optimizer} at {recipe.learning_rate:g}, {recipe.precision}; splitter "
         f"{study.splitter}, seed {study.seed}."
     )
 
@@ -112,6 +112,46 @@ def build_contrast_table(contrasts: pd.DataFrame | None) -> PageTable | None:
     ]
     caption = "Contrasts: condition minus baseline, a row for each metric and condition"
     return build_table(contrasts, "contrasts", caption, columns)
+
+
+def build_audit_table(audit: pd.DataFrame | None) -> PageTable | None:
+    """The rows of audit.csv; None without any."""
+    if audit is None:
+        return None
+    columns = [
+        Column("setting", "setting"),
+        Column("defect", "defect"),
+        Column("way", "way"),
+        Column("replicates", "replicates", number=True),
+        Column("accuracy_without", "without it (share)", fixed("accuracy_without", 4), number=True),
+        Column("accuracy_with", "with it (share)", fixed("accuracy_with", 4), number=True),
+        Column("cost", "cost (share)", by_interval("cost", sign=True), number=True),
+        Column("ci95_low", "95% interval", interval, number=True),
+        Column("share_of_gap", "of the gap", lambda row: f"{row['share_of_gap']:.0%}", number=True),
+        Column("method", "method"),
+        Column("reason", "reason"),
+    ]
+    return build_table(audit, "audit", "Audit: what each defect costs in test accuracy", columns)
+
+
+def build_reference_table(checks: pd.DataFrame | None) -> PageTable | None:
+    """The rows of reference_check.csv; None without any."""
+    if checks is None:
+        return None
+    columns = [
+        Column("row", "reported row"),
+        Column("train_images", "training images (– for all)", fixed("train_images", 0), number=True),
+        Column("batch_size", "batch size", number=True),
+        Column("reported_test_accuracy", "reported", fixed("reported_test_accuracy", 4), number=True),
+        Column("as_reported_replicates", "replicates as reported", number=True),
+        Column("as_reported_mean", "as reported: mean", fixed("as_reported_mean", 4), number=True),
+        Column("as_reported_min", "least", fixed("as_reported_min", 4), number=True),
+        Column("as_reported_max", "greatest", fixed("as_reported_max", 4), number=True),
+        Column("place", "the reported figure is"),
+        Column("sound_mean", "sound: mean", fixed("sound_mean", 4), number=True),
+        Column("sound_replicates", "replicates, sound", number=True),
+    ]
+    return build_table(checks, "reference", "Reported figures among replicates run as reported", columns)
 
 
 def build_condition_table(results: Results) -> PageTable:

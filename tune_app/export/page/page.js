@@ -34,6 +34,7 @@
     if (element.view) element.view.finalize();
     element.view = await window.vegaEmbed(element, spec, {
       mode: "vega-lite", renderer: "svg", actions: false, ast: true, config, defaultStyle: false,
+      logLevel: 1, // errors: layers that a filter leaves empty would warn of their infinite extent
       tooltip: { theme: dark.matches ? "dark" : "light" },
     });
     element.dataset.drawn = "true";

@@ -62,7 +62,7 @@ def _build_cell(row: Mapping[Any, Any], column: Column) -> Cell:
 
 
 def is_missing(value: Any) -> bool:
-    return value is None or value == "" or bool(pd.isna(value))
+    return bool(pd.isna(value)) or value == ""
 
 
 def fixed(name: str, decimals: int, sign: bool = False) -> Callable[[Mapping[str, Any]], str]:

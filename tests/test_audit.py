@@ -1,0 +1,135 @@
+"""The audit: costs, conclusions and places follow from the records alone."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.conftest import build_results, build_study
+from tune_app.analysis.audit import build_audit, build_conclusions, build_reference_check
+from tune_app.analysis.frames import build_conditions
+from tune_app.analysis.results import Reported, Results
+from tune_app.study import Study, TrialSpec
+
+SKIPS, REPLICAS = "test-skips-layers", "replica-statistics"
+PROTOCOLS = ["sound", "as-reported", SKIPS, REPLICAS, "carry-over"]
+PROTOCOLS += [f"as-reported without {defect}" for defect in (SKIPS, REPLICAS, "carry-over")]
+
+
+def build_audit_study(replicates: int = 3) -> Study:
+    grid = [{"model": "cnn", "regularizer": "batchnorm", "folds": 4, "protocol": PROTOCOLS}]
+    return build_study(grid=grid, replicates=replicates, baseline={"protocol": "sound"})
+
+
+def costing(costs: dict[str, float]) -> Callable[[TrialSpec, int], float]:
+    """Test accuracies: 0.98 less what each defect costs, with a small scatter over folds and replicates."""
+
+    def score(spec: TrialSpec, fold: int) -> float:
+        scatter = ((7 * fold + 3 * spec.replicate + 2 * len(spec.protocol)) % 5 - 2) * 1e-3
+        return 0.98 + scatter - sum(costs.get(defect, 0) for defect in spec.protocol)
+
+    return score
+
+
+def rows_of(results: Results) -> dict[tuple[str, str], dict[Any, Any]]:
+    return {(row["defect"], row["way"]): row for row in build_audit(results).to_dict("records")}
+
+
+def audit_of(costs: dict[str, float], replicates: int = 3) -> Results:
+    return build_results(build_audit_study(replicates), costing(costs))
+
+
+def test_a_defect_costs_what_it_takes_from_the_accuracy_both_ways() -> None:
+    audit = rows_of(audit_of({SKIPS: 0.1, REPLICAS: 0.002}))
+    assert audit["all", "all at once"]["cost"] == pytest.approx(0.102, abs=0.003)
+    for way in ("taken away from as-reported", "put into sound"):
+        row = audit[SKIPS, way]
+        assert row["cost"] == pytest.approx(0.1, abs=0.003)
+        assert row["ci95_low"] < row["cost"] < row["ci95_high"]
+        assert row["share_of_gap"] == pytest.approx(0.98, abs=0.04)
+    assert audit["carry-over", "put into sound"]["cost"] == pytest.approx(0, abs=0.003)
+
+
+def test_the_conclusion_names_the_defect_that_the_records_blame() -> None:
+    (blames_skipping,) = build_conclusions(build_audit(audit_of({SKIPS: 0.1})))
+    (blames_replicas,) = build_conclusions(build_audit(audit_of({REPLICAS: 0.1})))
+    assert "without its batch-norm layer, explains the gap: taking it away gains" in blames_skipping
+    assert "batch is too small, is refuted" in blames_skipping
+    assert "batch is too small, explains the gap: taking it away gains" in blames_replicas
+    assert "without its batch-norm layer, is refuted" in blames_replicas
+
+
+def test_a_change_in_the_records_changes_the_sentence() -> None:
+    results = audit_of({SKIPS: 0.1})
+    (before,) = build_conclusions(build_audit(results))
+    trial = next(t.spec for t in results.study.grid_trials() if t.spec.condition["protocol"] == "as-reported")
+    record = results.records.folds[trial.id, 3]
+    results.records.add(replace(record, test_accuracy=0.5))
+    (after,) = build_conclusions(build_audit(results))
+    assert before != after
+
+
+def test_two_defects_that_share_a_gap_explain_a_part_each() -> None:
+    (sentence,) = build_conclusions(build_audit(audit_of({SKIPS: 0.05, REPLICAS: 0.03, "carry-over": 0.06})))
+    assert sentence.count("explains a part of the gap") == 2
+
+
+def test_one_replicate_leaves_it_undecided() -> None:
+    (sentence,) = build_conclusions(build_audit(audit_of({SKIPS: 0.1}, replicates=1)))
+    assert "is undecided" in sentence
+    assert "explains the gap" not in sentence
+
+
+def test_a_missing_fold_is_told_and_not_guessed() -> None:
+    results = audit_of({SKIPS: 0.1})
+    trial = next(t.spec for t in results.study.grid_trials() if t.spec.condition["protocol"] == "as-reported")
+    del results.records.folds[trial.id, 3]
+    (sentence,) = build_conclusions(build_audit(results))
+    assert "undecided" in sentence
+    assert "fits 11/12" in sentence
+
+
+def test_carried_folds_are_one_observation() -> None:
+    results = audit_of({"carry-over": 0.1})
+    (carried,) = (row for row in build_conditions(results)[0].to_dict("records") if row["protocol"] == "carry-over")
+    last = [
+        record.test_accuracy
+        for (trial, fold), record in results.records.folds.items()
+        if fold == 3 and "-carry-over-" in trial and "without" not in trial
+    ]
+    assert len(last) == 3
+    assert carried["test_accuracy_mean"] == pytest.approx(sum(filter(None, last)) / 3)
+    assert carried["fits_completed"] == 12
+    assert rows_of(results)["carry-over", "put into sound"]["method"] == "Welch t-test over replicate means"
+
+
+def test_a_study_without_protocols_has_no_audit() -> None:
+    assert build_audit(build_results(build_study(), lambda spec, fold: 0.9)).empty
+
+
+@pytest.mark.parametrize(
+    ("figure", "replicates", "place"),
+    [
+        (0.88, 3, "inside"),
+        (0.60, 3, "outside"),
+        (0.8845, 3, "undecidable with 3 replicates"),
+        (0.60, 1, "undecidable with 1 replicate"),
+    ],
+)
+def test_a_reported_figure_has_its_place_among_the_replicates(figure: float, replicates: int, place: str) -> None:
+    results = audit_of({SKIPS: 0.1}, replicates)
+    reference = {("cnn", "batchnorm", 4): Reported("CNN+BN", figure, "")}
+    (row,) = build_reference_check(replace(results, reference=reference)).to_dict("records")
+    assert row["place"] == place, row
+    assert row["sound_mean"] == pytest.approx(0.98, abs=0.003)
+    assert row["as_reported_replicates"] == replicates
+
+
+def test_a_figure_without_runs_as_reported_has_no_place() -> None:
+    results = build_results(build_study(), lambda spec, fold: 0.9)
+    reference = {("cnn", "none", 3): Reported("CNN", 0.9, "")}
+    study = build_study(grid=[{"model": "cnn", "folds": 3}])
+    checked = replace(build_results(study, lambda spec, fold: 0.9), reference=reference)
+    assert [row["place"] for row in build_reference_check(checked).to_dict("records")] == ["not run as reported"]
+    assert build_reference_check(replace(results, reference=reference)).empty, "another width is another network"

@@ -1,0 +1,245 @@
+"""Conditions held against their baseline: paired where the splits are the same, else over replicates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tune_app.analysis.frames import build_row_label
+from tune_app.analysis.metrics import METRICS, SUMMARISED, RefusedError, Scores, build_scores, choose_rope
+from tune_app.analysis.results import Results
+from tune_app.analysis.t_tests import TTest, adjust_by_holm, build_corrected_t_test, build_welch_t_test
+from tune_app.study import FACTORS, Metric, Study, TrialSpec, Window
+
+MIN_PAIRS = 8
+PAIRED = "corrected resampled t-test, paired on (replicate, fold)"
+UNPAIRED = "Welch t-test over replicate means"
+NUMBERS = (
+    "method",
+    "n_pairs",
+    "n_replicates",
+    "n_replicates_baseline",
+    "mean",
+    "baseline_mean",
+    "effect",
+    "ci95_low",
+    "ci95_high",
+    "t",
+    "p_value",
+    "p_holm",
+    "p_worse",
+    "p_equivalent",
+    "p_better",
+    "rope",
+    "smallest_detectable",
+    "status",
+    "reason",
+)
+Condition = tuple[TrialSpec, ...]  # its replicates
+
+
+@dataclass(frozen=True)
+class Side:
+    """What stands on one side of a contrast: a condition of a study, and the epochs looked at."""
+
+    results: Results
+    specs: Condition
+    window: Window | None = None
+
+    @property
+    def label(self) -> str:
+        return build_row_label(self.specs[0], self.results.study, self.results.reference)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """The difference between two sides. Without a `test`, or with one too small for a p-value, `reason` says why."""
+
+    means: tuple[float, float]
+    effect: float
+    test: TTest | None = None
+    method: str = ""
+    n_pairs: int | None = None
+    reason: str = ""
+
+    @property
+    def status(self) -> str:
+        if self.test is None:
+            return "refused"
+        return "interval only" if self.reason else "tested"
+
+
+def find_contrasts(study: Study) -> list[tuple[Condition, Condition]]:
+    """Every condition but the baseline, with the condition that it is held against.
+
+    That is the one with the baseline's levels and otherwise most of its own, `folds` and `train_images` before all:
+    equal splits can be paired. The baseline with another K is held against the baseline's own K.
+    """
+    conditions = study.conditions()
+    named = study.baseline.model_dump(exclude_none=True)
+    folds = named.pop("folds", None)
+    if not named:
+        varying = [factor for factor in study.varying_factors() if factor != "folds"]
+        named = {factor: conditions[0][0].condition[factor] for factor in varying}
+    references = [specs for specs in conditions if specs[0].condition.items() >= named.items()]
+    folds = folds or references[0][0].folds
+    found = []
+    for specs in conditions:
+        pool = references
+        if specs in references:
+            pool = [reference for reference in references if reference[0].folds == folds]
+        nearest = max(pool, key=lambda reference: _nearness(specs[0], reference[0]))
+        if nearest != specs:
+            found.append((specs, nearest))
+    return found
+
+
+def _nearness(spec: TrialSpec, other: TrialSpec) -> tuple[bool, bool, int]:
+    equal = sum(other.condition[factor] == level for factor, level in spec.condition.items())
+    return spec.folds == other.folds, spec.train_images == other.train_images, equal
+
+
+def build_contrast(pairs: Sequence[tuple[Side, Side]], metric: Metric) -> Contrast:
+    """First minus second, averaged over pairs of conditions; the first sides have one K, and so have the second.
+
+    Raises RefusedError where the scores themselves are refused, or where the two sides' numbers are not comparable.
+    """
+    _check_comparable(pairs, metric)
+    first, second = (
+        [build_scores(pair[side].results, pair[side].specs, metric, pair[side].window) for pair in pairs]
+        for side in (0, 1)
+    )
+    means = float(np.mean([scores.mean() for scores in first])), float(np.mean([scores.mean() for scores in second]))
+    if all(_share_splits(*pair) for pair in pairs):
+        return _contrast_paired(first, second, means)
+    return _contrast_unpaired(first, second, means)
+
+
+def _check_comparable(pairs: Sequence[tuple[Side, Side]], metric: Metric) -> None:
+    for pair in pairs:
+        names = [side.specs[0].dataset for side in pair]
+        if names[0] != names[1]:
+            raise RefusedError(f"{names[0]} and {names[1]} are different data sets: their difference is no effect.")
+        counts = sorted({len(side.specs) for side in pair})
+        if len(counts) > 1 and _share_splits(*pair):
+            raise RefusedError(
+                f"{pair[0].label} has {len(pair[0].specs)} and {pair[1].label} {len(pair[1].specs)} replicates, so not "
+                "every fold has its counterpart; give both the same number of replicates."
+            )
+    if metric == "fit_seconds":
+        devices = {
+            record.device
+            for pair in pairs
+            for side in pair
+            for spec in side.specs
+            for fold in range(spec.folds)
+            if (record := side.results.records.folds.get((spec.id, fold)))
+        }
+        if len(devices) > 1:
+            raise RefusedError(f"the times were taken on different devices: {', '.join(sorted(devices))}.")
+
+
+def _share_splits(first: Side, second: Side) -> bool:
+    """Whether fold f of replicate r trains, validates and tests on the same images on both sides."""
+    a, b = first.specs[0], second.specs[0]
+    names = ("dataset", "train_images", "test_images", "splitter", "seed", "folds", "has_dependent_folds")
+    return all(getattr(a, name) == getattr(b, name) for name in names)
+
+
+def _contrast_paired(first: list[Scores], second: list[Scores], means: tuple[float, float]) -> Contrast:
+    if len({scores.shape for scores in first}) > 1:
+        raise RefusedError("its pairs of conditions have different numbers of replicates; give all the same number.")
+    differences = np.mean([a - b for a, b in zip(first, second, strict=True)], axis=0).ravel()
+    effect = float(differences.mean())
+    if np.ptp(differences) < 1e-12:
+        return Contrast(
+            means,
+            effect,
+            n_pairs=len(differences),
+            reason=f"in all {len(differences)} pairs the difference is {effect:.6g}: without a spread there is no "
+            "error to hold it against.",
+        )
+    folds = first[0].shape[1]
+    test = build_corrected_t_test(differences, folds)
+    reason = ""
+    if len(differences) < MIN_PAIRS:
+        reason = (
+            f"{len(differences)} pairs are too few for a p-value (at least {MIN_PAIRS}: {-(-MIN_PAIRS // folds)} "
+            f"replicates of {folds} folds); to be found four times in five, a true difference would have to be "
+            f"{test.smallest_detectable:.2g}."
+        )
+    return Contrast(means, effect, test, PAIRED, len(differences), reason)
+
+
+def _contrast_unpaired(first: list[Scores], second: list[Scores], means: tuple[float, float]) -> Contrast:
+    effect = means[0] - means[1]
+    counts = [len(scores) for scores in (*first, *second)]
+    if min(counts) < 2:
+        return Contrast(
+            means,
+            effect,
+            reason="the splits of the two sides differ, so their folds cannot be paired; over replicates, unpaired, "
+            "each side needs 2 or more, and one side has 1.",
+        )
+    if len(set(counts[: len(first)])) > 1 or len(set(counts[len(first) :])) > 1:
+        raise RefusedError("its pairs of conditions have different numbers of replicates; give all the same number.")
+    ours, theirs = (np.mean([scores.mean(axis=1) for scores in side], axis=0) for side in (first, second))
+    if np.ptp(ours) < 1e-12 and np.ptp(theirs) < 1e-12:
+        return Contrast(means, effect, reason="on each side the replicates are equal: there is no spread.")
+    return Contrast(means, effect, build_welch_t_test(ours, theirs), UNPAIRED)
+
+
+def build_contrasts(results: Results) -> pd.DataFrame:
+    """One row per (metric, condition against its baseline); the columns are in docs/results.md.
+
+    Holm's family is the contrasts of one metric.
+    """
+    rows = []
+    for metric in SUMMARISED:
+        family = [_contrast_row(Side(results, a), Side(results, b), metric) for a, b in find_contrasts(results.study)]
+        tested = [row for row in family if row["p_value"] is not None]
+        for row, p_holm in zip(tested, adjust_by_holm([row["p_value"] for row in tested]), strict=True):
+            row["p_holm"] = float(p_holm)
+        rows += family
+    columns = ["metric", "unit", "better", "row", "baseline_row", "differs", *FACTORS, *NUMBERS]
+    return pd.DataFrame(rows, columns=columns).astype({"n_pairs": "Int64"})
+
+
+def _contrast_row(first: Side, second: Side, metric: Metric) -> dict[str, Any]:
+    levels, others = first.specs[0].condition, second.specs[0].condition
+    differing = [f"{name}: {others[name]} → {level}" for name, level in levels.items() if level != others[name]]
+    return {
+        "metric": metric,
+        "unit": METRICS[metric].unit,
+        "better": METRICS[metric].better,
+        "row": first.label,
+        "baseline_row": second.label,
+        "differs": ", ".join(differing),
+        **levels,
+        **build_contrast_numbers(first, second, metric),
+    }
+
+
+def build_contrast_numbers(first: Side, second: Side, metric: Metric) -> dict[str, Any]:
+    """The columns of contrasts.csv from `method` on; what does not exist is None."""
+    numbers: dict[str, Any] = dict.fromkeys(NUMBERS) | {"method": ""}
+    numbers |= {"n_replicates": len(first.specs), "n_replicates_baseline": len(second.specs)}
+    rope = choose_rope(first.results.study, metric)
+    try:
+        contrast = build_contrast([(first, second)], metric)
+    except RefusedError as refusal:
+        return numbers | {"rope": rope, "status": "refused", "reason": str(refusal)}
+    numbers |= {"method": contrast.method, "n_pairs": contrast.n_pairs, "effect": contrast.effect, "rope": rope}
+    numbers["mean"], numbers["baseline_mean"] = contrast.means
+    if contrast.test:
+        numbers["ci95_low"], numbers["ci95_high"] = contrast.test.interval
+        numbers["smallest_detectable"] = contrast.test.smallest_detectable
+    if contrast.test and contrast.status == "tested":
+        numbers |= {"t": contrast.test.t, "p_value": contrast.test.p_value}
+    if contrast.test and contrast.status == "tested" and contrast.n_pairs:
+        below, equivalent, above = contrast.test.build_posterior(rope)
+        worse, better = (below, above) if METRICS[metric].better == "higher" else (above, below)
+        numbers |= {"p_worse": worse, "p_equivalent": equivalent, "p_better": better}
+    return numbers | {"status": contrast.status, "reason": contrast.reason}

@@ -1,0 +1,114 @@
+"""Scores of fits by metric, or a sentence that says why there are none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tune_app.analysis.frames import build_row_label, is_single_class
+from tune_app.analysis.results import Results
+from tune_app.analysis.speed import build_area_under_curve, find_epochs_to_target
+from tune_app.records import FoldRecord
+from tune_app.study import ACCURACIES, EPOCH_METRICS, Metric, Study, TrialSpec, Window
+
+Scores = NDArray[np.float64]  # (replicate, fold)
+
+
+@dataclass(frozen=True)
+class MetricFacts:
+    """How a metric is read."""
+
+    unit: str
+    better: Literal["higher", "lower"]
+
+
+_SHARE, _LOSS = MetricFacts("share", "higher"), MetricFacts("nats/image", "lower")
+METRICS: dict[Metric, MetricFacts] = {
+    "test_accuracy": _SHARE,
+    "test_loss": _LOSS,
+    "train_accuracy": _SHARE,
+    "train_loss": _LOSS,
+    "validation_accuracy": _SHARE,
+    "validation_loss": _LOSS,
+    "validation_accuracy_auc": _SHARE,
+    "epochs_to_target": MetricFacts("epochs", "lower"),
+    "fit_seconds": MetricFacts("s", "lower"),
+}
+SUMMARISED: tuple[Metric, ...] = tuple(name for name in METRICS if name not in ("train_loss", "validation_loss"))
+
+
+class RefusedError(Exception):
+    """A number that must not be given; the message is the sentence that stands in its place."""
+
+
+def choose_rope(study: Study, metric: Metric) -> float:
+    """The half-width of the region of practical equivalence, which is stated for accuracies alone."""
+    return study.rope if metric in ACCURACIES else 0.0
+
+
+def build_scores(results: Results, specs: Sequence[TrialSpec], metric: Metric, window: Window | None = None) -> Scores:
+    """The scores (replicate, fold) of a condition; under carry-over (replicate, 1), those of the last fold.
+
+    `window` is the first and last epoch that an epoch metric is averaged over, the last epoch alone if left out. Raises
+    RefusedError for a missing fold, one that names a single class, or one that never reaches the target.
+    """
+    records = [_find_folds(results, spec) for spec in specs]
+    fits = [record for row in records for record in row if record is not None]
+    planned = sum(spec.folds for spec in specs)
+    if len(fits) < planned:
+        raise RefusedError(
+            f"{_label(results, specs)} has fits {len(fits)}/{planned}: a mean over some of the folds is another "
+            "number; run the study again to complete it."
+        )
+    stuck = sum(map(is_single_class, fits))
+    if stuck:
+        raise RefusedError(
+            f"{stuck} of the {planned} networks of {_label(results, specs)} give every test image the same label: they "
+            "have not learnt, and a mean of learnt and unlearnt networks describes neither."
+        )
+    scores = [
+        [_score(results, spec, record, metric, window) for record in row if record]
+        for spec, row in zip(specs, records, strict=True)
+    ]
+    late = sum(score is None for row in scores for score in row)
+    if late:
+        raise RefusedError(
+            f"{late} of the {planned} networks of {_label(results, specs)} never reach a validation accuracy of "
+            f"{results.study.target_accuracy:g}, so their number of epochs is not known; train longer, set a lower "
+            "target_accuracy, or use validation_accuracy_auc."
+        )
+    array = np.array(scores, dtype=np.float64)
+    # One network went through all folds: they are one observation, the network as it came out of the last one.
+    return array[:, -1:] if specs[0].has_dependent_folds else array
+
+
+def _label(results: Results, specs: Sequence[TrialSpec]) -> str:
+    return build_row_label(specs[0], results.study, results.reference)
+
+
+def _find_folds(results: Results, spec: TrialSpec) -> list[FoldRecord | None]:
+    trial = spec.id
+    records = [results.records.folds.get((trial, fold)) for fold in range(spec.folds)]
+    return [record if record and record.status == "completed" else None for record in records]
+
+
+def _score(
+    results: Results, spec: TrialSpec, record: FoldRecord, metric: Metric, window: Window | None
+) -> float | None:
+    if metric == "test_accuracy" or metric == "test_loss" or metric == "fit_seconds":
+        value: float = getattr(record, metric)
+        return value
+    last = spec.recipe.epochs
+    first_epoch, last_epoch = window or ((last, last) if metric in EPOCH_METRICS else (1, last))
+    name = metric if metric in EPOCH_METRICS else "validation_accuracy"
+    epochs = [results.records.epochs.get((record.trial, record.fold, n)) for n in range(first_epoch, last_epoch + 1)]
+    if None in epochs:
+        raise RefusedError(
+            f"{record.trial}, fold {record.fold + 1}, lacks epochs in the records; run it anew with --fresh."
+        )
+    curve = [getattr(epoch, name) for epoch in epochs]
+    if metric == "epochs_to_target":
+        return find_epochs_to_target(curve, results.study.target_accuracy)
+    return build_area_under_curve(curve)

@@ -1,0 +1,164 @@
+"""t-tests of an effect: paired over the folds of a cross-validation, and unpaired over replicates."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, stats
+
+LEVEL = 0.95
+POWER = 0.80
+MAX_REPLICATES = 1000
+
+
+class TTest(ABC):
+    """An effect with a standard error and the degrees of freedom that this error is known with."""
+
+    effect: float
+
+    @property
+    @abstractmethod
+    def standard_error(self) -> float: ...
+
+    @property
+    @abstractmethod
+    def df(self) -> float: ...
+
+    @abstractmethod
+    def with_replicates(self, replicates: int) -> "TTest":
+        """The same effect and spread, as `replicates` replicates would show them."""
+
+    @property
+    def t(self) -> float:
+        return self.effect / self.standard_error
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided, against no effect."""
+        return float(2 * stats.t.sf(abs(self.t), self.df))
+
+    @property
+    def half_width(self) -> float:
+        """Of the 95% interval."""
+        return float(stats.t.ppf((1 + LEVEL) / 2, self.df)) * self.standard_error
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95% interval of the effect."""
+        return self.effect - self.half_width, self.effect + self.half_width
+
+    def build_posterior(self, rope: float) -> tuple[float, float, float]:
+        """P(effect < -rope), P(|effect| ≤ rope), P(effect > rope) under Student(df, effect, standard error).
+
+        With the corrected error this is the Bayesian correlated t-test (Benavoli et al. 2017).
+        """
+        below = float(stats.t.cdf(-rope, self.df, self.effect, self.standard_error))
+        above = float(stats.t.sf(rope, self.df, self.effect, self.standard_error))
+        return below, 1 - below - above, above
+
+    @property
+    def smallest_detectable(self) -> float:
+        """The true effect that the test finds at the 5% level with a probability of 80%, the spread being as observed.
+
+        The upper tail of the noncentral t alone: the other one's share is below 0.1% at this power.
+        """
+        critical = stats.t.ppf((1 + LEVEL) / 2, self.df)
+        shift = optimize.brentq(lambda nc: stats.nct.sf(critical, self.df, nc) - POWER, 0, critical + 40)
+        return float(shift) * self.standard_error
+
+
+@dataclass(frozen=True)
+class CorrectedTTest(TTest):
+    """The corrected resampled t-test of J paired differences (Nadeau & Bengio 2003, Bouckaert & Frank 2004).
+
+    Folds share training images, so the error of the mean is s·sqrt(1/J + 1/(K-1)), not s·sqrt(1/J). It is the accepted
+    heuristic, no more: no unbiased estimate of a cross-validation's variance exists (Bengio & Grandvalet 2004).
+    """
+
+    effect: float
+    spread: float  # sample standard deviation of the differences
+    n_pairs: int
+    n_splits: int
+
+    @property
+    def _overlap(self) -> float:
+        """n_test/n_train; one observation a replicate shares nothing that the formula knows of."""
+        return 1 / (self.n_splits - 1) if self.n_splits > 1 else 0.0
+
+    @property
+    def standard_error(self) -> float:
+        return self.spread * math.sqrt(1 / self.n_pairs + self._overlap)
+
+    @property
+    def df(self) -> float:
+        return self.n_pairs - 1
+
+    def with_replicates(self, replicates: int) -> "CorrectedTTest":
+        return replace(self, n_pairs=replicates * self.n_splits)
+
+
+@dataclass(frozen=True)
+class WelchTTest(TTest):
+    """Welch's t-test between two sets of replicate means, whose spreads may differ."""
+
+    effect: float
+    variances: tuple[float, float]
+    counts: tuple[int, int]
+
+    @property
+    def _shares(self) -> tuple[float, float]:
+        return self.variances[0] / self.counts[0], self.variances[1] / self.counts[1]
+
+    @property
+    def standard_error(self) -> float:
+        return math.sqrt(sum(self._shares))
+
+    @property
+    def df(self) -> float:
+        weights = (share**2 / (count - 1) for share, count in zip(self._shares, self.counts, strict=True))
+        return sum(self._shares) ** 2 / sum(weights)
+
+    def with_replicates(self, replicates: int) -> "WelchTTest":
+        return replace(self, counts=(replicates, replicates))
+
+
+def build_corrected_t_test(differences: Sequence[float] | NDArray[np.float64], n_splits: int) -> CorrectedTTest:
+    """The test of J ≥ 2 differences from (replicated) K-fold cross-validation, K = `n_splits`.
+
+    K = 1 stands for one observation a replicate, as under carry-over; there is nothing to correct then.
+    """
+    return CorrectedTTest(float(np.mean(differences)), float(np.std(differences, ddof=1)), len(differences), n_splits)
+
+
+def build_welch_t_test(first: NDArray[np.float64], second: NDArray[np.float64]) -> WelchTTest:
+    """The test of mean(first) − mean(second); two replicate means or more on either side."""
+    return WelchTTest(
+        float(np.mean(first) - np.mean(second)),
+        (float(np.var(first, ddof=1)), float(np.var(second, ddof=1))),
+        (len(first), len(second)),
+    )
+
+
+def find_replicates(test: TTest, distance: float, start: int) -> int | None:
+    """The fewest replicates from `start` on whose 95% interval is narrower than `distance` on each side.
+
+    None if 1000 are too few: the corrected interval never gets narrower than 1.96·s·sqrt(1/(K-1)), because more
+    replicates bring no new images.
+    """
+    for replicates in range(start, MAX_REPLICATES + 1):
+        if test.with_replicates(replicates).half_width < distance:
+            return replicates
+    return None
+
+
+def adjust_by_holm(p_values: Sequence[float]) -> NDArray[np.float64]:
+    """The p-values of one family, adjusted by Holm's step-down method, in the order given."""
+    values = np.asarray(p_values, dtype=float)
+    order = np.argsort(values, kind="stable")
+    factors = len(values) - np.arange(len(values))
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(np.maximum.accumulate(values[order] * factors), 1)
+    return adjusted

@@ -1,0 +1,263 @@
+"""The epoch loop of several folds at once: their networks stacked into one, so that one launch serves all of them.
+
+Weights and statistics of fold k are views of row k of the stack. Gradients come from one batched pass (`torch.func`);
+optimizers, scoring and random numbers are those of the eager engine, one for each fold.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import nn
+from torch.func import functional_call, vmap
+from torch.nn.functional import cross_entropy
+
+from tune_app.engine.fit import EpochScores, score
+from tune_app.engine.images import Images
+from tune_app.engine.precision import autocast, build_scaler, matmul_precision
+from tune_app.engine.rewrite import SeededDropout, draw_mask
+from tune_app.errors import FitError
+from tune_app.study import Recipe
+
+GRAPH_WARMUP = 3  # steps that run before one is captured: they make cuDNN choose its kernels and Adam its state
+
+
+@dataclass(frozen=True)
+class StackedFold:
+    """One fold's network (rewritten, on its device), optimizer, positions and shuffling."""
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    train: torch.Tensor
+    validation: torch.Tensor
+    shuffle_seed: int
+
+
+class MaskedDropout(nn.Module):
+    """Dropout by a mask drawn beforehand: `vmap` draws no random numbers from a fold's own generator."""
+
+    mask: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mask", torch.empty(0), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.mask.to(x.dtype) if self.training else x
+
+
+class Stack:
+    """The networks of the folds as one function of stacked weights, and its training step."""
+
+    def __init__(self, folds: Sequence[StackedFold], images: Images, recipe: Recipe) -> None:
+        self.folds, self.images, self.recipe = folds, images, recipe
+        self.device = folds[0].train.device
+        self.networks = [fold.network for fold in folds]
+        self.shared = copy.deepcopy(self.networks[0]).train()
+        self.dropouts = [
+            (name, module.p) for name, module in self.shared.named_modules() if isinstance(module, SeededDropout)
+        ]
+        self._mask_shapes = self._find_mask_shapes()
+        for name, _ in self.dropouts:
+            self.shared.set_submodule(name, MaskedDropout())
+        self.weights = {name: self._stack(name) for name, _ in self.networks[0].named_parameters()}
+        self.statistics = {name: self._stack(name) for name, _ in self.networks[0].named_buffers()}
+        for weight in self.weights.values():
+            weight.requires_grad_()
+        self.scalers = [build_scaler(recipe.precision, self.device) for _ in folds]
+
+    def _stack(self, name: str) -> torch.Tensor:
+        """The tensors of that name as rows of one, which the networks see from now on."""
+        path, _, leaf = name.rpartition(".")
+        tensors = [getattr(network.get_submodule(path), leaf) for network in self.networks]
+        stacked = torch.stack([tensor.detach() for tensor in tensors]).contiguous()
+        for network, tensor, row in zip(self.networks, tensors, stacked, strict=True):
+            if isinstance(tensor, nn.Parameter):
+                tensor.data = row
+            else:
+                setattr(network.get_submodule(path), leaf, row)
+        return stacked
+
+    def _find_mask_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each dropout's input for one image."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        probe = copy.deepcopy(self.shared)
+        for name, _ in self.dropouts:
+
+            def note(module: nn.Module, inputs: tuple[torch.Tensor, ...], name: str = name) -> None:
+                shapes[name] = tuple(inputs[0].shape[1:])
+
+            probe.get_submodule(name).register_forward_pre_hook(note)
+        if self.dropouts:
+            with torch.no_grad():
+                probe(self.images.batch(self.folds[0].train[:2])[0])
+        return shapes
+
+    def draw_masks(self, active: Sequence[int], batch_size: int) -> dict[str, torch.Tensor]:
+        """Every dropout's masks (active fold, image, …), from the folds' own generators, in the layers' order."""
+        masks: dict[str, list[torch.Tensor]] = {f"{name}.mask": [] for name, _ in self.dropouts}
+        for index in active:
+            for name, p in self.dropouts:
+                dropout = cast(SeededDropout, self.networks[index].get_submodule(name))
+                masks[f"{name}.mask"].append(draw_mask((batch_size, *self._mask_shapes[name]), p, dropout.generator))
+        return {name: torch.stack(drawn) for name, drawn in masks.items()}
+
+    def step(
+        self, active: Sequence[int], positions: torch.Tensor, masks: dict[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Train the active folds on their batches (fold, image); mean loss and count of hits of each (fold,)."""
+        count, size = positions.shape
+        images, labels = self.images.batch(positions.flatten())
+        batch = images.view(count, size, *images.shape[1:]), labels.view(count, size)
+        everyone = count == len(self.folds)
+        rows = torch.tensor(active, device=self.device)
+        weights = self.weights if everyone else {name: tensor[rows] for name, tensor in self.weights.items()}
+        statistics = self.statistics if everyone else {name: tensor[rows] for name, tensor in self.statistics.items()}
+
+        def forward(
+            weights: dict[str, torch.Tensor], buffers: dict[str, torch.Tensor], x: torch.Tensor, y: torch.Tensor
+        ) -> tuple[torch.Tensor, torch.Tensor]:
+            with autocast(self.recipe.precision, self.device):
+                logits = functional_call(self.shared, (weights, buffers), (x,))
+                return cross_entropy(logits, y), (logits.argmax(1) == y).sum()
+
+        losses, hits = vmap(forward, randomness="different")(weights, statistics | masks, *batch)
+        if not everyone:
+            for name, tensor in self.statistics.items():
+                tensor[rows] = statistics[name]
+        scaled = [self.scalers[index].scale(losses[place]) for place, index in enumerate(active)]
+        gradients = torch.autograd.grad(scaled, list(self.weights.values()))
+        # Fused optimizers walk weights and gradients in memory order: both must lie alike.
+        by_name = {name: gradient.contiguous() for name, gradient in zip(self.weights, gradients, strict=True)}
+        for index in active:
+            for name, parameter in self.networks[index].named_parameters():
+                parameter.grad = by_name[name][index]
+            self.scalers[index].step(self.folds[index].optimizer)
+            self.scalers[index].update()
+        return losses.detach(), hits.detach()
+
+
+class _Replayed:
+    """The step of all folds on full batches: a few times as it is, then captured in a CUDA graph and replayed."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.graph: torch.cuda.CUDAGraph | None = None
+        # A gradient scaler asks the device after each step whether it overflowed, which a graph cannot hold.
+        self.allowed = stack.device.type == "cuda" and stack.recipe.precision != "fp16"
+        self.warmed = 0
+
+    def step(
+        self, active: Sequence[int], positions: torch.Tensor, masks: dict[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        full = len(active) == len(self.stack.folds) and positions.shape[1] == self.stack.recipe.batch_size
+        if not (self.allowed and full):
+            return self.stack.step(active, positions, masks)
+        if self.warmed < GRAPH_WARMUP:
+            self.warmed += 1
+            side = torch.cuda.Stream(self.stack.device)  # type: ignore[no-untyped-call]
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                result = self.stack.step(active, positions, masks)
+            torch.cuda.current_stream().wait_stream(side)
+            return result
+        if self.graph is None:
+            self._positions = positions.clone()
+            self._masks = {name: mask.clone() for name, mask in masks.items()}
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                self._result = self.stack.step(active, self._positions, self._masks)
+        self._positions.copy_(positions)
+        for name, mask in masks.items():
+            self._masks[name].copy_(mask)
+        self.graph.replay()
+        return self._result[0].clone(), self._result[1].clone()
+
+
+def fit_stacked(
+    folds: Sequence[StackedFold], images: Images, recipe: Recipe
+) -> Iterator[tuple[int, EpochScores | FitError]]:
+    """Train all networks in place; after each epoch yield every fold's index with its scores.
+
+    A fold whose loss is not finite yields its FitError once and is left out of later epochs. `seconds` and
+    `images_per_second` are a fold's share of the stack's time.
+    """
+    stack = Stack(folds, images, recipe)
+    replayed = _Replayed(stack)
+    shuffling = [torch.Generator().manual_seed(fold.shuffle_seed) for fold in folds]
+    alive = list(range(len(folds)))
+    for epoch in range(1, recipe.epochs + 1):
+        started = time.perf_counter()
+        loss_sums = torch.zeros(len(folds), device=stack.device)
+        hits = torch.zeros(len(folds), dtype=torch.int64, device=stack.device)
+        last_losses, last_accuracies = torch.zeros(2, len(folds), device=stack.device)
+        for fold in folds:
+            fold.network.train()
+        orders = [
+            fold.train[torch.randperm(len(fold.train), generator=generator).to(stack.device)]
+            for fold, generator in zip(folds, shuffling, strict=True)
+        ]
+        with matmul_precision(recipe.precision):
+            for active, positions in _build_batches(orders, recipe.batch_size):
+                masks = stack.draw_masks(active, positions.shape[1])
+                losses, right = replayed.step(active, positions, masks)
+                loss_sums[active] += losses * positions.shape[1]
+                hits[active] += right
+                last_losses[active] = losses.float()
+                last_accuracies[active] = right / positions.shape[1]
+        train_losses, right_counts = loss_sums.tolist(), hits.tolist()
+        trained = time.perf_counter()
+        outcomes: list[tuple[int, tuple[float, float] | FitError]] = []
+        for index in alive:
+            fold = folds[index]
+            try:
+                train_loss = train_losses[index] / len(fold.train)
+                if not math.isfinite(train_loss):
+                    raise FitError(f"the training loss is {train_loss} in epoch {epoch}; lower the learning rate")
+                loss, predicted = score(fold.network, images, fold.validation, recipe.precision)
+                accuracy = (predicted == images.labels[fold.validation]).sum().item() / len(fold.validation)
+                outcomes.append((index, (loss, accuracy)))
+            except FitError as error:
+                outcomes.append((index, error))
+        share = len(alive)
+        seconds = (time.perf_counter() - started) / share
+        for index, outcome in outcomes:
+            if isinstance(outcome, FitError):
+                alive.remove(index)
+                yield index, outcome
+                continue
+            yield (
+                index,
+                EpochScores(
+                    epoch=epoch,
+                    train_loss=train_losses[index] / len(folds[index].train),
+                    train_accuracy=right_counts[index] / len(folds[index].train),
+                    validation_loss=outcome[0],
+                    validation_accuracy=outcome[1],
+                    learning_rate=recipe.learning_rate,
+                    seconds=seconds,
+                    images_per_second=len(folds[index].train) * share / (trained - started),
+                    batches=math.ceil(len(folds[index].train) / recipe.batch_size),
+                    last_batch_loss=last_losses[index].item(),
+                    last_batch_accuracy=last_accuracies[index].item(),
+                ),
+            )
+
+
+def _build_batches(orders: Sequence[torch.Tensor], batch_size: int) -> Iterator[tuple[list[int], torch.Tensor]]:
+    """Steps of the folds that have a batch of the same size: (their indices, their positions (fold, image)).
+
+    Folds of unequal size part only where their last batches differ.
+    """
+    split = [torch.split(order, batch_size) for order in orders]
+    for step in range(max(map(len, split))):
+        sizes: dict[int, list[int]] = {}
+        for index, batches in enumerate(split):
+            if step < len(batches):
+                sizes.setdefault(len(batches[step]), []).append(index)
+        for active in sizes.values():
+            yield active, torch.stack([split[index][step] for index in active])

@@ -1,0 +1,65 @@
+"""The data files of a results folder: CSV, Parquet and JSON, at full precision."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tune_app.analysis.audit import build_audit, build_conclusions, build_reference_check
+from tune_app.analysis.claims import build_verdicts
+from tune_app.analysis.conditions import build_condition_scores
+from tune_app.analysis.contrasts import build_contrasts
+from tune_app.analysis.frames import build_epochs, build_folds, build_trials
+from tune_app.analysis.networks import build_networks
+from tune_app.analysis.results import Results
+from tune_app.export.files import write_bytes_whole
+from tune_app.records import write_whole
+
+TIDY: dict[str, Callable[[Results], pd.DataFrame]] = {
+    "epochs": build_epochs,
+    "folds": build_folds,
+    "trials": build_trials,
+}
+SUMMARIES: dict[str, Callable[[Results], pd.DataFrame]] = {
+    "conditions": build_condition_scores,
+    "contrasts": build_contrasts,
+    "claims": build_verdicts,
+}
+# Of studies that vary the protocol, and of those that have reported figures to be held against.
+OCCASIONAL: dict[str, Callable[[Results], pd.DataFrame]] = {
+    "audit": build_audit,
+    "reference_check": build_reference_check,
+}
+
+
+def build_frames(results: Results) -> dict[str, pd.DataFrame]:
+    """The tidy frames and the summaries, by the name of their files; an occasional one that is empty is left out."""
+    frames = {name: build(results) for name, build in (TIDY | SUMMARIES | OCCASIONAL).items()}
+    if results.test is not None:
+        frames["networks"] = build_networks(results, results.test.labels)
+    return {name: frame for name, frame in frames.items() if name in TIDY | SUMMARIES or len(frame)}
+
+
+def write_csv(path: Path, frame: pd.DataFrame) -> None:
+    write_whole(path, frame.to_csv(index=False, lineterminator="\n"))
+
+
+def write_parquet(path: Path, frame: pd.DataFrame) -> None:
+    """The frame as Parquet; the file appears complete or not at all."""
+    content = io.BytesIO()
+    frame.to_parquet(content, index=False)
+    write_bytes_whole(path, content.getvalue())
+
+
+def build_json(results: Results, frames: dict[str, pd.DataFrame]) -> str:
+    """The study and its summaries as strict JSON; a number that does not exist is null."""
+    content: dict[str, Any] = {"study": results.study.model_dump(mode="json")}
+    for name in [name for name in SUMMARIES | OCCASIONAL if name in frames]:
+        cells = frames[name].astype(object)
+        content[name] = cells.where(cells.notna(), None).to_dict("records")
+    if "audit" in frames:
+        content["conclusions"] = build_conclusions(frames["audit"])
+    return json.dumps(content, allow_nan=False, ensure_ascii=False, indent=1) + "\n"

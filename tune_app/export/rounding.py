@@ -1,0 +1,35 @@
+"""Numbers for reading: as many decimals as their uncertainty leaves meaning to."""
+
+import math
+
+import pandas as pd
+
+MISSING = "–"
+_DIGITS = 2  # of the half-width
+_PLAIN_DECIMALS = 4  # for a number without an interval
+_NO_SPREAD = 1e-9  # narrower intervals are rounding errors of equal scores
+
+
+def choose_decimals(half_width: float | None) -> int:
+    """The decimals that give the half-width of an interval two significant digits; 4 without a half-width."""
+    if half_width is None or not _NO_SPREAD < half_width < math.inf:
+        return _PLAIN_DECIMALS
+    return max(0, _DIGITS - 1 - math.floor(math.log10(half_width)))
+
+
+def format_number(value: float | None, decimals: int = _PLAIN_DECIMALS, sign: str = "") -> str:
+    return MISSING if value is None or pd.isna(value) else f"{value:{sign}.{decimals}f}"
+
+
+def format_estimate(value: float | None, low: float | None, high: float | None, sign: str = "") -> tuple[str, str]:
+    """The number and its interval, rounded alike."""
+    if low is None or high is None or pd.isna(low):
+        return format_number(value, sign=sign), MISSING
+    decimals = choose_decimals((high - low) / 2)
+    return format_number(value, decimals, sign), f"[{low:{sign}.{decimals}f}, {high:{sign}.{decimals}f}]"
+
+
+def format_p_value(p_value: float | None) -> str:
+    if p_value is None or pd.isna(p_value):
+        return MISSING
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
