@@ -19,7 +19,7 @@ PROTOCOLS += [f"as-reported without {defect}" for defect in (SKIPS, REPLICAS, "c
 
 def build_audit_study(replicates: int = 3) -> Study:
     grid = [{"model": "cnn", "regularizer": "batchnorm", "folds": 4, "protocol": PROTOCOLS}]
-    return build_study(grid=grid, replicates=replicates, baseline={"protocol": "sound"})
+    return build_study(grid=grid, replicates=replicates, baseline={"protocol": "sound"}, data={"name": "digits"})
 
 
 def costing(costs: dict[str, float]) -> Callable[[TrialSpec, int], float]:
@@ -129,7 +129,7 @@ def test_a_reported_figure_has_its_place_among_the_replicates(figure: float, rep
 def test_a_figure_without_runs_as_reported_has_no_place() -> None:
     results = build_results(build_study(), lambda spec, fold: 0.9)
     reference = {("cnn", "none", 3): Reported("CNN", 0.9, "")}
-    study = build_study(grid=[{"model": "cnn", "folds": 3}])
+    study = build_study(grid=[{"model": "cnn", "folds": 3}], data={"name": "digits"})
     checked = replace(build_results(study, lambda spec, fold: 0.9), reference=reference)
     assert [row["place"] for row in build_reference_check(checked).to_dict("records")] == ["not run as reported"]
-    assert build_reference_check(replace(results, reference=reference)).empty, "another width is another network"
+    assert build_reference_check(replace(results, reference=reference)).empty, "another width, and fewer images"

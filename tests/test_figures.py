@@ -44,6 +44,7 @@ CONTRASTS = pd.DataFrame(
         "p_holm": [0.1, None, None],
     }
 )
+STEPS.attrs["setting"] = "CNN+BN"
 
 
 def epoch_record(trial: str, fold: int, epoch: int, accuracy: float) -> EpochRecord:

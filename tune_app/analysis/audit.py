@@ -118,7 +118,7 @@ def _label(results: Results, spec: TrialSpec) -> str:
 def build_waterfall(audit: pd.DataFrame) -> pd.DataFrame:
     """Steps from the protocol as reported to the sound one, for the audit's first setting, in percentage points.
 
-    Columns step, points, ci95_low, ci95_high, kind (`total` or `change`). Defects taken away one at a time need not
+    Columns step, points, ci95_low, ci95_high, kind (`total` or `change`); `attrs["setting"]` names it. Defects taken away one at a time need not
     add up to the whole: the rest of the way is a step of its own.
     """
     rows = audit[(audit["setting"] == audit["setting"].iloc[0]) & audit["cost"].notna()].to_dict("records")
@@ -135,6 +135,7 @@ def build_waterfall(audit: pd.DataFrame) -> pd.DataFrame:
     ]
     frame = pd.DataFrame(steps, columns=["step", "points", "ci95_low", "ci95_high", "kind"])
     frame[["points", "ci95_low", "ci95_high"]] = frame[["points", "ci95_low", "ci95_high"]].astype(float) * 100
+    frame.attrs["setting"] = whole["setting"]
     return frame
 
 
@@ -215,8 +216,8 @@ def build_reference_check(results: Results) -> pd.DataFrame:
             same = (levels["model"], levels["regularizer"], levels["folds"]) == (model, regularizer, folds)
             if same and levels["width"] == 1:
                 groups.setdefault(tuple(levels.values()), {})[protocol] = specs
-        # Fewer images are another experiment, to be held against the figure only if it was run as reported too.
-        comparable = [g for g in groups.values() if AS_REPORTED in g or next(iter(g.values()))[0].train_images is None]
+        # Fewer images are another experiment.
+        comparable = [group for group in groups.values() if next(iter(group.values()))[0].train_images is None]
         rows += [_check(results, reported, group) for group in comparable]
     return pd.DataFrame(rows)
 

@@ -48,8 +48,8 @@ def build_figures(
         figures.append(
             Figure(
                 "audit",
-                "From the reported protocol to the correct one",
-                "Each bar is the difference that one correction makes; the line is its 95% interval.",
+                "From the protocol as reported to the sound one",
+                f"{audit.attrs['setting']}. Each bar is what taking that one defect away gains, with its 95% interval.",
                 build_waterfall_chart(audit),
             )
         )
