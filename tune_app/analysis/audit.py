@@ -118,8 +118,8 @@ def _label(results: Results, spec: TrialSpec) -> str:
 def build_waterfall(audit: pd.DataFrame) -> pd.DataFrame:
     """Steps from the protocol as reported to the sound one, for the audit's first setting, in percentage points.
 
-    Columns step, points, ci95_low, ci95_high, kind (`total` or `change`); `attrs["setting"]` names it. Defects taken away one at a time need not
-    add up to the whole: the rest of the way is a step of its own.
+    Columns step, points, ci95_low, ci95_high, kind (`total` or `change`); `attrs["setting"]` names the setting. Defects
+    taken away one at a time need not add up to the whole: the rest of the way is a step of its own.
     """
     rows = audit[(audit["setting"] == audit["setting"].iloc[0]) & audit["cost"].notna()].to_dict("records")
     whole = next((row for row in rows if (row["defect"], row["way"]) == WHOLE), None)
