@@ -2,13 +2,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DELETE_ON_ERROR:
-.PHONY: grid test check bench format clean
+.PHONY: grid test chromium check bench format clean
 
 grid: .venv/.ready  ## install, then run the default study (STUDY=report ARGS="--only model=cnn" for others)
 	$(BIN)/python -m tune_app.grid $(STUDY) $(ARGS)
 
-test: .venv/.ready-dev  ## install, then run the tests
+test: .venv/.ready-dev  ## install, then run the tests; those of the page need a Chromium
+	@command -v chromium > /dev/null || command -v google-chrome > /dev/null || $(MAKE) --no-print-directory chromium \
+	  || echo "No Chromium, and none could be installed: the tests of the page in a browser are skipped."
 	$(BIN)/python -m pytest $(ARGS)
+
+chromium:  ## Debian's package, where this user may install it
+	@test "$$(id -u)" = 0 && command -v apt-get > /dev/null
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium > /dev/null
 
 check: .venv/.ready-dev  ## formatting, lint and types
 	$(BIN)/ruff format --check .
