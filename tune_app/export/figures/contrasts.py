@@ -29,7 +29,8 @@ def build_forest_chart(contrasts: pd.DataFrame) -> Drawing:
     shown["reading"] = shown["outside"].map({True: "interval without zero", False: "interval with zero"})
     labels = list(dict.fromkeys(shown["label"]))
     data = build_data(shown)
-    y = alt.Y("label:N", title=None, sort=labels)
+    lines = "[split(datum.label, ' − ')[0], '− ' + split(datum.label, ' − ')[1]]"
+    y = alt.Y("label:N", title=None, sort=labels, axis=alt.Axis(labelExpr=lines, labelLineHeight=12, labelOffset=-5))
     readings = ["interval without zero", "interval with zero"]
     color = alt.Color("reading:N", title=None, scale=alt.Scale(domain=readings))
     shape = alt.Shape("reading:N", title=None, scale=alt.Scale(domain=readings))
@@ -51,7 +52,7 @@ def build_forest_chart(contrasts: pd.DataFrame) -> Drawing:
         zero.mark_rule(style="zero").encode(x=alt.X("zero:Q", title=EFFECT)),
         base.mark_rule(style="interval").encode(x=low, x2="ci95_high:Q", y=y, color=color, tooltip=tooltip),
         base.mark_point(style="mean", filled=True).encode(x=effect, y=y, color=color, shape=shape, tooltip=tooltip),
-    ).properties(width=WIDTH, height=alt.Step(24))
+    ).properties(width=WIDTH, height=alt.Step(34))
 
 
 def build_waterfall_chart(steps: pd.DataFrame) -> Drawing:

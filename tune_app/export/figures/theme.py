@@ -46,6 +46,7 @@ def build_config(dark: bool) -> dict[str, Any]:
             "labelFontSize": 11, "titleFontSize": 12, "titleFontWeight": "normal", "labelLimit": 340,
             "labelFlush": False,
         },
+        "axisQuantitative": {"labelOverlap": "parity", "labelSeparation": 4},  # a narrow page has room for every other
         "header": {"labelColor": ink, "labelFontSize": 12, "labelFontWeight": "bold", "labelLimit": 340},
         "legend": {
             "labelColor": ink, "titleColor": ink, "labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal",

@@ -26,7 +26,10 @@
     const spec = structuredClone(content.specs[figure.spec]);
     const config = structuredClone(dark.matches ? content.config.dark : content.config.light);
     fit(spec, available);
-    if (available < 600) config.axis.labelLimit = 140;
+    if (available < 600) {
+      config.axis.labelLimit = 150;
+      Object.assign(config.legend, { direction: "vertical", columns: 1 }); // side by side it would be cut off
+    }
     spec.description = figure.description;
     spec.datasets = Object.fromEntries(
       figure.data.map((name, index) => [`data-${index}`, unfold(content.datasets[name])]),
