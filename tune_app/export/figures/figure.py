@@ -31,7 +31,8 @@ class Figure:
 
         The same frame gives the same specification: names that altair counts up are replaced.
         """
-        spec = _rename_views(self.chart.to_dict())
+        # Altair would hold every row against its schema; drawing the specification tells what is wrong with it.
+        spec = _rename_views(self.chart.to_dict(validate=False))
         spec.pop("config", None)
         spec["description"] = f"{self.title}. {self.caption}"
         if dark is not None:
@@ -56,9 +57,9 @@ def _wrap(text: str, width: int = 110) -> list[str]:
     return textwrap.wrap(text, width)
 
 
-def build_data(frame: pd.DataFrame) -> alt.InlineData:
+def build_data(frame: pd.DataFrame) -> dict[str, Any]:
     """The frame's rows as a chart's data; missing numbers become null, floats keep `DIGITS` significant digits."""
-    return alt.InlineData(values=build_values(frame))
+    return {"values": build_values(frame)}
 
 
 def build_values(frame: pd.DataFrame) -> list[dict[str, Any]]:

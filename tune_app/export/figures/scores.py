@@ -1,5 +1,7 @@
 """Condition scores: every fold, the mean with its interval, the reported figure."""
 
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
@@ -56,7 +58,7 @@ def build_scores_chart(scores: pd.DataFrame) -> alt.VConcatChart:
     return chart
 
 
-def _build_panel(data: alt.InlineData, scores: pd.DataFrame, entry: int) -> Drawing:
+def _build_panel(data: dict[str, Any], scores: pd.DataFrame, entry: int) -> Drawing:
     rows = list(dict.fromkeys(scores["row"]))
     base = alt.Chart(data).transform_filter(f"datum.entry === {entry}")
     scale = alt.Scale(domain=_build_domain(scores), nice=False)
