@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -142,10 +141,7 @@ def test_two_folders_are_compared_and_left_as_they_are(folder: Path, tmp_path: P
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()} == before
 
 
-def test_the_report_of_the_shipped_results_is_made_within_fifteen_seconds(tmp_path: Path) -> None:
-    folders = [path.parent for path in (ROOT / "results").glob("*/records.jsonl")]
-    assert folders
-    for folder in folders:
-        started = time.perf_counter()
-        write_results(tmp_path / folder.name, read_results(folder))
-        assert time.perf_counter() - started < 15
+def test_the_shipped_tables_follow_from_their_records(tmp_path: Path) -> None:
+    shipped = ROOT / "results" / "quick"
+    write_results(tmp_path, read_results(shipped))
+    assert (tmp_path / "table.md").read_text() == (shipped / "table.md").read_text()
