@@ -22,7 +22,7 @@ from tune_app.records import RUN_FIELDS, read_records
 ROOT = Path(__file__).parents[1]
 FILES = {
     "records.jsonl", "epochs.csv", "folds.csv", "trials.csv", "table.md", "study.yaml", "environment.json",
-    "plan.csv", "test.npz",
+    "plan.csv", "test.npz", "networks.csv", "index.html", "figures",
     "epochs.parquet", "folds.parquet", "trials.parquet", "conditions.csv", "contrasts.csv", "claims.csv",
     "results.json", "table.tex",
 }  # fmt: skip
