@@ -71,9 +71,9 @@ class FoldRecord:
     peak_memory_bytes: int | None
     device: str
     host: str
-    engine: str | None = None
     error_type: str | None = None
     error_message: str | None = None
+    engine: str | None = None
 
 
 Record = EpochRecord | FoldRecord
