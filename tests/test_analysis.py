@@ -111,7 +111,7 @@ def test_the_reports_tables_have_twelve_rows_with_the_notes() -> None:
 def test_the_report_command_rebuilds_the_same_tables_without_ray_or_torch(tmp_path: Path) -> None:
     folder = tmp_path / "small"
     write_results(folder, results_of(build_study(), [0.9, 0.91, 0.92]), {"seed": 0})
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = _read_files(folder)
     for path in folder.glob("*.csv"):
         path.unlink()
     code = (
@@ -125,7 +125,11 @@ def test_the_report_command_rebuilds_the_same_tables_without_ray_or_torch(tmp_pa
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "cnn none" in done.stdout
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert _read_files(folder) == before
+
+
+def _read_files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_folder_that_holds_no_results_is_refused(tmp_path: Path) -> None:

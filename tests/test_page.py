@@ -1,5 +1,6 @@
 """The page in a real browser: nothing leaves it, tables sort and filter, figures answer, text is text."""
 
+import io
 import re
 import shutil
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.conftest import build_results, build_study
 from tune_app.analysis.results import Results, TestSet
@@ -164,6 +166,22 @@ def test_a_trial_opens_and_draws_its_curves(page: Any) -> None:
     page.locator("details.trial summary").first.click()
     page.wait_for_selector("details.trial[open] [data-drawn] svg")
     assert page.locator("details.trial[open] table tbody tr").count() == 3
+
+
+def test_a_figure_drawn_on_a_dark_page_is_printed_on_white(browser: Any, folder: Path) -> None:
+    context = browser.new_context(color_scheme="dark")
+    page = context.new_page()
+    page.goto((folder / PAGE_FILE).as_uri())
+    page.wait_for_selector("html[data-ready]")
+    figure = page.locator("#figure-scores .chart")
+    assert _measure_brightness(figure.screenshot()) < 0.3
+    page.emulate_media(media="print", color_scheme="dark")
+    assert _measure_brightness(figure.screenshot()) > 0.8
+    context.close()
+
+
+def _measure_brightness(png: bytes) -> float:
+    return float(np.asarray(Image.open(io.BytesIO(png)).convert("L")).mean() / 255)
 
 
 def test_the_page_can_be_used_by_keyboard(page: Any) -> None:

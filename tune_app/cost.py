@@ -12,9 +12,11 @@ from models import MODELS
 from tune_app.engine.rewrite import MergedLinear, build_rewritten
 from tune_app.study import TrialSpec
 
-# Share of the matrix-product rate that a fit's arithmetic reaches on one core. Measured on CNNs (0.3 where two linear
-# layers are merged, 0.75 where not) and narrow VGGs (0.55); a plan is told as "about" for that reason.
-EFFICIENCY = 0.55
+# What a training step takes on one core beyond its arithmetic, fitted to steps of the CNN and of narrow VGGs: from 30%
+# too little to 20% too much, which is why a plan says "about".
+EFFICIENCY = 0.9  # share of the rate of large matrix products
+ACTIVATION_PASSES = 7  # how often a step reads or writes an activation: forward, loss, backward, pooling's indices
+LAYER_SECONDS = 2e-4  # calls of a layer's forward, backward and update
 # Bytes that a step moves for one parameter: Adam reads weight, gradient and two moments and writes three of them; the
 # passes read the weight twice, write the gradient and read it again where layers are merged.
 STEP_BYTES = 44
@@ -28,7 +30,7 @@ class NetworkCost:
     """Trainable numbers of a network; operations and activation bytes of one image's forward pass.
 
     `forward_flops` are the network's as it is written, `training_flops` and `scoring_flops` those left of them after it
-    is rewritten (tune_app/engine/rewrite.py).
+    is rewritten (tune_app/engine/rewrite.py). `layers` are the modules without children.
     """
 
     parameters: int
@@ -36,6 +38,7 @@ class NetworkCost:
     training_flops: float
     scoring_flops: float
     activation_bytes: int
+    layers: int
 
 
 @dataclass(frozen=True)
@@ -62,16 +65,16 @@ def build_network_cost(
             nonlocal activations
             activations += output.numel() * 4
 
-        for module in network.modules():
-            if not list(module.children()):
-                module.register_forward_hook(count)
+        leaves = [module for module in network.modules() if not list(module.children())]
+        for module in leaves:
+            module.register_forward_hook(count)
         nominal = _count_flops(network, 1, image_shape)
         parameters, activation_bytes = sum(p.numel() for p in network.parameters()), activations
         rewritten = build_rewritten(network, torch.Generator("cpu"))
         scoring = _count_flops(rewritten, BATCH, image_shape) / BATCH
     # Active dropout keeps linear layers apart that scoring merges.
     dropped = any(isinstance(m, MergedLinear) and m.dropout is not None for m in rewritten.modules())
-    return NetworkCost(parameters, nominal, nominal if dropped else scoring, scoring, activation_bytes)
+    return NetworkCost(parameters, nominal, nominal if dropped else scoring, scoring, activation_bytes, len(leaves))
 
 
 def _count_flops(network: torch.nn.Module, images: int, image_shape: tuple[int, int, int]) -> int:
@@ -110,12 +113,15 @@ def fit_flops(spec: TrialSpec, cost: NetworkCost, train_images: int, test_images
 def estimate_fit_seconds(
     spec: TrialSpec, cost: NetworkCost, train_images: int, test_images: int, rates: MachineRates
 ) -> float:
-    """Seconds of one fit on one core: arithmetic at the usual efficiency, plus the weights' memory traffic."""
+    """Seconds of one fit on one core: arithmetic, memory traffic of weights and activations, calls of layers."""
     trained = train_images * (spec.folds - 1) / spec.folds
     scored = spec.recipe.epochs * train_images / spec.folds + test_images
     flops = 3 * cost.training_flops * spec.recipe.epochs * trained + cost.scoring_flops * scored
     steps = spec.recipe.epochs * math.ceil(trained / spec.recipe.batch_size)
-    return flops / (rates.flops * EFFICIENCY) + steps * cost.parameters * STEP_BYTES / rates.bytes
+    traffic = steps * cost.parameters * STEP_BYTES + cost.activation_bytes * (
+        ACTIVATION_PASSES * spec.recipe.epochs * trained + 2 * scored
+    )
+    return flops / (rates.flops * EFFICIENCY) + traffic / rates.bytes + steps * cost.layers * LAYER_SECONDS
 
 
 def estimate_gpu_bytes(spec: TrialSpec, cost: NetworkCost) -> float:

@@ -86,7 +86,7 @@ def build_plan(
         )
     if problems:
         raise StudyError(dict.fromkeys(problems))
-    return tuple(sorted(_share_fits(planned), key=lambda trial: -trial.flops * trial.fits))
+    return tuple(sorted(_share_fits(planned), key=lambda trial: -trial.seconds * trial.fits))
 
 
 def _share_fits(planned: list[PlannedTrial]) -> Iterator[PlannedTrial]:

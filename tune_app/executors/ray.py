@@ -19,6 +19,9 @@ os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 os.environ.setdefault("TUNE_WARN_THRESHOLD_S", "600")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+os.environ.setdefault(
+    "RAY_enable_worker_prestart", "0"
+)  # idle workers would start beside the first actors, for nothing
 # A local cluster turns token authentication on by itself; for an explicit address Ray sends this user's token only if
 # told so before it is imported. A cluster that wants none ignores it.
 if (Path.home() / ".ray" / "auth_token").exists():

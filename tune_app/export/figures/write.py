@@ -12,17 +12,12 @@ from tune_app.export.files import write_bytes_whole, write_text_whole
 SCALE = 2.0  # PNG pixels for one unit of the drawing
 
 
-def write_figures(folder: Path, figures: Iterable[Figure]) -> dict[str, str]:
-    """Write `<name>.svg`, `<name>.dark.svg` and `<name>.png` for each figure; figures of an earlier export go.
-
-    Returns the light drawings by name.
-    """
+def write_figures(folder: Path, figures: Iterable[Figure]) -> None:
+    """Write `<name>.svg`, `<name>.dark.svg` and `<name>.png` for each figure; figures of an earlier export go."""
     folder.mkdir(parents=True, exist_ok=True)
     written = set()
-    drawings = {}
     for figure in figures:
         light, dark = (_draw(figure, dark) for dark in (False, True))
-        drawings[figure.name] = light
         write_text_whole(folder / f"{figure.name}.svg", light)
         write_text_whole(folder / f"{figure.name}.dark.svg", dark)
         write_bytes_whole(folder / f"{figure.name}.png", vl_convert.svg_to_png(light, scale=SCALE))
@@ -30,7 +25,6 @@ def write_figures(folder: Path, figures: Iterable[Figure]) -> dict[str, str]:
     for path in folder.iterdir():
         if path.suffix in (".svg", ".png") and path.name not in written:
             path.unlink()
-    return drawings
 
 
 def _draw(figure: Figure, dark: bool) -> str:

