@@ -199,7 +199,7 @@ def test_a_resumed_trial_has_whole_curves_once(folder: Folder) -> None:
     ("more", "message"),
     [
         (["--set", "recipe.epochs=0"], "StudyError: recipe.epochs: must be greater than or equal to 1, got 0"),
-        (["--cpus-per-trial", "999"], "ResourceError: trial cnnx0.05-none-k3-r0"),
+        (["--cpus-per-trial", "999"], "ResourceError: trial cnnx0.05-dropout+batchnorm-k3-r0"),
         (["--cpus-per-trial", "-1"], "StudyError: --cpus-per-trial -1: a share must be 0 or more"),
         (["--only", "model=vgg10"], "StudyError: --only: model 'vgg10' is not in the grid"),
         (["--continue-from", "/nowhere"], "ResultsError: /nowhere is not a results folder"),
@@ -242,7 +242,7 @@ def fits_on_disk(folder: Folder) -> int:
 
 
 def test_a_killed_driver_goes_on_to_the_same_tables(tmp_path: Path) -> None:
-    changes = {"replicates": 3, "recipe": {"epochs": 60, "batch_size": 5}}
+    changes = {"replicates": 3, "recipe": {"epochs": 20, "batch_size": 5}}
     for name in ("killed", "undisturbed"):
         (tmp_path / name).mkdir()
     killed, undisturbed = (Folder(tmp_path / name, **changes) for name in ("killed", "undisturbed"))
