@@ -198,7 +198,8 @@ class _Run:
     def _print_plan(self) -> None:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
         for column in ("trial", "fits", "parameters", "training images", "CPUs", "GPUs", "about"):
-            table.add_column(column, justify="left" if column == "trial" else "right", no_wrap=True)
+            is_id = column == "trial"  # the one column that may wrap: a number cut off is no number
+            table.add_column(column, justify="left" if is_id else "right", no_wrap=not is_id, overflow="fold")
         for trial in self.plan:
             about = spell_seconds(trial.seconds * trial.fits)
             share = f"{trial.cpus:g}", f"{trial.gpus:g}"

@@ -55,7 +55,10 @@ class Side:
 
 @dataclass(frozen=True)
 class Contrast:
-    """The difference between two sides. Without a `test`, or with one too small for a p-value, `reason` says why."""
+    """The difference between two sides. Without a `test`, or with one too small for a p-value, `reason` says why.
+
+    `signs` counts the pairs in which the first side is the higher and the lower one, where pairs are independent.
+    """
 
     means: tuple[float, float]
     effect: float
@@ -63,6 +66,7 @@ class Contrast:
     method: str = ""
     n_pairs: int | None = None
     reason: str = ""
+    signs: tuple[int, int] | None = None
 
     @property
     def status(self) -> str:
@@ -163,6 +167,7 @@ def _contrast_paired(first: list[Scores], second: list[Scores], means: tuple[flo
         )
     folds = first[0].shape[1]
     test = build_corrected_t_test(differences, folds)
+    signs = (int(np.sum(differences > 0)), int(np.sum(differences < 0))) if folds == 1 else None
     reason = ""
     if len(differences) < MIN_PAIRS:
         reason = (
@@ -170,7 +175,7 @@ def _contrast_paired(first: list[Scores], second: list[Scores], means: tuple[flo
             f"replicates of {folds} folds); to be found four times in five, a true difference would have to be "
             f"{test.smallest_detectable:.2g}."
         )
-    return Contrast(means, effect, test, PAIRED, len(differences), reason)
+    return Contrast(means, effect, test, PAIRED, len(differences), reason, signs)
 
 
 def _contrast_unpaired(first: list[Scores], second: list[Scores], means: tuple[float, float]) -> Contrast:

@@ -142,6 +142,11 @@ def build_welch_t_test(first: NDArray[np.float64], second: NDArray[np.float64]) 
     )
 
 
+def run_sign_test(higher: int, lower: int) -> float:
+    """The two-sided p-value of the exact sign test; ties are left out, as the test has it."""
+    return float(stats.binomtest(higher, higher + lower).pvalue) if higher + lower else 1.0
+
+
 def find_replicates(test: TTest, distance: float, start: int) -> int | None:
     """The fewest replicates from `start` on whose 95% interval is narrower than `distance` on each side.
 
