@@ -147,6 +147,21 @@ def test_a_study_goes_on_from_its_results_on_another_machine(folder: Folder, tmp
     assert elsewhere.score_files() == folder.score_files()
 
 
+def test_records_taken_over_bring_the_environment_they_were_made_in(folder: Folder, tmp_path: Path) -> None:
+    folder.run("--only", "regularizer=none")
+    path = folder.results / "environment.json"
+    first = json.loads(path.read_text())
+    path.write_text(json.dumps(first | {"processor": "another one"}))
+    (tmp_path / "there").mkdir()
+    elsewhere = Folder(tmp_path / "there")
+    for _ in range(2):  # the second run finds the first one's in its own results folder
+        assert elsewhere.run("--continue-from", str(folder.results)) == 0
+        environment = json.loads((elsewhere.results / "environment.json").read_text())
+        assert [run["processor"] for run in environment["earlier"]] == ["another one"]
+        assert environment["earlier"][0]["versions"] == first["versions"]
+    assert "another one" in (elsewhere.results / "index.html").read_text()
+
+
 def test_failed_folds_are_rows_and_the_exit_code_says_so(folder: Folder, capsys: Any) -> None:
     grid = [{"model": "cnn", "width": 0.05, "folds": 3, "learning_rate": [1e30, 0.001]}]
     folder.study = write_study_file(folder.path, grid=grid)

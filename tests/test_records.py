@@ -110,3 +110,17 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
     again = RecordStore(tmp_path)
     assert list(again.records.epochs) == [("t", 0, 1)]
     again.close()
+
+
+def test_a_record_on_disk_is_known_even_if_an_interrupt_comes_while_the_disk_confirms(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    store = RecordStore(tmp_path)
+    monkeypatch.setattr("os.fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        store.append(FOLD)
+    store.close()
+    assert read_records(store.path)[0].folds == store.records.folds == {("t", 0): FOLD}

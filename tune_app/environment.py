@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,8 +18,26 @@ from tune_app.study import Study
 _PACKAGES = ("torch", "torchvision", "ray", "numpy", "scipy", "scikit-learn", "pandas", "pydantic")
 
 
-def build_environment(study: Study, nodes: list[Any], command: str) -> dict[str, Any]:
-    """The content of `environment.json`; `nodes` gives each node's CPUs and GPUs."""
+_SOURCE = ("commit", "versions", "platform", "processor")  # what a record may depend on besides its trial
+
+
+def build_environment(
+    study: Study, nodes: list[Any], command: str, earlier: Iterable[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """The content of `environment.json`; `nodes` gives each node's CPUs and GPUs.
+
+    `earlier` are the environments of runs whose records this one goes on from; each that differs is told once.
+    """
+    current = _describe_here(study, nodes, command)
+    told: list[dict[str, Any]] = []
+    for content in (part for whole in earlier for part in (*whole.get("earlier", ()), whole)):
+        brief = {name: content.get(name) for name in ("finished", *_SOURCE)}
+        if not any(all(brief[name] == other.get(name) for name in _SOURCE) for other in (current, *told)):
+            told.append(brief)
+    return current | ({"earlier": told} if told else {})
+
+
+def _describe_here(study: Study, nodes: list[Any], command: str) -> dict[str, Any]:
     return {
         "command": command,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -21,10 +21,10 @@ from rich.table import Table
 from tensorboardX import SummaryWriter
 
 import data
-from tune_app.analysis.results import Results, TestSet, read_reference, read_results
+from tune_app.analysis.results import Results, TestSet, read_environment, read_reference, read_results
 from tune_app.cost import build_gpu_share, estimate_gpu_bytes, measure_machine_rates
 from tune_app.environment import build_command, build_environment, count_cpus
-from tune_app.errors import StudyError, TuneAppError
+from tune_app.errors import ResultsError, StudyError, TuneAppError
 from tune_app.executors.inline import run_inline
 from tune_app.executors.work import WorkItem
 from tune_app.export.folder import check_writable, choose_folder, write_results
@@ -148,12 +148,12 @@ class _Run:
         self.keeper = Keeper(self.folder / "weights")
         self.carrier = CarriedStates(self.folder / "carried")
         check_writable(self.results)
-        earlier = read_results(options.continue_from).records if options.continue_from else None
+        self.origin = read_results(options.continue_from) if options.continue_from else None
         if options.fresh:
             self._set_aside()
         store = RecordStore(self.folder)
         try:
-            self._take_over(store, earlier)
+            self._take_over(store)
             return self._run_missing(store)
         finally:
             store.close()
@@ -223,10 +223,11 @@ class _Run:
         if aside:
             self._say(f"Starting over; the old records are in {aside}.")
 
-    def _take_over(self, store: RecordStore, earlier: RecordSet | None) -> None:
+    def _take_over(self, store: RecordStore) -> None:
         if store.torn:
             self._say(f"The last record was cut off ({len(store.torn)} bytes); it is dropped and its fold runs again.")
-        if earlier:
+        if self.origin:
+            earlier = self.origin.records
             order = [trial.id for trial in self.plan]
             new = [
                 record
@@ -355,7 +356,7 @@ class _Run:
         reference = read_reference(self.reference) if self.reference else {}
         results = Results(self.study, store.records, reference)
         folder = choose_folder(self.results, results)
-        environment = build_environment(self.study, self.nodes, build_command())
+        environment = build_environment(self.study, self.nodes, build_command(), self._find_earlier(folder))
         plan = build_plan_frame(self._build_plan(None))
         results = replace(results, test=self._build_test_set(results, dataset), plan=plan)
         write_results(folder, results, environment, self.reference)
@@ -385,6 +386,14 @@ class _Run:
             self._say(f"{len(failed)} fits failed; the same command runs them again.")
             return EXIT_FAILED
         return 0
+
+    def _find_earlier(self, folder: Path) -> list[Mapping[str, Any]]:
+        """The environments of the runs before this one, as far as results folders tell."""
+        found = [self.origin.environment] if self.origin else []
+        with contextlib.suppress(ResultsError):  # one that cannot be read is about to be written anew
+            if not self.options.fresh:
+                found.append(read_environment(folder))
+        return [environment for environment in found if environment]
 
     def _build_test_set(self, results: Results, dataset: data.Dataset | None) -> TestSet | None:
         try:

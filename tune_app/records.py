@@ -252,13 +252,13 @@ class RecordStore:
             line = record_to_line(record).encode()
             if self._file.write(line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self.records.add(record)  # before the disk confirms: an interrupt may come while it does
             os.fsync(self._file.fileno())
         except OSError as error:
             raise RecordError(
                 f"{self.path} cannot be written: {error.strerror}; free some space and run the same command again, "
                 "it goes on from the last whole record"
             ) from error
-        self.records.add(record)
 
     def close(self) -> None:
         self._file.close()

@@ -4,7 +4,6 @@ With two folders it holds their studies side by side and writes nothing.
 """
 
 import argparse
-import json
 import sys
 import webbrowser
 from collections.abc import Sequence
@@ -14,8 +13,8 @@ from typing import Any
 from rich.console import Console
 
 from tune_app.analysis.comparison import build_changes, build_comparison
-from tune_app.analysis.results import ENVIRONMENT_FILE, Results, read_results
-from tune_app.errors import ResultsError, TuneAppError
+from tune_app.analysis.results import Results, read_results
+from tune_app.errors import TuneAppError
 from tune_app.export.folder import check_writable, write_results
 from tune_app.export.page import PAGE_FILE
 from tune_app.export.tables import build_comparison_tables, build_terminal_table, build_terminal_tables
@@ -51,8 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _compare(console: Console, first: Results, folder: Path, other: Path) -> None:
     second = read_results(other)
     settings = [{"study": results.study.model_dump(mode="json")} for results in (first, second)]
-    environments = [_read_environment(place) for place in (folder, other)]
-    changes = build_changes(settings[0] | environments[0], settings[1] | environments[1])
+    origins = [_read_origin(results) for results in (first, second)]
+    changes = build_changes(settings[0] | origins[0], settings[1] | origins[1])
     console.print(f"A: {folder}\nB: {other}", markup=False, highlight=False)
     for text in build_comparison_tables(build_comparison(first, second), changes):
         console.print(f"\n{text.title}", style="bold", highlight=False)
@@ -61,13 +60,9 @@ def _compare(console: Console, first: Results, folder: Path, other: Path) -> Non
             console.print(note, markup=False, highlight=False)
 
 
-def _read_environment(folder: Path) -> dict[str, Any]:
-    """What a run depends on in environment.json; nothing if the folder has none."""
-    path = folder / ENVIRONMENT_FILE
-    try:
-        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except (OSError, ValueError) as error:
-        raise ResultsError(f"{path} cannot be read ({error}); restore it, or delete it") from error
+def _read_origin(results: Results) -> dict[str, Any]:
+    """What the run depended on besides the study; nothing if the folder does not say."""
+    content = results.environment or {}
     return {name: content[name] for name in ("versions", "commit", "platform", "processor", "gpus") if name in content}
 
 

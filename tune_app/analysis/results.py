@@ -90,14 +90,26 @@ def _read_extras(folder: Path) -> tuple[TestSet | None, pd.DataFrame | None, Map
         test = read_test_set(path) if path.is_file() else None
         path = folder / PLAN_FILE
         plan = pd.read_csv(path) if path.is_file() else None
-        path = folder / ENVIRONMENT_FILE
-        environment = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise ResultsError(
             f"{path} cannot be read ({type(error).__name__}: {error}); delete it, and `python -m tune_app.grid` with "
             "the same study writes it anew"
         ) from error
-    return test, plan, environment
+    return test, plan, read_environment(folder)
+
+
+def read_environment(folder: Path) -> Mapping[str, Any] | None:
+    """What environment.json in a results folder says, None if there is none; ResultsError if it cannot be read."""
+    path = folder / ENVIRONMENT_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        if not isinstance(content, dict | None):
+            raise ValueError("it is not a mapping")
+    except (OSError, ValueError) as error:
+        raise ResultsError(
+            f"{path} cannot be read ({type(error).__name__}: {error}); restore it, or delete it"
+        ) from error
+    return content
 
 
 def read_test_set(path: Path) -> TestSet:
