@@ -265,3 +265,17 @@ def test_trials_that_share_a_training_have_the_records_of_trials_by_themselves(d
     for spec in specs:
         alone = [content_of(record) for record in run(spec, digits)]
         assert [content_of(record) for record in together if record.trial == spec.id] == alone
+
+
+def test_carry_over_takes_the_optimizer_along(digits: data.Dataset, tmp_path: Path) -> None:
+    spec = spec_of("carry-over")
+    carrier = CarriedStates(tmp_path)
+    steps = []
+    for record in run_trial(spec, digits, folds=(0, 1, 2), device=CPU, carrier=carrier):
+        if isinstance(record, FoldRecord):
+            carried = carrier.read(spec.id)
+            assert carried is not None
+            assert carried.optimizer is not None
+            steps.append(carried.optimizer["state"][0]["step"].item())
+    assert steps[1] == pytest.approx(2 * steps[0], abs=spec.recipe.epochs)
+    assert steps[2] == pytest.approx(3 * steps[0], abs=2 * spec.recipe.epochs)

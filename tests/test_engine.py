@@ -143,3 +143,21 @@ def test_scores_that_are_not_finite_are_refused(digits: data.Dataset) -> None:
             weights.fill_(float("inf"))
     with pytest.raises(FitError, match="the loss of the images scored is nan"):
         score(network, digits_images(digits), torch.arange(120), "fp32")
+
+
+@pytest.mark.parametrize("kind", ["adam", "adamw", "sgd"])
+def test_the_optimizer_takes_the_recipe(kind: str) -> None:
+    recipe = Recipe(optimizer=kind, learning_rate=0.01, momentum=0.5, weight_decay=0.1)
+    ours, theirs = nn.Linear(3, 2), nn.Linear(3, 2)
+    theirs.load_state_dict(ours.state_dict())
+    plain: torch.optim.Optimizer = {
+        "adam": lambda: torch.optim.Adam(theirs.parameters(), lr=0.01, weight_decay=0.1),
+        "adamw": lambda: torch.optim.AdamW(theirs.parameters(), lr=0.01, weight_decay=0.1),
+        "sgd": lambda: torch.optim.SGD(theirs.parameters(), lr=0.01, momentum=0.5, weight_decay=0.1),
+    }[kind]()  # type: ignore[no-untyped-call]
+    for network, optimizer in ((ours, build_optimizer(ours, recipe)), (theirs, plain)):
+        for step in range(3):
+            optimizer.zero_grad()
+            network(torch.full((4, 3), 1.0 + step)).square().sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(list(ours.parameters()), list(theirs.parameters()))

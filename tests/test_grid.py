@@ -217,6 +217,11 @@ def test_a_resumed_trial_has_whole_curves_once(folder: Folder) -> None:
         (["--cpus-per-trial", "999"], "ResourceError: trial cnnx0.05-dropout+batchnorm-k3-r0"),
         (["--cpus-per-trial", "-1"], "StudyError: --cpus-per-trial -1: a share must be 0 or more"),
         (["--only", "model=vgg10"], "StudyError: --only: model 'vgg10' is not in the grid"),
+        pytest.param(
+            ["--device", "cuda"],
+            "ResourceError: --device cuda: torch",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"),
+        ),
         (["--continue-from", "/nowhere"], "ResultsError: /nowhere is not a results folder"),
         (["--set", "reference=nothing.csv"], "StudyError: reference: nothing.csv is neither beside"),
         (["--set", "splitter=stratified", "--set", "grid.0.folds=20"], "StudyError: folds: 20 folds of"),

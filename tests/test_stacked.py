@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import data
 from models import MODELS
@@ -13,7 +14,7 @@ from models.layers import REGULARIZERS
 from tune_app.engine import Images, build_normalisation, fit
 from tune_app.engine.fit import EpochScores, build_optimizer
 from tune_app.engine.rewrite import build_rewritten
-from tune_app.engine.stacked import StackedFold, fit_stacked
+from tune_app.engine.stacked import Stack, StackedFold, fit_stacked
 from tune_app.errors import FitError
 from tune_app.folds import build_splits
 from tune_app.study import Recipe
@@ -101,3 +102,34 @@ def test_a_fold_that_diverges_leaves_the_others_alone(digits: data.Dataset) -> N
     for index, outcome in outcomes:
         if isinstance(outcome, EpochScores):
             assert without_time(outcome) == pytest.approx(without_time(eager[index][outcome.epoch - 1]), rel=1e-6)
+
+
+def test_a_step_of_all_folds_copies_nothing_to_the_device_and_asks_it_nothing(digits: data.Dataset) -> None:
+    """Either would end the capture of a CUDA graph."""
+    recipe = Recipe(epochs=1, batch_size=20)
+    images, folds = build_folds(digits, "dropout+batchnorm", recipe)
+    stack = Stack(folds, images, recipe)
+    positions = torch.stack([fold.train[:20] for fold in folds])
+    masks = stack.draw_masks([0, 1, 2], 20)
+    seen: set[str] = set()
+
+    class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            seen.add(func.overloadpacket.__name__)
+            return func(*args, **(kwargs or {}))
+
+    stack.step([0, 1, 2], positions, masks)  # the first step makes the optimizers' states
+    with Recorder():  # type: ignore[no-untyped-call]
+        stack.step([0, 1, 2], positions, masks)
+    assert "_fused_adam_" in seen
+    assert not seen & {"lift_fresh", "_local_scalar_dense"}
+
+
+def test_a_stack_whose_folds_have_all_diverged_ends(digits: data.Dataset) -> None:
+    recipe = Recipe(epochs=3, batch_size=20)
+    images, folds = build_folds(digits, "none", recipe)
+    with torch.no_grad():
+        for fold in folds:
+            for weights in fold.network.parameters():
+                weights.fill_(float("nan"))
+    assert [type(outcome) for _, outcome in fit_stacked(folds, images, recipe)] == [FitError] * 3

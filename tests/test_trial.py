@@ -1,5 +1,7 @@
 """One trial: its records, its independence, its failures."""
 
+import gc
+import weakref
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -125,10 +127,14 @@ def test_a_stack_that_memory_does_not_hold_is_halved(digits: data.Dataset, monke
 
     def fit_alone(folds: Sequence[StackedFold], *others: Any) -> Any:
         sizes.append(len(folds))
+        gc.collect()
+        assert not any(network() for network in too_large), "what did not fit must be gone before the next try"
         if len(folds) > 1:
+            too_large.append(weakref.ref(folds[0].network))
             raise torch.OutOfMemoryError("out of memory")
         return fit_stacked(folds, *others)
 
+    too_large: list[weakref.ref[torch.nn.Module]] = []
     monkeypatch.setattr("tune_app.trial.fit_stacked", fit_alone)
     records = folds_of(run(spec_of(engine="stacked"), digits))
     assert sizes == [3, 1, 2, 1, 1]

@@ -24,7 +24,7 @@ import data
 from tune_app.analysis.results import Results, TestSet, read_environment, read_reference, read_results
 from tune_app.cost import build_gpu_share, estimate_gpu_bytes, measure_machine_rates
 from tune_app.environment import build_command, build_environment, count_cpus
-from tune_app.errors import ResultsError, StudyError, TuneAppError
+from tune_app.errors import ResourceError, ResultsError, StudyError, TuneAppError
 from tune_app.executors.inline import run_inline
 from tune_app.executors.work import WorkItem
 from tune_app.export.folder import check_writable, choose_folder, write_results
@@ -137,6 +137,11 @@ class _Run:
             share = getattr(options, name)
             if share is not None and not 0 <= share < float("inf"):
                 raise StudyError(f"--{name.replace('_', '-')} {share:g}: a share must be 0 or more, such as 0.5 or 1")
+        if options.device == "cuda" and not options.address and not torch.cuda.is_available():
+            raise ResourceError(
+                f"--device cuda: torch {torch.__version__} sees no GPU here (no driver, or a CPU build); leave it "
+                "out, or write --device cpu"
+            )
         self.plan = self._build_plan(self.only)
         if options.dry_run:
             self._print_plan()

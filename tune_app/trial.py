@@ -1,5 +1,6 @@
 """The K-fold loop of one trial: a spec and a data set in, records out."""
 
+import contextlib
 import copy
 import socket
 import time
@@ -194,29 +195,33 @@ class _Trial:
                 error = FitError(f"the network comes from fold {failure.fold + 1}, which failed")
                 yield from _Fold(self, self.splits[number], "eager").record_failure(error)
                 continue
+            written = False
             for record in self.run_eager(number, carried):
-                if isinstance(record, FoldRecord) and record.status == "failed":
-                    failure = record
-                elif isinstance(record, FoldRecord) and carrier and record.trial == trial:
+                if isinstance(record, FoldRecord) and carried.fold != number:
+                    failure = record  # the training failed; a test that fails leaves a network to go on with
+                elif isinstance(record, FoldRecord) and carrier and not written:
                     carrier.write(trial, carried)  # before the record: a recorded fold can always be gone on from
+                    written = True
                 yield record
 
     def run_stacked(self, numbers: list[int]) -> Iterator[Record]:
         """The folds together, or in two halves where the device's memory does not hold them all."""
         records = self._run_stack(numbers)
-        try:
+        first: Record | None = None
+        with contextlib.suppress(torch.OutOfMemoryError):
             first = next(records)
-        except torch.OutOfMemoryError:
-            if len(numbers) == 1:
-                yield from self.run_eager(numbers[0])
-                return
-            half = len(numbers) // 2
-            torch.cuda.empty_cache()
-            yield from self.run_stacked(numbers[:half])
-            yield from self.run_stacked(numbers[half:])
+        if first is not None:
+            yield first
+            yield from records
             return
-        yield first
-        yield from records
+        # Not where the error is caught: it holds the stack that was too large, and with it the memory.
+        torch.cuda.empty_cache()
+        if len(numbers) == 1:
+            yield from self.run_eager(numbers[0])
+            return
+        half = len(numbers) // 2
+        yield from self.run_stacked(numbers[:half])
+        yield from self.run_stacked(numbers[half:])
 
     def _run_stack(self, numbers: list[int]) -> Iterator[Record]:
         reset_peak_memory(self.device)
@@ -243,9 +248,11 @@ class _Trial:
                 if index not in failed:
                     yield from fold.record_failure(error)
             return
+        share = (time.perf_counter() - folds[0].clock) / len(folds)
         for index, fold in enumerate(folds):
             if index not in failed:
-                yield from fold.test()
+                fold.started = folds[0].started + index * share  # shares follow each other: they are no parallel fits
+                yield from fold.test(share)
 
 
 class _Fold:
@@ -287,9 +294,13 @@ class _Fold:
             content = {name: getattr(told, name) for name in _TOLD}
             yield EpochRecord(trial=spec.id, replicate=spec.replicate, fold=self.split.fold, **content)
 
-    def test(self) -> Iterator[FoldRecord]:
-        """Score the test images by each trial's protocol; a failure there is a row too."""
-        fit_seconds = (time.perf_counter() - self.clock) / self.share
+    def test(self, fit_seconds: float | None = None) -> Iterator[FoldRecord]:
+        """Score the test images by each trial's protocol; a failure there is a row too.
+
+        `fit_seconds` is what training took, by default the time since the fold began.
+        """
+        if fit_seconds is None:
+            fit_seconds = time.perf_counter() - self.clock
         for place, spec in enumerate(self.trial.specs):
             clock = time.perf_counter()
             try:

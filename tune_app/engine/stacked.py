@@ -69,6 +69,7 @@ class Stack:
         for weight in self.weights.values():
             weight.requires_grad_()
         self.scalers = [build_scaler(recipe.precision, self.device) for _ in folds]
+        self._rows: dict[tuple[int, ...], torch.Tensor] = {}
 
     def _stack(self, name: str) -> torch.Tensor:
         """The tensors of that name as rows of one, which the networks see from now on."""
@@ -97,6 +98,13 @@ class Stack:
                 probe(self.images.batch(self.folds[0].train[:2])[0])
         return shapes
 
+    def rows(self, active: Sequence[int]) -> torch.Tensor:
+        """The active folds as an index on the device, copied there once: a copy in each step would wait for it."""
+        key = tuple(active)
+        if key not in self._rows:
+            self._rows[key] = torch.tensor(key, device=self.device)
+        return self._rows[key]
+
     def draw_masks(self, active: Sequence[int], batch_size: int) -> dict[str, torch.Tensor]:
         """Every dropout's masks (active fold, image, …), from the folds' own generators, in the layers' order."""
         masks: dict[str, list[torch.Tensor]] = {f"{name}.mask": [] for name, _ in self.dropouts}
@@ -114,9 +122,11 @@ class Stack:
         images, labels = self.images.batch(positions.flatten())
         batch = images.view(count, size, *images.shape[1:]), labels.view(count, size)
         everyone = count == len(self.folds)
-        rows = torch.tensor(active, device=self.device)
-        weights = self.weights if everyone else {name: tensor[rows] for name, tensor in self.weights.items()}
-        statistics = self.statistics if everyone else {name: tensor[rows] for name, tensor in self.statistics.items()}
+        weights, statistics = self.weights, self.statistics
+        if not everyone:  # a CUDA graph, which holds the step of everyone, can hold no copy to the device
+            rows = self.rows(active)
+            weights = {name: tensor[rows] for name, tensor in weights.items()}
+            statistics = {name: tensor[rows] for name, tensor in statistics.items()}
 
         def forward(
             weights: dict[str, torch.Tensor], buffers: dict[str, torch.Tensor], x: torch.Tensor, y: torch.Tensor
@@ -191,6 +201,8 @@ def fit_stacked(
     shuffling = [torch.Generator().manual_seed(fold.shuffle_seed) for fold in folds]
     alive = list(range(len(folds)))
     for epoch in range(1, recipe.epochs + 1):
+        if not alive:
+            return
         started = time.perf_counter()
         loss_sums = torch.zeros(len(folds), device=stack.device)
         hits = torch.zeros(len(folds), dtype=torch.int64, device=stack.device)
@@ -205,10 +217,11 @@ def fit_stacked(
             for active, positions in _build_batches(orders, recipe.batch_size):
                 masks = stack.draw_masks(active, positions.shape[1])
                 losses, right = replayed.step(active, positions, masks)
-                loss_sums[active] += losses * positions.shape[1]
-                hits[active] += right
-                last_losses[active] = losses.float()
-                last_accuracies[active] = right / positions.shape[1]
+                rows = stack.rows(active)
+                loss_sums.index_add_(0, rows, losses.to(loss_sums.dtype) * positions.shape[1])
+                hits.index_add_(0, rows, right)
+                last_losses.index_copy_(0, rows, losses.float())
+                last_accuracies.index_copy_(0, rows, right / positions.shape[1])
         train_losses, right_counts = loss_sums.tolist(), hits.tolist()
         trained = time.perf_counter()
         outcomes: list[tuple[int, tuple[float, float] | FitError]] = []
