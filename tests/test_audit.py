@@ -109,6 +109,13 @@ def test_signs_that_differ_decide_nothing() -> None:
     assert "better in 5 of 10 replicates" in sentence
 
 
+def test_without_any_gap_there_is_a_sentence_and_no_share() -> None:
+    results = build_results(build_audit_study(1), lambda spec, fold: 0.9)
+    (sentence,) = build_conclusions(build_audit(results))
+    assert "a gap of 0.00 points" in sentence
+    assert "explains" not in sentence
+
+
 def test_a_missing_fold_is_told_and_not_guessed() -> None:
     results = audit_of({SKIPS: 0.1})
     trial = next(t.spec for t in results.study.grid_trials() if t.spec.condition["protocol"] == "as-reported")
