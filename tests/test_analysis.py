@@ -144,8 +144,25 @@ def test_a_partial_run_never_overwrites_a_whole_one(tmp_path: Path) -> None:
     partial = Results(study, RecordSet([fold_record(study.grid_trials()[0].spec.id, 0, 0.9)]), {})
     assert choose_folder(tmp_path / "small", partial).name == "small.partial"
     assert choose_folder(tmp_path / "small", whole).name == "small"
-    edited = build_study(seed=1)
-    assert choose_folder(tmp_path / "small", results_of(edited, [0.9])).name == "small"
+    assert choose_folder(tmp_path / "new", partial).name == "new"
+
+
+def test_an_edited_study_never_overwrites_the_only_copy_of_the_old_records(tmp_path: Path) -> None:
+    old = results_of(build_study(), [0.9, 0.91, 0.92])
+    write_results(tmp_path / "small", old, {})
+    edited = results_of(build_study(seed=1), [0.9])
+    assert choose_folder(tmp_path / "small", edited).name == "small.partial"
+    both = RecordSet([*old.records.folds.values(), *edited.records.folds.values()])
+    assert choose_folder(tmp_path / "small", Results(edited.study, both, {})).name == "small", "runs/ still has them"
+
+
+@pytest.mark.parametrize("line", ["garbage\n", '{"schema":1,"kind":"fold"}\n'])
+def test_records_that_cannot_be_read_are_never_overwritten(tmp_path: Path, line: str) -> None:
+    results = results_of(build_study(), [0.9, 0.91, 0.92])
+    write_results(tmp_path / "small", results, {})
+    path = tmp_path / "small" / "records.jsonl"
+    path.write_text(line + path.read_text())
+    assert choose_folder(tmp_path / "small", results).name == "small.partial"
 
 
 def test_a_narrow_terminal_wraps_the_label_and_never_cuts_a_number() -> None:

@@ -237,6 +237,14 @@ def test_bad_input_is_one_message_and_exit_code_2(folder: Folder, capsys: Any, m
     assert not list(folder.path.glob("results/small/*"))
 
 
+def test_without_ray_the_error_is_one_message(folder: Folder, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)  # as Python marks a module that cannot be imported
+    monkeypatch.delitem(sys.modules, "tune_app.executors.ray", raising=False)
+    monkeypatch.delattr("tune_app.executors.ray", raising=False)
+    assert main(folder.arguments()) == 2
+    assert "ResourceError: Ray cannot be imported" in capsys.readouterr().err
+
+
 def test_records_of_another_schema_are_refused_and_left_alone(folder: Folder, capsys: Any) -> None:
     folder.run()
     path = folder.runs / "records.jsonl"

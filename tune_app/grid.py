@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
 
 import torch
@@ -301,11 +301,11 @@ class _Run:
         monitors: list[Monitor] = []
         keep = self.keeper if self.options.keep == "best" else None
         flow: RecordFlow | None = None
-        use_ray = self.options.executor == "ray"
+        run, stop = run_inline, None
         try:
-            if use_ray:
-                from tune_app.executors import ray as on_ray
-
+            if self.options.executor == "ray":
+                on_ray = _import_ray()
+                run, stop = on_ray.run_on_ray, on_ray.stop_ray
                 cluster = on_ray.start_ray(self.options.address)
                 self.nodes = cluster.nodes
                 check_shares(self.plan, self.nodes)
@@ -314,7 +314,6 @@ class _Run:
                 self._tell_where(None)
             monitors += self._build_monitors(store.records, dataset)
             flow = RecordFlow(store, monitors)
-            run = on_ray.run_on_ray if use_ray else run_inline
             carrier = self.carrier if any(trial.spec.has_dependent_folds for trial in self.plan) else None
             run(work, dataset, flow, device=self.options.device, keep=keep, carrier=carrier)
         except KeyboardInterrupt:
@@ -323,8 +322,8 @@ class _Run:
         finally:
             if flow:
                 flow.close()
-            if use_ray:
-                on_ray.stop_ray()
+            if stop:
+                stop()
         return False
 
     def _tell_where(self, dashboard: str | None) -> None:
@@ -369,8 +368,8 @@ class _Run:
             self.console.print(table)
         if folder != self.results:
             self._say(
-                f"{self.results} holds completed fits that this run lacks, so its tables are in {folder}; "
-                f"add to the former with --continue-from {self.results}."
+                f"{self.results} holds records that this run lacks or cannot read, so its tables are in {folder}; "
+                f"add to the former with --continue-from {self.results}, or give an edited study another name."
             )
         self._say(f"Tables and page: {_near(folder / PAGE_FILE)}")
         left = {(t.id, fold) for t in self.plan for fold in store.records.missing_folds(t.id, t.fits)}
@@ -409,6 +408,17 @@ class _Run:
 
     def _say(self, line: str) -> None:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _import_ray() -> ModuleType:
+    """The executor on Ray; ResourceError where Ray is not installed."""
+    try:
+        from tune_app.executors import ray as on_ray  # here, because it costs seconds and inline needs no Ray
+    except ImportError as error:
+        raise ResourceError(
+            f"Ray cannot be imported ({error}); install requirements.txt, or run with --executor inline"
+        ) from error
+    return on_ray
 
 
 def _near(path: Path) -> str:

@@ -47,17 +47,19 @@ def check_writable(folder: Path) -> None:
 
 
 def choose_folder(folder: Path, results: Results) -> Path:
-    """`folder`, or `<folder>.partial` if writing there would lose completed folds of this very study.
+    """`folder`, or `<folder>.partial` if writing there would lose records that this run does not have.
 
-    That happens when a fresh clone, whose results folder holds a whole run, runs a part of the study.
+    That happens when a fresh clone, whose results folder holds a whole run, runs a part of the study or an edited one.
+    Records there that cannot be read (damaged, or of another schema) are not ours to replace either.
     """
+    if not (folder / RECORDS_FILE).exists():
+        return folder
+    partial_folder = folder.with_name(f"{folder.name}.partial")
     try:
         there, _ = read_records(folder / RECORDS_FILE)
     except RecordError:
-        return folder
-    planned = {(t.spec.id, fold) for t in results.study.grid_trials() for fold in range(t.spec.folds)}
-    lost = (there.completed() & planned) - results.records.completed()
-    return folder.with_name(f"{folder.name}.partial") if lost else folder
+        return partial_folder
+    return partial_folder if there.completed() - results.records.completed() else folder
 
 
 def write_results(
