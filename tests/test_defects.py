@@ -22,6 +22,7 @@ from tune_app.engine.defects import (
     build_without_regularizers,
 )
 from tune_app.engine.fit import build_optimizer, fit
+from tune_app.errors import FitError
 from tune_app.keeper import CarriedStates
 from tune_app.records import RUN_FIELDS, EpochRecord, FoldRecord, Record, record_to_dict
 from tune_app.study import Recipe, TrialSpec
@@ -265,6 +266,24 @@ def test_trials_that_share_a_training_have_the_records_of_trials_by_themselves(d
     for spec in specs:
         alone = [content_of(record) for record in run(spec, digits)]
         assert [content_of(record) for record in together if record.trial == spec.id] == alone
+
+
+def test_a_test_that_fails_leaves_the_carried_network_to_the_next_fold(
+    digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = folds_of(run(spec_of("carry-over"), digits))
+    calls = []
+
+    def fail_once(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise FitError("the loss of the images scored is inf")
+        return score(*arguments)
+
+    monkeypatch.setattr("tune_app.trial.score", fail_once)
+    first, *others = folds_of(run(spec_of("carry-over"), digits))
+    assert (first.status, first.error_message) == ("failed", "the loss of the images scored is inf")
+    assert [content_of(record) for record in others] == [content_of(record) for record in undisturbed[1:]]
 
 
 def test_carry_over_takes_the_optimizer_along(digits: data.Dataset, tmp_path: Path) -> None:

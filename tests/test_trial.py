@@ -4,6 +4,7 @@ import gc
 import weakref
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -139,6 +140,13 @@ def test_a_stack_that_memory_does_not_hold_is_halved(digits: data.Dataset, monke
     records = folds_of(run(spec_of(engine="stacked"), digits))
     assert sizes == [3, 1, 2, 1, 1]
     assert [(r.fold, r.status) for r in records] == [(fold, "completed") for fold in range(3)]
+
+
+def test_the_folds_of_a_stack_share_its_time_one_after_the_other(digits: data.Dataset) -> None:
+    """Told as starting together they would count as parallel fits."""
+    records = folds_of(run(spec_of(engine="stacked"), digits))
+    for record, following in pairwise(records):
+        assert following.started == pytest.approx(record.started + record.fit_seconds, rel=0, abs=1e-5)
 
 
 def test_a_stack_that_breaks_is_a_failed_row_for_each_fold(

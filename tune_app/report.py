@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _compare(console: Console, first: Results, folder: Path, other: Path) -> None:
     second = read_results(other)
     settings = [{"study": results.study.model_dump(mode="json")} for results in (first, second)]
-    origins = [_read_origin(results) for results in (first, second)]
+    origins = [_describe_origin(results) for results in (first, second)]
     changes = build_changes(settings[0] | origins[0], settings[1] | origins[1])
     console.print(f"A: {folder}\nB: {other}", markup=False, highlight=False)
     for text in build_comparison_tables(build_comparison(first, second), changes):
@@ -60,7 +60,7 @@ def _compare(console: Console, first: Results, folder: Path, other: Path) -> Non
             console.print(note, markup=False, highlight=False)
 
 
-def _read_origin(results: Results) -> dict[str, Any]:
+def _describe_origin(results: Results) -> dict[str, Any]:
     """What the run depended on besides the study; nothing if the folder does not say."""
     content = results.environment or {}
     return {name: content[name] for name in ("versions", "commit", "platform", "processor", "gpus") if name in content}

@@ -249,10 +249,14 @@ class _Trial:
                     yield from fold.record_failure(error)
             return
         share = (time.perf_counter() - folds[0].clock) / len(folds)
+        started = folds[0].started
         for index, fold in enumerate(folds):
-            if index not in failed:
-                fold.started = folds[0].started + index * share  # shares follow each other: they are no parallel fits
-                yield from fold.test(share)
+            if index in failed:
+                continue
+            fold.started = started  # the shares are told one after the other, for they are no parallel fits
+            for record in fold.test(share):
+                started += record.fit_seconds
+                yield record
 
 
 class _Fold:

@@ -200,7 +200,7 @@ def _judge(rows: Rows, defect: str, hypothesis: str) -> str:
         share = removed["share_of_gap"]
         small = known and max(abs(removed["ci95_low"]), abs(removed["ci95_high"])) < 0.5 * abs(rows[WHOLE]["cost"])
         verdict = "is refuted: it explains less than half of the gap" if small else "is undecided"
-        if not small and not known and share is not None and not pd.isna(share):
+        if not small and not known and not pd.isna(share):
             verdict += f" ({share:.0%} of the gap, with no interval)"
     told = f"taking it away gains {_points(removed['cost'])} {_spell_interval(removed)}"
     if _has_signs(removed):
