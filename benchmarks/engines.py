@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 
 import data
-from benchmarks.limit import measure_limit
+from benchmarks.limit import measure_cpu_rate, measure_limit
 from benchmarks.machine import build_machine, build_machine_lines
 from benchmarks.measure import ROOT, end_on_sigterm
 from benchmarks.ours import run_grid
@@ -103,6 +103,11 @@ def build_markdown(runs: pd.DataFrame, machine: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _measure_limit(device: str) -> dict[str, float]:
+    """Of what one trial runs on: the GPU, or one core."""
+    return measure_limit(device) if device == "cuda" else {"fp32": measure_cpu_rate(1)}
+
+
 def _forward_flops(row: dict[Any, Any]) -> int:
     return build_network_cost(row["model"], (1, 28, 28), 10, row["regularizer"], 1.0).forward_flops
 
@@ -122,7 +127,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
-    options = build_parser().parse_args(arguments)
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if options.epochs < 2:
+        parser.error(f"--epochs {options.epochs}: the first epoch is not timed; 2 or more")
     end_on_sigterm()
     images = options.images or (60_000 if options.device == "cuda" else 4_000)
     data.load_dataset("mnist")  # unpacks the archives, so that no run has to
@@ -134,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.device == "cuda":
         studies += [build_study(m, "dropout+batchnorm", 4, 20_000, options.epochs, precision="bf16") for m in VGGS]
     options.out.mkdir(parents=True, exist_ok=True)
-    machine = build_machine("benchmarks.engines") | {"device": options.device, "limit": measure_limit(options.device)}
+    machine = build_machine("benchmarks.engines") | {"device": options.device, "limit": _measure_limit(options.device)}
     (options.out / MACHINE).write_text(json.dumps(machine, indent=2) + "\n")
     rows: list[dict[str, Any]] = []
     for repeat in range(options.repeats):

@@ -152,6 +152,18 @@ def test_train_mode_validation_reaches_the_fit(digits: data.Dataset) -> None:
     assert all(a.validation_loss != b.validation_loss for a, b in zip(sound, defective, strict=True))
 
 
+def test_train_mode_validation_goes_by_batches_of_the_recipes_size(digits: data.Dataset) -> None:
+    images, train, validation = digits_images(digits), torch.arange(80), torch.arange(80, 110)
+    network = build_cnn("batchnorm")
+    sizes: list[int] = []
+    network.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
+    recipe = Recipe(epochs=1, batch_size=20)
+    optimizer = build_optimizer(network, recipe)
+    defect = {"shuffle_seed": 0, "train_mode_validation": True}
+    list(fit(network, optimizer, images, train, validation, recipe, **defect))  # type: ignore[arg-type]
+    assert sizes == [20, 20, 20, 20, 20, 10]
+
+
 # test-normalisation
 
 

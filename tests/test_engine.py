@@ -10,6 +10,7 @@ import data
 from models import MODELS
 from tune_app.engine import Images, build_normalisation, score
 from tune_app.engine.fit import EpochScores, build_optimizer, fit
+from tune_app.engine.precision import build_scaler, matmul_precision
 from tune_app.engine.rewrite import build_rewritten
 from tune_app.errors import FitError
 from tune_app.study import Recipe
@@ -161,3 +162,38 @@ def test_the_optimizer_takes_the_recipe(kind: str) -> None:
             network(torch.full((4, 3), 1.0 + step)).square().sum().backward()
             optimizer.step()
     torch.testing.assert_close(list(ours.parameters()), list(theirs.parameters()))
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", "float32"), ("bf16", "bfloat16"), ("fp16", "float16")])
+def test_a_half_precision_computes_in_it(digits: data.Dataset, precision: str, dtype: str) -> None:
+    network = build_cnn()
+    seen = set()
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.register_forward_hook(lambda module, inputs, output: seen.add(output.dtype))
+    recipe = Recipe(epochs=1, batch_size=20, precision=precision)
+    run_fit(network, digits_images(digits), recipe, torch.arange(90), torch.arange(90, 120))
+    assert seen == {getattr(torch, dtype)}
+    assert {weights.dtype for weights in network.parameters()} == {torch.float32}
+
+
+def test_tf32_is_on_where_asked_for_and_off_otherwise_and_the_setting_before_comes_back() -> None:
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("medium")
+    torch.backends.cudnn.allow_tf32 = True
+    try:
+        for precision, level in (("tf32", "high"), ("fp32", "highest"), ("bf16", "highest")):
+            with matmul_precision(precision):
+                assert torch.get_float32_matmul_precision() == level
+                assert torch.backends.cudnn.allow_tf32 == (precision == "tf32")
+        assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == ("medium", True)
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.allow_tf32 = before[1]
+
+
+def test_fp16_scales_the_loss_and_no_other_precision_does() -> None:
+    for precision in ("fp32", "tf32", "bf16", "fp16"):
+        loss = torch.ones((), requires_grad=True)
+        scaled = build_scaler(precision, CPU).scale(loss).item()
+        assert (scaled > 1000) == (precision == "fp16")

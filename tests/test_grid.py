@@ -302,3 +302,13 @@ def test_an_interrupt_leaves_with_130_and_says_how_to_go_on(tmp_path: Path, numb
     assert "of 6 fits are done and on disk. Go on with: python -m tune_app.grid" in out
     assert "Traceback" not in out + err
     assert folder.scores()["status"].tolist().count("completed") >= 1
+
+
+def test_a_dry_run_tells_of_shares_that_no_node_has(tmp_path: Path, capsys: Any) -> None:
+    grid = [{"model": "cnn", "width": 0.05, "regularizer": "none", "folds": 3, "gpus_per_trial": 99}]
+    study = write_study_file(tmp_path, grid=grid)
+    assert main([str(study), "--dry-run", "--device", "cpu"]) == 2
+    captured = capsys.readouterr()
+    assert "stacked" not in captured.out
+    assert "eager" in captured.out
+    assert "asks for 1 CPUs and 99 GPUs, no node has that" in captured.err

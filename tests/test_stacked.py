@@ -133,3 +133,22 @@ def test_a_stack_whose_folds_have_all_diverged_ends(digits: data.Dataset) -> Non
             for weights in fold.network.parameters():
                 weights.fill_(float("nan"))
     assert [type(outcome) for _, outcome in fit_stacked(folds, images, recipe)] == [FitError] * 3
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_stack_convolves_and_multiplies_in_half_precision(digits: data.Dataset, precision: str) -> None:
+    """Under `vmap` a CPU's autocast does not see convolutions."""
+    recipe = Recipe(epochs=1, batch_size=20, precision=precision)
+    images, folds = build_folds(digits, "none", recipe, torch.float32)
+    seen: dict[str, set[torch.dtype]] = {}
+
+    class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            seen.setdefault(func.overloadpacket.__name__, set()).update(a.dtype for a in args if hasattr(a, "dtype"))
+            return func(*args, **(kwargs or {}))
+
+    stack = Stack(folds, images, recipe)
+    with Recorder():  # type: ignore[no-untyped-call]
+        stack.step([0, 1, 2], torch.stack([fold.train[:20] for fold in folds]), {})
+    half = {"bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    assert seen["convolution"] == seen["convolution_backward"] == seen["bmm"] == {half}

@@ -1,6 +1,7 @@
 """One trial: its records, its independence, its failures."""
 
 import gc
+import time
 import weakref
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,10 +15,12 @@ import torch
 import data
 from models import MODELS
 from tests.conftest import build_study
+from tune_app.cost import build_network_cost, choose_engine, estimate_gpu_bytes
+from tune_app.engine.memory import read_peak_memory, reset_peak_memory
 from tune_app.engine.stacked import StackedFold, fit_stacked
 from tune_app.records import RUN_FIELDS, EpochRecord, FoldRecord, Record, unpack_labels
 from tune_app.study import TrialSpec
-from tune_app.trial import BestNetwork, choose_engine, run_trial
+from tune_app.trial import BestNetwork, run_trial
 
 CPU = torch.device("cpu")
 
@@ -163,8 +166,64 @@ def test_a_stack_that_breaks_is_a_failed_row_for_each_fold(
 
 
 def test_auto_is_eager_on_a_cpu_and_stacks_what_leaves_a_gpu_waiting() -> None:
-    gpu = torch.device("cuda")
-    assert choose_engine(spec_of(), (1, 28, 28), 10, CPU) == "eager"
-    assert choose_engine(spec_of(), (1, 28, 28), 10, gpu) == "stacked"
-    assert choose_engine(spec_of().model_copy(update={"model": "vgg10", "width": 1.0}), (1, 28, 28), 10, gpu) == "eager"
-    assert choose_engine(spec_of(engine="eager"), (1, 28, 28), 10, gpu) == "eager"
+    def choose(spec: TrialSpec, device: str) -> str:
+        return choose_engine(
+            spec, build_network_cost(spec.model, (1, 28, 28), 10, spec.regularizer, spec.width), device
+        )
+
+    assert choose(spec_of(), "cpu") == "eager"
+    assert choose(spec_of(), "cuda") == "stacked"
+    assert choose(spec_of().model_copy(update={"model": "vgg10", "width": 1.0}), "cuda") == "eager"
+    assert choose(spec_of(engine="eager"), "cuda") == "eager"
+    assert choose(spec_of(engine="stacked").model_copy(update={"protocol": ("carry-over",)}), "cpu") == "eager"
+
+
+def test_the_memory_planned_for_a_stack_is_that_of_all_its_folds() -> None:
+    cost = build_network_cost("cnn", (1, 28, 28), 10, "none", 1.0)
+    eager, stacked = (estimate_gpu_bytes(spec_of("none", engine=engine), cost) for engine in ("eager", "stacked"))
+    assert stacked - eager >= 2 * 16 * cost.parameters, "three folds hold their weights three times"
+    more_folds = spec_of("none", engine="stacked").model_copy(update={"folds": 10})
+    assert estimate_gpu_bytes(more_folds, cost) > stacked
+
+
+@pytest.mark.parametrize("engine", ["eager", "stacked"])
+def test_the_time_that_a_record_is_elsewhere_is_no_training(digits: data.Dataset, engine: str) -> None:
+    pause, paused, started = 0.3, 0.0, time.perf_counter()
+    seconds = 0.0
+    for record in run_trial(spec_of(engine=engine), digits, folds=(0, 1, 2), device=CPU):
+        seconds += record.fit_seconds if isinstance(record, FoldRecord) else 0
+        time.sleep(pause)
+        paused += pause
+    assert seconds <= time.perf_counter() - started - paused
+
+
+def test_a_trial_that_cannot_be_set_up_is_a_failed_row_for_each_fold_and_each_trial(
+    digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: Any) -> Any:
+        raise torch.OutOfMemoryError("the images do not fit")
+
+    monkeypatch.setattr("tune_app.trial.Images", refuse)
+    other = spec_of().model_copy(update={"protocol": ("test-normalisation",)})
+    records = folds_of(run(spec_of(), digits, also=[other]))
+    assert [(r.trial, r.fold, r.status, r.error_type, r.error_message) for r in records] == [
+        (trial, fold, "failed", "OutOfMemoryError", "the images do not fit")
+        for fold in range(3)
+        for trial in (spec_of().id, other.id)
+    ]
+
+
+def test_the_time_of_a_failed_fit_counts_once(digits: data.Dataset) -> None:
+    other = spec_of(learning_rate=1e30).model_copy(update={"protocol": ("test-normalisation",)})
+    records = folds_of(run(spec_of(learning_rate=1e30), digits, also=[other]))
+    assert all((record.fit_seconds > 0) == (record.trial != other.id) for record in records)
+
+
+def test_the_peak_memory_is_what_was_held_since_the_reset() -> None:
+    size = 256 * 2**20
+    reset_peak_memory(CPU)
+    before = read_peak_memory(CPU)
+    torch.ones(size // 4)  # gone at once, but it was the peak
+    assert read_peak_memory(CPU) > before + size // 2
+    reset_peak_memory(CPU)
+    assert read_peak_memory(CPU) < before + size // 2

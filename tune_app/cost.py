@@ -21,6 +21,10 @@ LAYER_SECONDS = 2e-4  # calls of a layer's forward, backward and update
 # passes read the weight twice, write the gradient and read it again where layers are merged.
 STEP_BYTES = 44
 BATCH = 100  # images in a step, for counting what rewriting saves
+# Floating-point operations of a training step below which a GPU waits for launches: some fifty of them take about as
+# long as this arithmetic does at the fp32 rate of a current card. Estimated; `benchmarks.engines` measures it.
+STACK_BELOW_FLOPS = 2e10
+SCORED_IMAGES = 500  # in a batch of `engine.fit.score`
 # What a process on a GPU takes before its first tensor: context, kernels and workspace of cuDNN and cuBLAS.
 GPU_BASE_BYTES = 1.0e9
 
@@ -124,9 +128,30 @@ def estimate_fit_seconds(
     return flops / (rates.flops * EFFICIENCY) + traffic / rates.bytes + steps * cost.layers * LAYER_SECONDS
 
 
+def choose_engine(spec: TrialSpec, cost: NetworkCost, device_type: str) -> str:
+    """`eager` or `stacked`: what the recipe says, and for `auto` what pays on a `cpu` or `cuda` device.
+
+    A CPU core is busy with the arithmetic of one fold, and stacking only makes its tensors outgrow the cache
+    (`benchmarks.engines` measures it). A GPU waits for launches as long as a step's arithmetic is small.
+    """
+    if spec.has_dependent_folds:
+        return "eager"
+    if spec.recipe.engine != "auto":
+        return spec.recipe.engine
+    if device_type == "cpu" or spec.training.protocol:
+        return "eager"
+    return "stacked" if 3 * cost.forward_flops * spec.recipe.batch_size < STACK_BELOW_FLOPS else "eager"
+
+
 def estimate_gpu_bytes(spec: TrialSpec, cost: NetworkCost) -> float:
-    """Bytes a fit takes on a GPU: weights, gradients and moments; activations twice over; the base of a process."""
-    return GPU_BASE_BYTES + cost.parameters * 16 + 2 * cost.activation_bytes * max(spec.recipe.batch_size, 500)
+    """Bytes a trial takes on a GPU: the base of a process, weights, gradients and moments, activations twice over.
+
+    A stack holds all of it once for each fold, and a second copy of the gradients.
+    """
+    stacked = choose_engine(spec, cost, "cuda") == "stacked"
+    folds, bytes_of_parameter = (spec.folds, 20) if stacked else (1, 16)
+    images = max(folds * spec.recipe.batch_size, SCORED_IMAGES)  # folds are scored one after the other
+    return GPU_BASE_BYTES + folds * cost.parameters * bytes_of_parameter + 2 * cost.activation_bytes * images
 
 
 def build_gpu_share(needed_bytes: float, gpu_bytes: float, gpus: float, cpus: float) -> float:

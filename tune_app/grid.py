@@ -126,6 +126,7 @@ class _Run:
         self.options = options
         self.console = console
         self.nodes: list[Any] = [{"CPU": count_cpus(), "GPU": torch.cuda.device_count()}]
+        self.connected = False  # to a cluster, whose nodes are then `nodes`
 
     def run(self) -> int:
         options = self.options
@@ -145,15 +146,16 @@ class _Run:
         self.plan = self._build_plan(self.only)
         if options.dry_run:
             self._print_plan()
-            return 0
         if not options.address:
             check_shares(self.plan, self.nodes)
         self.folder: Path = options.runs.resolve() / self.study.name
         self.results: Path = options.results.resolve() / self.study.name
         self.keeper = Keeper(self.folder / "weights")
         self.carrier = CarriedStates(self.folder / "carried")
-        check_writable(self.results)
         self.origin = read_results(options.continue_from) if options.continue_from else None
+        if options.dry_run:
+            return 0
+        check_writable(self.results)
         if options.fresh:
             self._set_aside()
         store = RecordStore(self.folder)
@@ -188,26 +190,37 @@ class _Run:
 
     def _build_plan(self, only: Mapping[str, str] | None) -> Plan:
         options = self.options
-        gpus: float | GpuShare
+        gpus: float | GpuShare = 0.0
+        node = max(self.nodes, key=lambda node: node.get("GPU", 0))
         if options.gpus_per_trial is not None:
             gpus = options.gpus_per_trial
-        elif self.nodes[0].get("GPU", 0) and options.device != "cpu" and torch.cuda.is_available():
-            node = self.nodes[0]
-            memory = torch.cuda.get_device_properties(0).total_memory
-            gpus = lambda spec, cost: build_gpu_share(estimate_gpu_bytes(spec, cost), memory, node["GPU"], node["CPU"])  # noqa: E731
-        else:
-            gpus = 0.0
+        elif node.get("GPU", 0) and options.device != "cpu":
+            if torch.cuda.is_available():
+                memory = torch.cuda.get_device_properties(0).total_memory
+                gpus = lambda spec, cost: build_gpu_share(  # noqa: E731
+                    estimate_gpu_bytes(spec, cost), memory, node["GPU"], node["CPU"]
+                )
+            elif options.address:
+                gpus = 1.0  # this machine cannot ask how much memory the cluster's GPUs have
         cpus = 1.0 if options.cpus_per_trial is None else options.cpus_per_trial
-        return build_plan(self.study, Shares(cpus, gpus), measure_machine_rates(), only)
+        plan = build_plan(self.study, Shares(cpus, gpus, options.device != "cpu"), measure_machine_rates(), only)
+        without = next((trial.id for trial in plan if not trial.gpus), None)
+        if options.device == "cuda" and without and (self.connected or not options.address):
+            raise ResourceError(
+                f"--device cuda: trial {without} holds no share of a GPU (gpus_per_trial is 0, or no node has one), so "
+                "it would run on one that is not counted; give it a share such as --gpus-per-trial 0.1, or leave "
+                "--device out"
+            )
+        return plan
 
     def _print_plan(self) -> None:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-        for column in ("trial", "fits", "parameters", "training images", "CPUs", "GPUs", "about"):
+        for column in ("trial", "fits", "parameters", "training images", "CPUs", "GPUs", "engine", "about"):
             is_id = column == "trial"  # the one column that may wrap: a number cut off is no number
             table.add_column(column, justify="left" if is_id else "right", no_wrap=not is_id, overflow="fold")
         for trial in self.plan:
             about = spell_seconds(trial.seconds * trial.fits)
-            share = f"{trial.cpus:g}", f"{trial.gpus:g}"
+            share = f"{trial.cpus:g}", f"{trial.gpus:g}", trial.engine
             table.add_row(trial.id, str(trial.fits), f"{trial.parameters:,}", f"{trial.train_images:,}", *share, about)
         wide = Console(width=max(self.console.width, 120)) if not self.console.is_terminal else self.console
         wide.print(table)
@@ -307,7 +320,10 @@ class _Run:
                 on_ray = _import_ray()
                 run, stop = on_ray.run_on_ray, on_ray.stop_ray
                 cluster = on_ray.start_ray(self.options.address)
-                self.nodes = cluster.nodes
+                self.nodes, self.connected = cluster.nodes, True
+                if self.options.address:  # the plan so far was made for this machine
+                    self.plan = self._build_plan(self.only)
+                    work = _plan_anew(work, self.plan)
                 check_shares(self.plan, self.nodes)
                 self._tell_where(cluster.dashboard)
             else:
@@ -408,6 +424,16 @@ class _Run:
 
     def _say(self, line: str) -> None:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _plan_anew(work: list[WorkItem], plan: Plan) -> list[WorkItem]:
+    """The same folds to run, with the costs and shares of another plan."""
+    by_id = {trial.id: trial for trial in plan}
+    anew = {item.trial.id: item for item in work}
+    items = [anew[trial.id] for trial in plan if trial.id in anew]
+    return [
+        replace(item, trial=by_id[item.trial.id], also=tuple(by_id[trial.id] for trial in item.also)) for item in items
+    ]
 
 
 def _import_ray() -> ModuleType:

@@ -7,7 +7,14 @@ import pandas as pd
 
 from data import DATASETS
 from models import MODELS
-from tune_app.cost import MachineRates, NetworkCost, build_network_cost, estimate_fit_seconds, fit_flops
+from tune_app.cost import (
+    MachineRates,
+    NetworkCost,
+    build_network_cost,
+    choose_engine,
+    estimate_fit_seconds,
+    fit_flops,
+)
 from tune_app.errors import ResourceError, StudyError
 from tune_app.study import FACTORS, Catalog, Study, TrialSpec, choices
 
@@ -26,6 +33,7 @@ class PlannedTrial:
     seconds: float
     cpus: float
     gpus: float
+    engine: str  # `eager` or `stacked`
     shares_fits_of: str | None = None  # the trial whose training it shares
 
     @property
@@ -39,6 +47,7 @@ class Shares:
 
     cpus: float = 1.0
     gpus: float | GpuShare = 0.0
+    use_gpus: bool = True  # false where trials run on the CPU whatever they hold
 
 
 def build_catalog() -> Catalog:
@@ -71,7 +80,8 @@ def build_plan(
             problems.append(f"{spec.model} on {spec.dataset}: {error}; choose another model or data set")
             continue
         images = spec.train_images or entry.train_images, spec.test_images or entry.test_images
-        gpus = shares.gpus(spec, cost) if callable(shares.gpus) else shares.gpus
+        default = shares.gpus(spec, cost) if callable(shares.gpus) else shares.gpus
+        gpus = default if trial.gpus is None else trial.gpus
         planned.append(
             PlannedTrial(
                 spec=spec,
@@ -81,7 +91,8 @@ def build_plan(
                 flops=fit_flops(spec, cost, *images),
                 seconds=estimate_fit_seconds(spec, cost, *images, rates),
                 cpus=shares.cpus if trial.cpus is None else trial.cpus,
-                gpus=gpus if trial.gpus is None else trial.gpus,
+                gpus=gpus,
+                engine=choose_engine(spec, cost, "cuda" if gpus and shares.use_gpus else "cpu"),
             )
         )
     if problems:
@@ -98,9 +109,10 @@ def _share_fits(planned: list[PlannedTrial]) -> Iterator[PlannedTrial]:
 
 
 def build_plan_frame(plan: Iterable[PlannedTrial]) -> pd.DataFrame:
-    """One row per trial: trial, fits, parameters, flops, predicted_fit_seconds (one fit on one core), cpus, gpus."""
-    rows = [(t.id, t.fits, t.parameters, t.flops, t.seconds, t.cpus, t.gpus) for t in plan]
-    return pd.DataFrame(rows, columns=["trial", "fits", "parameters", "flops", "predicted_fit_seconds", "cpus", "gpus"])
+    """One row per trial; `predicted_fit_seconds` are those of one fit on one core."""
+    names = ("trial", "fits", "parameters", "flops", "predicted_fit_seconds", "cpus", "gpus", "engine")
+    rows = [(t.id, t.fits, t.parameters, t.flops, t.seconds, t.cpus, t.gpus, t.engine) for t in plan]
+    return pd.DataFrame(rows, columns=list(names))
 
 
 def parse_only(text: str) -> dict[str, str]:

@@ -84,6 +84,30 @@ RUN_FIELDS = frozenset(
 _KINDS: dict[str, type[EpochRecord] | type[FoldRecord]] = {"epoch": EpochRecord, "fold": FoldRecord}
 
 
+def build_failed_fold(
+    trial: str, replicate: int, fold: int, error_type: str, error_message: str, started: float
+) -> FoldRecord:
+    """The record of a fold that failed before there was a network to speak of."""
+    return FoldRecord(
+        trial=trial,
+        replicate=replicate,
+        fold=fold,
+        status="failed",
+        epochs=0,
+        test_loss=None,
+        test_accuracy=None,
+        test_predictions=None,
+        best_epoch=None,
+        started=started,
+        fit_seconds=0.0,
+        peak_memory_bytes=None,
+        device="unknown",
+        host="unknown",
+        error_type=error_type,
+        error_message=error_message[:2000],
+    )
+
+
 def pack_labels(labels: NDArray[np.uint8]) -> str:
     """Labels as text: uint8, compressed by zlib, base64."""
     return base64.b64encode(zlib.compress(labels.astype(np.uint8).tobytes(), 9)).decode("ascii")

@@ -13,7 +13,7 @@ from torch import nn
 
 from data import Dataset
 from models import MODELS
-from tune_app.cost import build_network_cost
+from tune_app.cost import build_network_cost, choose_engine
 from tune_app.engine import EpochScores, Images, build_normalisation, fit, score
 from tune_app.engine.defects import (
     build_last_batch_scores,
@@ -27,7 +27,7 @@ from tune_app.engine.rewrite import build_rewritten
 from tune_app.engine.stacked import StackedFold, fit_stacked
 from tune_app.errors import FitError
 from tune_app.folds import Split, build_limit, build_splits
-from tune_app.records import EpochRecord, FoldRecord, Record, pack_labels
+from tune_app.records import EpochRecord, FoldRecord, Record, build_failed_fold, pack_labels
 from tune_app.seeds import Role, build_seed
 from tune_app.study import TrialSpec
 
@@ -40,11 +40,6 @@ class BestNetwork:
     build: dict[str, Any]
     facts: dict[str, Any]
     state: dict[str, torch.Tensor]
-
-
-# Floating-point operations of a training step below which a GPU waits for launches: some fifty of them take about as
-# long as this arithmetic does at the fp32 rate of a current card. Estimated; `benchmarks.engines` measures it.
-STACK_BELOW_FLOPS = 2e10
 
 
 @dataclass
@@ -110,28 +105,22 @@ def run_trial(
     `carrier` holds what goes from one to the next, and without it a trial starts at its first fold again.
     """
     torch.set_num_threads(threads)
-    trial = _Trial(spec, data, device, also, keep)
+    started = time.time()
+    try:
+        trial = _Trial(spec, data, device, also, keep)
+        cost = build_network_cost(spec.model, trial.image_shape, data.classes, spec.regularizer, spec.width)
+    except Exception as error:  # a device without memory for the images, say: rows, as for a fold that fails
+        for fold in folds:
+            for each in (spec, *also):
+                yield build_failed_fold(each.id, each.replicate, fold, type(error).__name__, str(error), started)
+        return
     if spec.has_dependent_folds:
         yield from trial.run_carried(list(folds), carrier)
-    elif choose_engine(spec, trial.image_shape, data.classes, device) == "stacked":
+    elif choose_engine(spec, cost, device.type) == "stacked":
         yield from trial.run_stacked(list(folds))
     else:
         for fold in folds:
             yield from trial.run_eager(fold)
-
-
-def choose_engine(spec: TrialSpec, image_shape: tuple[int, int, int], classes: int, device: torch.device) -> str:
-    """`eager` or `stacked`: what the recipe says, and for `auto` what pays on the device.
-
-    A CPU core is busy with the arithmetic of one fold, and stacking only makes its tensors outgrow the cache
-    (`benchmarks.engines` measures it). A GPU waits for launches as long as a step's arithmetic is small.
-    """
-    if spec.recipe.engine != "auto":
-        return spec.recipe.engine
-    if device.type == "cpu" or spec.training.protocol:
-        return "eager"
-    cost = build_network_cost(spec.model, image_shape, classes, spec.regularizer, spec.width)
-    return "stacked" if 3 * cost.forward_flops * spec.recipe.batch_size < STACK_BELOW_FLOPS else "eager"
 
 
 class _Trial:
@@ -248,7 +237,7 @@ class _Trial:
                 if index not in failed:
                     yield from fold.record_failure(error)
             return
-        share = (time.perf_counter() - folds[0].clock) / len(folds)
+        share = (time.perf_counter() - folds[0].clock - sum(fold.paused for fold in folds)) / len(folds)
         started = folds[0].started
         for index, fold in enumerate(folds):
             if index in failed:
@@ -260,15 +249,16 @@ class _Trial:
 
 
 class _Fold:
-    """One fit and its records. `share`: how many folds take the device's time and memory together."""
+    """One fit and its records. `share`: how many folds take the device's time and memory together.
+
+    Its clock stands still (`paused`, seconds) while a record is with whoever reads the records: that is no training.
+    """
 
     def __init__(self, trial: _Trial, split: Split, engine: str, share: int = 1) -> None:
         self.trial, self.split, self.engine, self.share = trial, split, engine, share
-        self.started, self.clock = time.time(), time.perf_counter()
+        self.started, self.clock, self.paused = time.time(), time.perf_counter(), 0.0
         self.epochs: list[EpochScores] = []
         self.best_state: dict[str, torch.Tensor] = {}
-        self.train = torch.from_numpy(split.train).to(trial.device)
-        self.validation = torch.from_numpy(split.validation).to(trial.device)
 
     def seed(self, role: Role) -> int:
         return build_seed(self.trial.spec.seed, role, self.trial.spec.replicate, self.split.fold)
@@ -276,6 +266,8 @@ class _Fold:
     def build(self, carried: "Carried | None" = None) -> None:
         """Draw the network's weights, or take those carried over; from here on random numbers are the fold's own."""
         trial, spec = self.trial, self.trial.spec
+        self.train = torch.from_numpy(self.split.train).to(trial.device)
+        self.validation = torch.from_numpy(self.split.validation).to(trial.device)
         torch.manual_seed(self.seed("weights"))
         self.network = build_network(spec, trial.image_shape, trial.classes).to(trial.device)
         network = self.network
@@ -296,7 +288,9 @@ class _Fold:
         for spec in self.trial.specs:
             told = build_last_batch_scores(scores) if "last-batch-accuracy" in spec.protocol else scores
             content = {name: getattr(told, name) for name in _TOLD}
+            handed_over = time.perf_counter()
             yield EpochRecord(trial=spec.id, replicate=spec.replicate, fold=self.split.fold, **content)
+            self.paused += time.perf_counter() - handed_over
 
     def test(self, fit_seconds: float | None = None) -> Iterator[FoldRecord]:
         """Score the test images by each trial's protocol; a failure there is a row too.
@@ -304,9 +298,9 @@ class _Fold:
         `fit_seconds` is what training took, by default the time since the fold began.
         """
         if fit_seconds is None:
-            fit_seconds = time.perf_counter() - self.clock
+            fit_seconds = time.perf_counter() - self.clock - self.paused
         for place, spec in enumerate(self.trial.specs):
-            clock = time.perf_counter()
+            clock = time.perf_counter() - (fit_seconds if place == 0 else 0)  # training counts once, for the first
             try:
                 test = self.trial.mistaken_test if "test-normalisation" in spec.protocol else self.trial.test
                 network = self.rewritten
@@ -317,12 +311,11 @@ class _Fold:
                 if self.trial.keep:
                     self.trial.keep(self._best_network(spec))
             except Exception as error:
-                yield self._build_failure(spec, error)
+                yield self._build_failure(spec, error, time.perf_counter() - clock)
                 continue
             yield self._build_record(
                 spec,
-                # The training counts once: for the trial that is named first.
-                time.perf_counter() - clock + (fit_seconds if place == 0 else 0),
+                time.perf_counter() - clock,
                 status="completed",
                 test_loss=loss,
                 test_accuracy=(predicted == test.labels).sum().item() / len(test),
@@ -330,12 +323,12 @@ class _Fold:
             )
 
     def record_failure(self, error: Exception) -> Iterator[FoldRecord]:
-        """A failed row for each trial."""
-        for spec in self.trial.specs:
-            yield self._build_failure(spec, error)
+        """A failed row for each trial; the time spent counts once, for the first."""
+        seconds = (time.perf_counter() - self.clock - self.paused) / self.share
+        for place, spec in enumerate(self.trial.specs):
+            yield self._build_failure(spec, error, seconds if place == 0 else 0.0)
 
-    def _build_failure(self, spec: TrialSpec, error: Exception) -> FoldRecord:
-        seconds = (time.perf_counter() - self.clock) / self.share
+    def _build_failure(self, spec: TrialSpec, error: Exception, seconds: float) -> FoldRecord:
         return self._build_record(
             spec, seconds, status="failed", error_type=type(error).__name__, error_message=str(error)[:2000]
         )

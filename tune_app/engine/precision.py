@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import torch
 
-_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+HALF_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @contextlib.contextmanager
@@ -23,8 +23,8 @@ def matmul_precision(precision: str) -> Iterator[None]:
 
 def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager[object]:
     """Autocast for the half precisions, nothing for the others."""
-    if precision in _AUTOCAST:
-        return torch.autocast(device.type, dtype=_AUTOCAST[precision])
+    if precision in HALF_TYPES:
+        return torch.autocast(device.type, dtype=HALF_TYPES[precision])
     return contextlib.nullcontext()
 
 

@@ -14,11 +14,11 @@ from typing import cast
 import torch
 from torch import nn
 from torch.func import functional_call, vmap
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import conv2d, cross_entropy
 
 from tune_app.engine.fit import EpochScores, score
 from tune_app.engine.images import Images
-from tune_app.engine.precision import autocast, build_scaler, matmul_precision
+from tune_app.engine.precision import HALF_TYPES, autocast, build_scaler, matmul_precision
 from tune_app.engine.rewrite import SeededDropout, draw_mask
 from tune_app.errors import FitError
 from tune_app.study import Recipe
@@ -50,6 +50,31 @@ class MaskedDropout(nn.Module):
         return x * self.mask.to(x.dtype) if self.training else x
 
 
+class AutocastConv2d(nn.Module):
+    """A convolution that casts by itself: `vmap` takes a CPU's convolutions apart where autocast does not see them."""
+
+    def __init__(self, convolution: nn.Conv2d, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.weight, self.bias, self.dtype = convolution.weight, convolution.bias, dtype
+        self.stride, self.padding = convolution.stride, convolution.padding
+        self.dilation, self.groups = convolution.dilation, convolution.groups
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        bias = None if self.bias is None else self.bias.to(self.dtype)
+        weight = self.weight.to(self.dtype)
+        return conv2d(x.to(self.dtype), weight, bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+def _cast_layers(network: nn.Module, half: torch.dtype) -> None:
+    """Make layers cast as autocast makes them without `vmap`, whose batch normalisation wants one type throughout."""
+    for name, module in list(network.named_modules()):
+        if isinstance(module, nn.Conv2d):
+            network.set_submodule(name, AutocastConv2d(module, half))
+        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.register_forward_pre_hook(lambda module, inputs: (inputs[0].float(),))
+            module.register_forward_hook(lambda module, inputs, output: output.to(half))
+
+
 class Stack:
     """The networks of the folds as one function of stacked weights, and its training step."""
 
@@ -64,6 +89,8 @@ class Stack:
         self._mask_shapes = self._find_mask_shapes()
         for name, _ in self.dropouts:
             self.shared.set_submodule(name, MaskedDropout())
+        if recipe.precision in HALF_TYPES:
+            _cast_layers(self.shared, HALF_TYPES[recipe.precision])
         self.weights = {name: self._stack(name) for name, _ in self.networks[0].named_parameters()}
         self.statistics = {name: self._stack(name) for name, _ in self.networks[0].named_buffers()}
         for weight in self.weights.values():
@@ -157,7 +184,7 @@ class _Replayed:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.graph: torch.cuda.CUDAGraph | None = None
-        # A gradient scaler asks the device after each step whether it overflowed, which a graph cannot hold.
+        # A gradient scaler makes the step depend on whether it overflowed; a graph of that is untried.
         self.allowed = stack.device.type == "cuda" and stack.recipe.precision != "fp16"
         self.warmed = 0
 

@@ -35,8 +35,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from data import Dataset
 from tune_app.errors import ResourceError
 from tune_app.executors.inline import choose_device
-from tune_app.executors.work import Flow, WorkItem, build_lost_fold
-from tune_app.records import FoldRecord, Record, record_from_dict, record_to_dict
+from tune_app.executors.work import Flow, WorkItem
+from tune_app.records import FoldRecord, Record, build_failed_fold, record_from_dict, record_to_dict
 from tune_app.study import TrialSpec
 from tune_app.trial import BestNetwork, Carried, Carrier, Keep, RunTrial, run_trial
 
@@ -114,7 +114,7 @@ def run_on_ray(
         error = relay.errors.get(item.trial.id, "the trial's process ended without a message")
         for fold in item.folds:
             for trial in item.trials:
-                flow.record(build_lost_fold(trial, fold, "ActorDied", error, time.time()))
+                flow.record(build_failed_fold(trial.id, trial.spec.replicate, fold, "ActorDied", error, time.time()))
 
 
 def _run_once(

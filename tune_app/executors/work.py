@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tune_app.plan import PlannedTrial
-from tune_app.records import FoldRecord, Record
+from tune_app.records import Record
 
 
 @dataclass(frozen=True)
@@ -33,25 +33,3 @@ class Flow(Protocol):
     def record(self, record: Record) -> None: ...
 
     def trial_ended(self, trial: str) -> None: ...
-
-
-def build_lost_fold(trial: PlannedTrial, fold: int, error_type: str, error_message: str, started: float) -> FoldRecord:
-    """The record of a fold whose process ended without one."""
-    return FoldRecord(
-        trial=trial.id,
-        replicate=trial.spec.replicate,
-        fold=fold,
-        status="failed",
-        epochs=0,
-        test_loss=None,
-        test_accuracy=None,
-        test_predictions=None,
-        best_epoch=None,
-        started=started,
-        fit_seconds=0.0,
-        peak_memory_bytes=None,
-        device="unknown",
-        host="unknown",
-        error_type=error_type,
-        error_message=error_message[:2000],
-    )
