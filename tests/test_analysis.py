@@ -13,7 +13,8 @@ from rich.console import Console
 from scipy import stats
 
 from tests.conftest import build_study
-from tune_app.analysis.frames import build_conditions, build_folds, build_trials
+from tune_app.analysis.conditions import build_conditions, build_trials
+from tune_app.analysis.frames import build_folds, is_single_class
 from tune_app.analysis.intervals import corrected_interval
 from tune_app.analysis.results import Reported, Results, read_reference, read_results
 from tune_app.errors import ResultsError
@@ -72,15 +73,23 @@ def test_one_score_has_no_interval() -> None:
     assert all(map(math.isnan, corrected_interval([0.9], 4)))
 
 
-def test_a_failed_fold_is_a_row_and_is_counted() -> None:
+def test_a_failed_fold_is_a_row_and_is_counted_and_the_others_have_no_mean() -> None:
     results = results_of(build_study(), [0.9, None, 0.8])
     folds, trials = build_folds(results), build_trials(results)
     assert folds["status"].tolist() == ["completed", "failed", "completed"] * 2
     assert trials["fits_completed"].tolist() == [2, 2]
     assert trials["fits_planned"].tolist() == [3, 3]
-    assert trials["test_accuracy_mean"].tolist() == pytest.approx([0.85, 0.85])
+    assert trials["test_accuracy_mean"].isna().all(), "a mean over some of the folds is another number"
     assert trials["flags"].tolist() == ["1 failed"] * 2
-    assert "2/3" in build_markdown(results, build_condition_tables(results))
+    text = build_markdown(results, build_condition_tables(results))
+    assert "2/3" in text
+    assert "0.85" not in text
+    assert build_conditions(results)[0]["test_accuracy_ci95_low"].isna().all()
+
+
+def test_a_missing_fold_is_told_in_the_table() -> None:
+    results = results_of(build_study(), [0.9, 0.9])
+    assert build_conditions(results)[0]["flags"].tolist() == ["1 missing"] * 2
 
 
 def test_a_network_that_names_one_class_is_flagged() -> None:
@@ -88,14 +97,32 @@ def test_a_network_that_names_one_class_is_flagged() -> None:
     trial = build_study().grid_trials()[0].spec.id
     stuck = replace(results.records.folds[trial, 2], test_predictions=pack_labels(np.ones(60, dtype=np.uint8)))
     results.records.add(stuck)
-    assert build_trials(results)["flags"].tolist() == ["1 stuck on one class", ""]
+    trials = build_trials(results)
+    assert trials["flags"].tolist() == ["1 stuck on one class", ""]
+    assert trials["test_accuracy_mean"].isna().tolist() == [True, False]
+
+
+@pytest.mark.parametrize(("others", "stuck"), [(0, True), (1, True), (2, False)])
+def test_a_few_other_labels_are_no_learning(others: int, stuck: bool) -> None:
+    results = results_of(build_study(), [0.9, 0.9, 0.1])
+    trial = build_study().grid_trials()[0].spec.id
+    labels = np.ones(100, dtype=np.uint8)
+    labels[:others] = 7
+    record = replace(results.records.folds[trial, 2], test_predictions=pack_labels(labels))
+    assert is_single_class(record) == stuck
 
 
 def test_a_reported_figure_stands_beside_its_condition_and_a_narrow_network_has_none() -> None:
     grid = [{"model": "cnn", "width": [1, 0.5], "folds": 3}]
-    results = results_of(build_study(grid=grid), [0.9, 0.92, 0.94])
-    results = replace(results, reference={("cnn", "none", 3): Reported("CNN(n_split=3)", 0.9, "")})
+    results = results_of(build_study(grid=grid, data={"name": "digits"}), [0.9, 0.92, 0.94])
+    reported = Reported("CNN(n_split=3)", 0.9, "")
+    results = replace(results, reference={("cnn", "none", 3): reported})
     (table,) = build_conditions(results)
+    for other in (
+        replace(results, reference={("cnn", "none", 3): replace(reported, dataset="mnist")}),
+        replace(results_of(build_study(grid=grid), [0.9, 0.92, 0.94]), reference=results.reference),
+    ):
+        assert build_conditions(other)[0]["reported_test_accuracy"].isna().all(), "another data set, and fewer images"
     assert table["row"].tolist() == ["CNN(n_split=3)", "CNN(n_split=3), width 0.5"]
     assert table["difference"].iloc[0] == pytest.approx(0.02)
     assert math.isnan(table["difference"].iloc[1])
@@ -173,3 +200,21 @@ def test_a_narrow_terminal_wraps_the_label_and_never_cuts_a_number() -> None:
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert text.count("0.910") == 4
     assert "…" not in text
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("A,cnn,none,4,98.3,,", "line 2: test_accuracy 98.3 is no share of images from 0 to 1"),
+        ("A,cnn,none,4,nan,,", "line 2: test_accuracy nan is no share"),
+        ("A,cnn,none,4,0.9,,\nB,cnn,none,4,0.8,,", "line 3: a second figure for cnn, none, 4"),
+        ("A,cnn,no,4,0.9,,", "line 2: no regularizer 'no'; none, dropout"),
+        ("A,cnn,none,four,0.9,,", "invalid literal"),
+        ('A,"cnn,none,4,0.9,,', "unexpected end of data"),
+    ],
+)
+def test_a_reference_table_with_a_mistake_is_refused_whole(tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "reference.csv"
+    path.write_text(f"row,model,regularizer,folds,test_accuracy,note,dataset\n{line}\n")
+    with pytest.raises(ResultsError, match=message):
+        read_reference(path)

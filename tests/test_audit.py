@@ -4,14 +4,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.conftest import build_results, build_study
-from tune_app.analysis.audit import build_audit, build_conclusions, build_reference_check
-from tune_app.analysis.frames import build_conditions
+from tune_app.analysis.audit import build_audit
+from tune_app.analysis.conclusions import build_conclusions
+from tune_app.analysis.conditions import build_conditions
+from tune_app.analysis.reference_check import build_reference_check
 from tune_app.analysis.results import Reported, Results
+from tune_app.records import pack_labels
 from tune_app.study import Study, TrialSpec
 
+REMOVED = "taken away from as-reported"
 SKIPS, REPLICAS = "test-skips-layers", "replica-statistics"
 PROTOCOLS = ["sound", "as-reported", SKIPS, REPLICAS, "carry-over"]
 PROTOCOLS += [f"as-reported without {defect}" for defect in (SKIPS, REPLICAS, "carry-over")]
@@ -48,15 +53,16 @@ def test_a_defect_costs_what_it_takes_from_the_accuracy_both_ways() -> None:
         assert row["cost"] == pytest.approx(0.1, abs=0.003)
         assert row["ci95_low"] < row["cost"] < row["ci95_high"]
         assert row["share_of_gap"] == pytest.approx(0.98, abs=0.04)
+        assert (row["replicates_without"], row["replicates_with"]) == (3, 3)
     assert audit["carry-over", "put into sound"]["cost"] == pytest.approx(0, abs=0.003)
 
 
 def test_the_conclusion_names_the_defect_that_the_records_blame() -> None:
     (blames_skipping,) = build_conclusions(build_audit(audit_of({SKIPS: 0.1})))
     (blames_replicas,) = build_conclusions(build_audit(audit_of({REPLICAS: 0.1})))
-    assert "without its batch-norm layer, explains the gap: taking it away gains" in blames_skipping
+    assert "without its batch-norm layer, explains more than half of the gap: taking it away gains" in blames_skipping
     assert "batch is too small, is refuted" in blames_skipping
-    assert "batch is too small, explains the gap: taking it away gains" in blames_replicas
+    assert "batch is too small, explains more than half of the gap: taking it away gains" in blames_replicas
     assert "without its batch-norm layer, is refuted" in blames_replicas
 
 
@@ -71,14 +77,16 @@ def test_a_change_in_the_records_changes_the_sentence() -> None:
 
 
 def test_two_defects_that_share_a_gap_explain_a_part_each() -> None:
-    (sentence,) = build_conclusions(build_audit(audit_of({SKIPS: 0.05, REPLICAS: 0.03, "carry-over": 0.06})))
-    assert sentence.count("explains a part of the gap") == 2
+    results = audit_of({SKIPS: 0.05, REPLICAS: 0.03, "carry-over": 0.06})
+    (sentence,) = build_conclusions(build_audit(results))
+    assert sentence.count("explains a part of the gap, less than half") == 2
+    assert rows_of(results)[SKIPS, REMOVED]["explains"] == "a part of the gap, less than half"
 
 
 def test_one_replicate_leaves_it_undecided() -> None:
     (sentence,) = build_conclusions(build_audit(audit_of({SKIPS: 0.1}, replicates=1)))
-    assert "is undecided" in sentence
-    assert "explains the gap" not in sentence
+    assert "is undecided, for the gap itself is not shown" in sentence
+    assert "explains" not in sentence
 
 
 def test_one_collapsed_replicate_does_not_hide_what_all_of_them_show() -> None:
@@ -94,8 +102,9 @@ def test_one_collapsed_replicate_does_not_hide_what_all_of_them_show() -> None:
     assert (row["replicates_lower_with"], row["replicates_higher_with"]) == (10, 0)
     assert row["p_sign"] == pytest.approx(2 * 0.5**10)
     (sentence,) = build_conclusions(audit)
-    assert "batch-norm layer, explains the gap" in sentence
-    assert "better in 10 of 10 replicates (sign test, p = 0.002)" in sentence
+    assert "batch-norm layer, explains more than half of the gap" in sentence
+    assert "better in 10 of 10 replicates (sign test, p = 0.002), by more than half of the gap in 10 of 10" in sentence
+    assert row["cost_median"] == pytest.approx(0.07, abs=0.005)
 
 
 def test_signs_that_differ_decide_nothing() -> None:
@@ -107,6 +116,65 @@ def test_signs_that_differ_decide_nothing() -> None:
     (sentence,) = build_conclusions(build_audit(results))
     assert "batch-norm layer, is undecided" in sentence
     assert "better in 5 of 10 replicates" in sentence
+
+
+def test_size_goes_by_the_same_rule_as_direction() -> None:
+    """One collapsed replicate makes the mean gain negative where nine of ten gain the whole gap."""
+    results = audit_of({SKIPS: 0.07}, replicates=10)
+    for trial in results.study.grid_trials():
+        if trial.spec.replicate == 5 and trial.spec.condition["protocol"] == f"as-reported without {SKIPS}":
+            record = results.records.folds[trial.spec.id, 3]
+            results.records.add(replace(record, test_accuracy=0.1))
+    row = rows_of(results)[SKIPS, REMOVED]
+    assert row["cost"] < 0
+    assert (row["replicates_above_half"], row["replicates_below_half"]) == (9, 1)
+    assert row["explains"] == "more than half of the gap"
+    (sentence,) = build_conclusions(build_audit(results))
+    assert "by more than half of the gap in 9 of 10 (p = 0.021)" in sentence
+
+
+def test_a_defect_that_raises_the_score_is_refuted_and_ties_are_told() -> None:
+    results = audit_of({SKIPS: 0.1, REPLICAS: -0.02}, replicates=10)
+    with_all, without = (
+        next(s for s in results.study.conditions() if s[0].condition["protocol"] == name)
+        for name in ("as-reported", f"as-reported without {REPLICAS}")
+    )
+    for replicate in range(3):
+        same = results.records.folds[with_all[replicate].id, 3].test_accuracy
+        record = results.records.folds[without[replicate].id, 3]
+        results.records.add(replace(record, test_accuracy=same))
+    row = rows_of(results)[REPLICAS, REMOVED]
+    counts = [row[f"replicates_{name}"] for name in ("lower_with", "higher_with", "equal")]
+    assert counts == [0, 7, 3]
+    (sentence,) = build_conclusions(build_audit(results))
+    assert "too small, is refuted: without the defect the score gets worse" in sentence
+    assert "better in 0 of 10 replicates (sign test, p = 0.016, 3 equal)" in sentence
+
+
+def test_where_the_report_does_better_there_is_no_gap_to_explain() -> None:
+    results = audit_of({"carry-over": -0.05}, replicates=10)
+    row = rows_of(results)["all", "all at once"]
+    assert row["cost"] < 0
+    assert row["share_of_gap"] is None or row["share_of_gap"] != row["share_of_gap"]
+    (sentence,) = build_conclusions(build_audit(results))
+    assert sentence.count("is undecided, for the gap itself is not shown") == 2
+
+
+def test_the_share_of_the_reported_gap_is_of_the_reported_figure() -> None:
+    results = audit_of({SKIPS: 0.1})
+    assert rows_of(results)[SKIPS, REMOVED]["share_of_reported_gap"] is None
+    reference = {("cnn", "batchnorm", 4): Reported("CNN+BN", 0.78, "")}
+    row = rows_of(replace(results, reference=reference))[SKIPS, REMOVED]
+    assert row["share_of_reported_gap"] == pytest.approx(0.5, abs=0.02), "0.1 of 0.98 - 0.78"
+
+
+def test_a_defect_that_changes_nothing_at_all_explains_next_to_nothing() -> None:
+    def score(spec: TrialSpec, fold: int) -> float:
+        return 0.9 + 0.001 * spec.replicate - 0.1 * (SKIPS in spec.protocol)
+
+    row = rows_of(build_results(build_audit_study(), score))[REPLICAS, REMOVED]
+    assert row["cost"] == 0
+    assert row["explains"] == "less than half of the gap, if any"
 
 
 def test_without_any_gap_there_is_a_sentence_and_no_share() -> None:
@@ -159,6 +227,8 @@ def test_a_reported_figure_has_its_place_among_the_replicates(figure: float, rep
     assert row["place"] == place, row
     assert row["sound_mean"] == pytest.approx(0.98, abs=0.003)
     assert row["as_reported_replicates"] == replicates
+    assert row["range_coverage"] == pytest.approx((replicates - 1) / (replicates + 1))
+    assert (0 < row["replicates_below"] < replicates) == (place == "inside")
 
 
 def test_a_figure_without_runs_as_reported_has_no_place() -> None:
@@ -167,4 +237,9 @@ def test_a_figure_without_runs_as_reported_has_no_place() -> None:
     study = build_study(grid=[{"model": "cnn", "folds": 3}], data={"name": "digits"})
     checked = replace(build_results(study, lambda spec, fold: 0.9), reference=reference)
     assert [row["place"] for row in build_reference_check(checked).to_dict("records")] == ["not run as reported"]
+    trial = study.grid_trials()[0].spec.id
+    stuck = replace(checked.records.folds[trial, 0], test_predictions=pack_labels(np.ones(60, dtype=np.uint8)))
+    checked.records.add(stuck)
+    (row,) = build_reference_check(checked).to_dict("records")
+    assert "1 of the 3 networks" in row["reason"]
     assert build_reference_check(replace(results, reference=reference)).empty, "another width, and fewer images"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from tests.conftest import build_results, build_study, write_study_file
 from tune_app.analysis.claims import build_verdicts
@@ -99,7 +100,7 @@ def test_better_follows_the_metric_and_not_the_sign() -> None:
 
 
 def test_holm_takes_the_contrasts_of_one_metric_as_its_family() -> None:
-    frame = build_contrasts(results_of(replicates=2))
+    frame = build_contrasts(results_of(replicates=3))
     family = frame[frame["metric"] == "test_accuracy"]
     assert len(family) == 5
     assert family["p_holm"].tolist() == pytest.approx(adjust_by_holm(family["p_value"].tolist()), abs=1e-12)
@@ -132,7 +133,7 @@ def test_four_folds_of_one_replicate_get_an_interval_and_the_power_but_no_p_valu
 def test_different_k_with_one_replicate_is_refused_with_a_sentence() -> None:
     row = pick(build_contrasts(results_of()), "test_accuracy", "none", 10)
     assert row["status"] == "refused"
-    assert "over replicates, unpaired, each side needs 2 or more" in row["reason"]
+    assert "over replicates, unpaired, each side needs 3 or more" in row["reason"]
     assert row["effect"] == pytest.approx(row["mean"] - row["baseline_mean"])
 
 
@@ -188,7 +189,8 @@ def test_times_of_different_devices_are_refused() -> None:
     spec = next(t.spec for t in results.study.grid_trials() if (t.spec.regularizer, t.spec.folds) == ("dropout", 4))
     results.records.add(replace(results.records.folds[spec.id, 0], device="NVIDIA V100"))
     frame = build_contrasts(results)
-    assert "different devices: NVIDIA V100, cpu" in pick(frame, "fit_seconds", "dropout", 4)["reason"]
+    reason = pick(frame, "fit_seconds", "dropout", 4)["reason"]
+    assert "different devices or engines: NVIDIA V100 of h (eager), cpu of h (eager)" in reason
     assert pick(frame, "test_accuracy", "dropout", 4)["status"] == "tested"
 
 
@@ -413,3 +415,136 @@ def test_a_side_without_folds_has_no_scores() -> None:
     assert not math.isnan(build_scores(results, results.study.conditions()[0], "test_accuracy").mean())
     with pytest.raises(RefusedError, match="lacks epochs"):
         build_scores(results, results.study.conditions()[0], "validation_accuracy")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"seed": 1}, {"splitter": "stratified"}, {"data": {"name": "digits", "train_images": 110, "test_images": 60}}],
+)
+def test_other_splits_are_never_paired(changes: dict[str, Any]) -> None:
+    frame = build_comparison(results_of(replicates=3), build_results(study_of(replicates=3, **changes), score))
+    assert set(frame[frame["metric"] == "test_accuracy"]["method"]) <= {UNPAIRED, ""}
+    assert frame["n_pairs"].isna().all()
+
+
+def test_scores_of_other_test_images_are_not_compared() -> None:
+    other = study_of(replicates=3, data={"name": "digits", "train_images": 120, "test_images": 50})
+    frame = build_comparison(results_of(replicates=3), build_results(other, score))
+    tests = frame[frame["metric"] != "fit_seconds"]
+    assert tests["reason"].str.contains("tested on different numbers of images").all()
+
+
+def test_unpaired_sides_may_have_different_numbers_of_replicates() -> None:
+    grid = [
+        {"model": "cnn", "width": 0.05, "regularizer": "none", "folds": 4, "replicates": 5},
+        {"model": "cnn", "width": 0.05, "regularizer": "none", "folds": 10, "replicates": 3},
+    ]
+    results = results_of(grid=grid)
+    row = pick(build_contrasts(results), "test_accuracy", "none", 10)
+    five, three = (
+        np.array([np.mean([score(spec, fold) for fold in range(spec.folds)]) for spec in specs])
+        for specs in results.study.conditions()
+    )
+    assert (row["n_replicates"], row["n_replicates_baseline"], row["status"]) == (3, 5, "tested")
+    assert row["p_value"] == pytest.approx(build_welch_t_test(three, five).p_value, abs=1e-12)
+
+
+def test_two_replicates_unpaired_get_an_interval_and_no_p_value() -> None:
+    row = pick(build_contrasts(results_of(replicates=2)), "test_accuracy", "none", 10)
+    assert (row["status"], row["method"]) == ("interval only", UNPAIRED)
+    assert "2 replicates are too few for a p-value (at least 3 on each side)" in row["reason"]
+    assert pd.isna(row["p_value"])
+
+
+def test_a_claim_on_too_few_pairs_is_not_refuted_either() -> None:
+    row = verdict_of(replicates=1, levels={"regularizer": "batchnorm", "folds": 4}, expect="higher")
+    assert row["ci95_high"] < 0
+    assert row["verdict"] == "undecided"
+
+
+PROTOCOLS = [{"model": "cnn", "regularizer": "batchnorm", "folds": 4, "protocol": ["sound", "carry-over"]}]
+
+
+@pytest.mark.parametrize(("replicates", "status"), [(2, "interval only"), (3, "tested")])
+def test_carried_replicates_are_paired_as_independent_observations(replicates: int, status: str) -> None:
+    grid = [PROTOCOLS[0] | {"protocol": ["carry-over", "as-reported"]}]
+    study = study_of(grid=grid, replicates=replicates, baseline={"protocol": "carry-over"})
+    results = build_results(study, lambda spec, fold: score(replace_regularizer(spec), fold))
+    row = pick(build_contrasts(results), "test_accuracy", "batchnorm", 4)
+    carried, reported = (
+        [score(replace_regularizer(spec), 3) for spec in specs] for specs in reversed(study.conditions())
+    )
+    assert (row["method"], row["n_pairs"], row["status"]) == ("paired t-test over replicates", replicates, status)
+    if status == "tested":
+        theirs = stats.ttest_rel(carried, reported)
+        assert row["p_value"] == pytest.approx(theirs.pvalue, abs=1e-9)
+    else:
+        assert "2 pairs are too few for a p-value (at least 3 replicates)" in row["reason"]
+
+
+def replace_regularizer(spec: TrialSpec) -> TrialSpec:
+    """A spec whose score differs by its protocol."""
+    return spec.model_copy(update={"regularizer": "none" if len(spec.protocol) > 1 else "dropout"})
+
+
+@pytest.mark.parametrize(
+    ("protocol", "metrics"),
+    [
+        ("carry-over", {"validation_accuracy", "validation_accuracy_auc", "epochs_to_target"}),
+        ("train-mode-validation", {"validation_accuracy", "validation_accuracy_auc", "epochs_to_target"}),
+        ("last-batch-accuracy", {"train_accuracy"}),
+        ("test-skips-layers", set()),
+    ],
+)
+def test_what_a_defect_makes_another_quantity_is_not_compared(protocol: str, metrics: set[str]) -> None:
+    grid = [PROTOCOLS[0] | {"protocol": ["sound", protocol]}]
+    results = results_of(grid=grid, replicates=3, baseline={"protocol": "sound"}, target_accuracy=0.1)
+    frame = build_contrasts(results)
+    refused = frame[frame["reason"].str.contains("another quantity")]
+    assert set(refused["metric"]) == metrics
+
+
+def test_a_training_that_trials_share_is_no_time_of_each() -> None:
+    grid = [PROTOCOLS[0] | {"protocol": ["sound", "test-skips-layers", "carry-over"]}]
+    results = results_of(grid=grid, replicates=3, baseline={"protocol": "sound"})
+    frame = build_condition_scores(results).query("metric == 'fit_seconds'").set_index("protocol")
+    assert frame["reason"].str.contains("shares its training with").to_dict() == {
+        "sound": True,
+        "test-skips-layers": True,
+        "carry-over": False,
+    }
+
+
+def test_a_baseline_that_names_folds_which_its_other_levels_lack_finds_the_nearest() -> None:
+    grid = [
+        {"model": "cnn", "width": 0.05, "regularizer": "none", "folds": 10},
+        {"model": "cnn", "width": 0.05, "regularizer": "dropout", "folds": 4},
+    ]
+    study = study_of(grid=grid, baseline={"folds": 4})
+    assert [(a[0].regularizer, b[0].regularizer) for a, b in find_contrasts(study)] == [("dropout", "none")]
+
+
+def test_networks_tested_on_other_images_are_left_out() -> None:
+    results = results_of()
+    spec = results.study.conditions()[2][0]
+    other = replace(results.records.folds[spec.id, 0], test_predictions=pack_labels(np.ones(59, dtype=np.uint8)))
+    results.records.add(other)
+    assert len(build_networks(results, np.arange(60, dtype=np.uint8) % 10)) == 4
+
+
+def test_a_carried_network_is_the_one_of_the_last_fold() -> None:
+    results = results_of(grid=PROTOCOLS, baseline={"protocol": "sound"})
+    labels = np.arange(60, dtype=np.uint8) % 10
+    (carried,) = (s[0] for s in results.study.conditions() if s[0].has_dependent_folds)
+    wrong = pack_labels((labels + 1) % 10)
+    results.records.add(replace(results.records.folds[carried.id, 3], test_predictions=wrong))
+    (row,) = build_networks(results, labels).to_dict("records")
+    assert (row["fold"], row["baseline_fold"], row["accuracy"]) == (4, 1, 0)
+    assert pd.isna(row["ci95_low"]), "every resample of the images is the same"
+
+
+def test_the_rope_is_of_accuracies_alone() -> None:
+    frame = build_contrasts(results_of(replicates=2, rope=0.02))
+    ropes = frame.groupby("metric")["rope"].unique().map(list).to_dict()
+    assert ropes["test_accuracy"] == ropes["validation_accuracy_auc"] == [0.02]
+    assert ropes["test_loss"] == ropes["fit_seconds"] == ropes["epochs_to_target"] == [0.0]

@@ -73,6 +73,24 @@ def test_a_damaged_line_in_the_middle_is_refused_with_its_number(tmp_path: Path)
         RecordStore(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ('"test_accuracy":0.9', '"test_accuracy":Infinity', "Infinity is no number of JSON"),
+        ('"test_accuracy":0.9', '"test_accuracy":NaN', "NaN is no number of JSON"),
+        ('"test_accuracy":0.9', '"test_accuracy":"0.9"', "test_accuracy is '0.9'"),
+        ('"fold":0', '"fold":0.5', "fold is 0.5"),
+        ('"fold":0', '"fold":true', "fold is True"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_a_damaged_line(tmp_path: Path, before: str, after: str, message: str) -> None:
+    line = record_to_line(FOLD)
+    assert before in line
+    (tmp_path / "records.jsonl").write_text(line.replace(before, after))
+    with pytest.raises(RecordError, match=f"line 1, is damaged \\({message}"):
+        read_records(tmp_path / "records.jsonl")
+
+
 def test_another_schema_is_refused_with_the_remedy(tmp_path: Path) -> None:
     line = record_to_line(FOLD).replace('"schema":2', '"schema":99')
     (tmp_path / "records.jsonl").write_text(line)

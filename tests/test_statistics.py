@@ -116,6 +116,19 @@ def test_the_bootstrap_over_images_agrees_with_scipys_bca() -> None:
     assert (-high, -low) == pytest.approx(run_paired_bootstrap(counts), abs=0.003)
 
 
+@pytest.mark.parametrize("sizes", [(3, 0, 30), (9, 1, 60)])
+def test_the_bootstraps_bias_and_acceleration_show_where_images_are_few(sizes: tuple[int, int, int]) -> None:
+    first, second, images = sizes
+    differences = np.repeat([1.0, -1.0, 0.0], [first, second, images - first - second])
+    theirs = {
+        method: stats.bootstrap((differences,), np.mean, n_resamples=10_000, method=method, rng=0).confidence_interval
+        for method in ("BCa", "percentile")
+    }
+    ours = run_paired_bootstrap(Discordance(*sizes))
+    assert ours == pytest.approx(tuple(theirs["BCa"]), abs=1e-9), "the resamples are multiples of 1/images"
+    assert ours != pytest.approx(tuple(theirs["percentile"]), abs=1e-9)
+
+
 def test_equal_networks_have_no_bootstrap_interval_and_a_p_value_of_one() -> None:
     counts = count_discordance(np.ones(50, dtype=bool), np.ones(50, dtype=bool))
     assert all(map(math.isnan, run_paired_bootstrap(counts)))

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from io import FileIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +81,19 @@ Record = EpochRecord | FoldRecord
 RUN_FIELDS = frozenset(
     {"seconds", "images_per_second", "started", "fit_seconds", "peak_memory_bytes", "device", "host", "engine"}
 )
+
+
+def _find_types(kind: type) -> dict[str, tuple[type, ...]]:
+    """The types that each field of a record may have; a JSON number may be an integer where a float is meant."""
+    found = {}
+    for name, hint in get_type_hints(kind).items():
+        types = (str,) if name == "status" else get_args(hint) or (hint,)
+        found[name] = (*types, int) if float in types else types
+    return found
+
+
 _KINDS: dict[str, type[EpochRecord] | type[FoldRecord]] = {"epoch": EpochRecord, "fold": FoldRecord}
+_TYPES = {kind: _find_types(kind) for kind in _KINDS.values()}
 
 
 def build_failed_fold(
@@ -125,7 +137,10 @@ def record_to_dict(record: Record) -> dict[str, Any]:
 
 
 def record_from_dict(content: dict[str, Any]) -> Record:
-    """The record in a dictionary made by `record_to_dict`; RecordError if it is of another schema."""
+    """The record in a dictionary made by `record_to_dict`.
+
+    RecordError if it is of another schema, ValueError if a field is not of its type.
+    """
     if content.get("schema") != SCHEMA:
         raise RecordError(f"a record of schema {content.get('schema')!r}, this version reads schema {SCHEMA}")
     kind = _KINDS.get(str(content.get("kind")))
@@ -135,6 +150,9 @@ def record_from_dict(content: dict[str, Any]) -> Record:
     if names != content.keys() - {"schema", "kind"}:
         differing = sorted(names ^ (content.keys() - {"schema", "kind"}))
         raise RecordError(f"a {content['kind']} record with other fields than schema {SCHEMA}: {', '.join(differing)}")
+    for name, types in _TYPES[kind].items():
+        if not isinstance(content[name], types) or isinstance(content[name], bool):
+            raise ValueError(f"{name} is {content[name]!r}")
     return kind(**{name: content[name] for name in names})
 
 
@@ -195,7 +213,7 @@ def read_records(path: Path) -> tuple[RecordSet, bytes]:
     torn = lines.pop()  # empty after a final newline: a line without one was cut off while it was written
     for number, line in enumerate(lines, start=1):
         try:
-            records.add(record_from_dict(json.loads(line)))
+            records.add(record_from_dict(json.loads(line, parse_constant=_refuse_constant)))
         except (ValueError, TypeError, AttributeError) as error:
             raise RecordError(
                 f"{path}, line {number}, is damaged ({error}); delete the line, or start over with --fresh"
@@ -206,6 +224,10 @@ def read_records(path: Path) -> tuple[RecordSet, bytes]:
                 "or use the version that wrote it"
             ) from None
     return records, torn
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def write_records(path: Path, records: Iterable[Record]) -> None:

@@ -1,7 +1,6 @@
 """What each defect of a protocol costs: taken away from the protocol as reported, put into the sound one.
 
-Every number is a contrast of test accuracy between two conditions of the study that differ in their protocol alone;
-the sentences are made from the numbers.
+Every number is a contrast of test accuracy between two conditions of the study that differ in their protocol alone.
 """
 
 from collections.abc import Iterator
@@ -11,32 +10,44 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from tune_app.analysis.contrasts import Condition, Contrast, Side, build_contrast
-from tune_app.analysis.frames import build_row_label
+from tune_app.analysis.frames import build_row_label, find_reported
 from tune_app.analysis.metrics import RefusedError, build_scores
-from tune_app.analysis.results import Reported, Results
-from tune_app.analysis.t_tests import LEVEL, run_sign_test
+from tune_app.analysis.results import Results
+from tune_app.analysis.t_tests import LEVEL, TTest, build_sum_t_test, run_sign_test
 from tune_app.protocol import AS_REPORTED, SOUND, build_protocol, spell_protocol
 from tune_app.study import TrialSpec
 
+Accuracies = NDArray[np.float64]  # (replicate,)
 REMOVED, ADDED = "taken away from as-reported", "put into sound"
-REPLICAS, SKIPS = "replica-statistics", "test-skips-layers"
 WHOLE = "all", "all at once"
 SIGN_TEST_FROM = 6  # replicates: the sign test of fewer cannot reach 5%
+EQUAL = 1e-12  # accuracies that differ by less are the same
 NUMBERS = (
     "accuracy_without",
     "accuracy_with",
     "cost",
     "ci95_low",
     "ci95_high",
+    "cost_median",
     "share_of_gap",
+    "share_of_reported_gap",
     "replicates_lower_with",
     "replicates_higher_with",
+    "replicates_equal",
     "p_sign",
+    "replicates_above_half",
+    "replicates_below_half",
+    "p_half",
 )
-Rows = dict[tuple[str, str], dict[Any, Any]]  # (defect, way) → the audit's row
+# What taking a defect away is shown to explain (column `explains`).
+MOST = "more than half of the gap"
+PART = "a part of the gap"
+MINOR = "a part of the gap, less than half"
+LITTLE = "less than half of the gap, if any"
+WORSE = "nothing: it raises the score"
+UNDECIDED, NO_GAP = "undecided", "undecided, for the gap itself is not shown"
 
 
 @dataclass(frozen=True)
@@ -71,7 +82,8 @@ def build_audit(results: Results) -> pd.DataFrame:
         for defect, way, pair in _find_pairs(setting)
     ]
     frame = pd.DataFrame(rows)
-    return frame.astype({"replicates_lower_with": "Int64", "replicates_higher_with": "Int64"}) if rows else frame
+    counts = [name for name in NUMBERS if name.startswith("replicates_")]
+    return frame.astype(dict.fromkeys(counts, "Int64")) if rows else frame
 
 
 def _find_pairs(setting: Setting) -> Iterator[tuple[str, str, tuple[Condition, Condition]]]:
@@ -99,25 +111,107 @@ def _build_row(
         "folds": spec.folds,
         "train_images": spec.train_images,
         "batch_size": spec.recipe.batch_size,
-        "replicates": len(pair[0]),
+        "replicates_without": len(pair[0]),
+        "replicates_with": len(pair[1]),
         "defect": defect,
         "way": way,
     }
+    row |= dict.fromkeys(NUMBERS) | {"explains": ""}
     contrast = _contrast(results, *pair)
-    row |= dict.fromkeys(NUMBERS)
     if isinstance(contrast, str):
         return row | {"method": "", "reason": contrast}
     row |= {"accuracy_without": contrast.means[0], "accuracy_with": contrast.means[1], "cost": contrast.effect}
     if contrast.test:
         row["ci95_low"], row["ci95_high"] = contrast.test.interval
-    if contrast.signs:
-        row["replicates_lower_with"], row["replicates_higher_with"] = contrast.signs
-        row["p_sign"] = run_sign_test(*contrast.signs)
-    whole = setting.conditions.get(AS_REPORTED)
-    gap = _contrast(results, setting.conditions[SOUND], whole) if whole else None
-    if isinstance(gap, Contrast) and gap.effect:
-        row["share_of_gap"] = contrast.effect / gap.effect
+    without, having = (_replicate_scores(results, specs) for specs in pair)
+    # The sound scores scatter little beside a gap: for the count of signs their mean stands for them.
+    differences = without.mean() - having if (defect, way) == WHOLE else without - having if contrast.signs else None
+    if differences is not None:
+        row["cost_median"] = float(np.median(differences))
+        row |= _count_signs(differences, ("replicates_lower_with", "replicates_higher_with", "p_sign"))
+        row["replicates_equal"] = int(np.sum(np.abs(differences) < EQUAL))
+    row |= _build_shares(results, setting, contrast.effect)
+    if way == REMOVED:
+        row |= _explain(results, setting, contrast, without, having)
     return row | {"method": contrast.method, "reason": contrast.reason}
+
+
+def _count_signs(values: Accuracies, names: tuple[str, str, str]) -> dict[str, Any]:
+    """How many are positive, how many negative, and the sign test's p; equal ones are left out, as the test has it."""
+    counts = int(np.sum(values >= EQUAL)), int(np.sum(values <= -EQUAL))
+    return dict(zip(names, (*counts, run_sign_test(*counts)), strict=True))
+
+
+def _build_shares(results: Results, setting: Setting, cost: float) -> dict[str, float]:
+    """What `cost` is of the gap between as-reported and sound, and of that between the reported figure and sound."""
+    if _find_gap(results, setting) <= 0:
+        return {}
+    sound, whole = (
+        _replicate_scores(results, setting.conditions[name]).mean()  # a gap was found, so both have scores
+        for name in (SOUND, AS_REPORTED)
+    )
+    shares = {"share_of_gap": cost / (sound - whole)}
+    reported = find_reported(results, setting.spec)
+    if reported and abs(sound - reported.test_accuracy) > EQUAL:
+        shares["share_of_reported_gap"] = cost / (sound - reported.test_accuracy)
+    return shares
+
+
+def _find_gap(results: Results, setting: Setting) -> int:
+    """1 if the protocol as reported is shown to lower the score, -1 if it raises it, 0 if either may be."""
+    if AS_REPORTED not in setting.conditions:
+        return 0
+    contrast = _contrast(results, setting.conditions[SOUND], setting.conditions[AS_REPORTED])
+    if isinstance(contrast, str):
+        return 0
+    sound, whole = (_replicate_scores(results, setting.conditions[name]) for name in (SOUND, AS_REPORTED))
+    return find_direction(sound.mean() - whole, contrast.test)
+
+
+def _explain(
+    results: Results, setting: Setting, contrast: Contrast, without: Accuracies, having: Accuracies
+) -> dict[str, Any]:
+    """Which part of the gap the defect explains: direction and size by one rule, that of `find_direction`.
+
+    The size is what taking the defect away gains beyond half of the gap, in each replicate
+    without − with − (sound − with) / 2.
+    """
+    if _find_gap(results, setting) <= 0:
+        return {"explains": NO_GAP}
+    sound = _replicate_scores(results, setting.conditions[SOUND])
+    numbers: dict[str, Any] = {}
+    gains = excess = None
+    parts = [without, -having / 2, -sound / 2]
+    if contrast.signs:
+        gains = without - having
+        excess = gains - (sound.mean() - having) / 2
+        numbers = _count_signs(excess, ("replicates_above_half", "replicates_below_half", "p_half"))
+        parts = [without - having / 2, -sound / 2]
+    direction = find_direction(gains, contrast.test)
+    size = find_direction(excess, build_sum_t_test(parts))
+    if direction < 0:
+        explains = WORSE
+    elif direction > 0:
+        explains = {1: MOST, 0: PART, -1: MINOR}[size]
+    else:
+        explains = LITTLE if size < 0 else UNDECIDED
+    return numbers | {"explains": explains}
+
+
+def find_direction(values: Accuracies | None, test: TTest | None) -> int:
+    """1 if an effect is shown to be positive, -1 if negative, 0 if either may be; `values` (replicate,) are its own.
+
+    From six independent replicates on by the sign test: a score that collapses in one of them, as those without their
+    batch-norm layer do, stretches a t interval beyond use, and changes one sign. With fewer, or without independent
+    replicates (None), by the 95% interval of the t-test.
+    """
+    if values is not None and np.sum(np.abs(values) >= EQUAL) >= SIGN_TEST_FROM:
+        positive, negative = int(np.sum(values >= EQUAL)), int(np.sum(values <= -EQUAL))
+        return int(np.sign(positive - negative)) if run_sign_test(positive, negative) < 1 - LEVEL else 0
+    if test is None:
+        return 0
+    low, high = test.interval
+    return int(low > 0) - int(high < 0)
 
 
 def _contrast(results: Results, first: Condition, second: Condition) -> Contrast | str:
@@ -125,6 +219,12 @@ def _contrast(results: Results, first: Condition, second: Condition) -> Contrast
         return build_contrast([(Side(results, first), Side(results, second))], "test_accuracy")
     except RefusedError as refusal:
         return str(refusal)
+
+
+def _replicate_scores(results: Results, specs: Condition) -> Accuracies:
+    """The test accuracy of each replicate: the mean over its folds, or its last fold's. Raises RefusedError."""
+    scores: Accuracies = build_scores(results, specs, "test_accuracy").mean(axis=1)
+    return scores
 
 
 def _label(results: Results, spec: TrialSpec) -> str:
@@ -154,155 +254,3 @@ def build_waterfall(audit: pd.DataFrame) -> pd.DataFrame:
     frame[["points", "ci95_low", "ci95_high"]] = frame[["points", "ci95_low", "ci95_high"]].astype(float) * 100
     frame.attrs["setting"] = whole["setting"]
     return frame
-
-
-def build_conclusions(audit: pd.DataFrame) -> list[str]:
-    """A sentence for each setting on the report's hypothesis and on the alternative, made from the audit's numbers."""
-    if audit.empty:
-        return []
-    settings: dict[str, Rows] = {}
-    for row in audit.to_dict("records"):
-        settings.setdefault(row["setting"], {})[row["defect"], row["way"]] = row
-    return [sentence for setting, rows in settings.items() if (sentence := _conclude(setting, rows))]
-
-
-def _conclude(setting: str, rows: Rows) -> str:
-    if WHOLE not in rows or (REPLICAS, REMOVED) not in rows:
-        return ""
-    whole = rows[WHOLE]
-    if pd.isna(whole["cost"]):
-        return f"{setting}: undecided, {whole['reason']}"
-    verdicts = " ".join(
-        _judge(rows, defect, hypothesis)
-        for defect, hypothesis in (
-            (REPLICAS, "The report's hypothesis, that each replica's batch is too small,"),
-            (SKIPS, "The alternative, that the test runs the network without its batch-norm layer,"),
-        )
-        if (defect, REMOVED) in rows
-    )
-    return (
-        f"{setting}: run as reported, the test accuracy is {whole['accuracy_with']:.4f}, by sound protocol "
-        f"{whole['accuracy_without']:.4f}, a gap of {_points(whole['cost'])} {_spell_interval(whole)}. {verdicts}"
-    )
-
-
-def _judge(rows: Rows, defect: str, hypothesis: str) -> str:
-    removed = rows[defect, REMOVED]
-    if pd.isna(removed["cost"]):
-        return f"{hypothesis} is undecided: {removed['reason']}"
-    known = not pd.isna(removed["ci95_low"])
-    direction = _find_direction(removed)
-    if direction > 0:
-        verdict = "explains the gap" if removed["share_of_gap"] > 0.5 else "explains a part of the gap"
-    elif direction < 0:
-        verdict = "is refuted: without the defect the figure gets worse"
-    else:
-        share = removed["share_of_gap"]
-        small = known and max(abs(removed["ci95_low"]), abs(removed["ci95_high"])) < 0.5 * abs(rows[WHOLE]["cost"])
-        verdict = "is refuted: it explains less than half of the gap" if small else "is undecided"
-        if not small and not known and not pd.isna(share):
-            verdict += f" ({share:.0%} of the gap, with no interval)"
-    told = f"taking it away gains {_points(removed['cost'])} {_spell_interval(removed)}"
-    if _has_signs(removed):
-        pairs = removed["replicates_lower_with"] + removed["replicates_higher_with"]
-        told += (
-            f" and makes the score better in {removed['replicates_lower_with']} of {pairs} replicates (sign test, "
-            f"p = {removed['p_sign']:.2g})"
-        )
-    added = rows.get((defect, ADDED))
-    if added and not pd.isna(added["cost"]):
-        told += f", putting it into the sound protocol costs {_points(added['cost'])} {_spell_interval(added)}"
-    return f"{hypothesis} {verdict}: {told}."
-
-
-def _find_direction(row: dict[Any, Any]) -> int:
-    """1 if the defect lowers the score, -1 if it raises it, 0 if either may be.
-
-    From six independent replicates on by the sign test: a score that collapses in one of them, as those without their
-    batch-norm layer do, stretches a t interval beyond use, and changes one sign. With fewer, by the t interval.
-    """
-    if _has_signs(row):
-        if row["p_sign"] >= 1 - LEVEL:
-            return 0
-        return 1 if row["replicates_lower_with"] > row["replicates_higher_with"] else -1
-    if pd.isna(row["ci95_low"]):
-        return 0
-    return int(row["ci95_low"] > 0) - int(row["ci95_high"] < 0)
-
-
-def _has_signs(row: dict[Any, Any]) -> bool:
-    lower, higher = row["replicates_lower_with"], row["replicates_higher_with"]
-    return not pd.isna(lower) and lower + higher >= SIGN_TEST_FROM
-
-
-def _points(share: float) -> str:
-    return f"{share * 100:.2f} points"
-
-
-def _spell_interval(row: dict[Any, Any]) -> str:
-    if pd.isna(row["ci95_low"]):
-        return "(no interval)"
-    return f"[{row['ci95_low'] * 100:.2f}, {row['ci95_high'] * 100:.2f}]"
-
-
-def build_reference_check(results: Results) -> pd.DataFrame:
-    """One row per reported figure and setting of the same network; the columns are in docs/results.md.
-
-    `place` tells where the figure lies among the replicates run as reported: inside their range, outside the 95%
-    prediction interval for one more of them (normal, so a rough one with few replicates), or else undecidable.
-    """
-    rows = []
-    for (model, regularizer, folds), reported in results.reference.items():
-        groups: dict[tuple[Any, ...], dict[str, Condition]] = {}
-        for specs in results.study.conditions():
-            levels = specs[0].condition
-            protocol = levels.pop("protocol")
-            same = (levels["model"], levels["regularizer"], levels["folds"]) == (model, regularizer, folds)
-            if same and levels["width"] == 1:
-                groups.setdefault(tuple(levels.values()), {})[protocol] = specs
-        # Fewer images are another experiment.
-        comparable = [group for group in groups.values() if next(iter(group.values()))[0].train_images is None]
-        rows += [_check(results, reported, group) for group in comparable]
-    return pd.DataFrame(rows)
-
-
-def _check(results: Results, reported: Reported, group: dict[str, Condition]) -> dict[str, Any]:
-    spec = next(iter(group.values()))[0]
-    row: dict[str, Any] = {
-        "row": reported.row,
-        "reported_test_accuracy": reported.test_accuracy,
-        "train_images": spec.train_images,
-        "batch_size": spec.recipe.batch_size,
-    }
-    for name, protocol in (("as_reported", AS_REPORTED), ("sound", SOUND)):
-        scores = _replicate_scores(results, group.get(protocol))
-        row |= {f"{name}_replicates": len(scores)}
-        row |= {f"{name}_{what}": value for what, value in _describe(scores).items()}
-    return row | {"place": _place(reported.test_accuracy, _replicate_scores(results, group.get(AS_REPORTED)))}
-
-
-def _replicate_scores(results: Results, specs: Condition | None) -> NDArray[np.float64]:
-    """The test accuracy of each replicate (the mean over its folds, or its last fold's); empty if refused."""
-    try:
-        return build_scores(results, specs, "test_accuracy").mean(axis=1) if specs else np.empty(0)
-    except RefusedError:
-        return np.empty(0)
-
-
-def _describe(scores: NDArray[np.float64]) -> dict[str, float | None]:
-    if not len(scores):
-        return dict.fromkeys(("mean", "min", "max"))
-    return {"mean": float(scores.mean()), "min": float(scores.min()), "max": float(scores.max())}
-
-
-def _place(figure: float, scores: NDArray[np.float64]) -> str:
-    if not len(scores):
-        return "not run as reported"
-    if scores.min() <= figure <= scores.max():
-        return "inside"
-    count = len(scores)
-    if count > 1:
-        half = float(stats.t.ppf(0.975, count - 1)) * scores.std(ddof=1) * (1 + 1 / count) ** 0.5
-        if abs(figure - scores.mean()) > half:
-            return "outside"
-    return f"undecidable with {count} replicate{'s' * (count > 1)}"

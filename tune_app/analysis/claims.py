@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from tune_app.analysis.contrasts import MIN_PAIRS, Contrast, Side, build_contrast
+from tune_app.analysis.contrasts import MIN_REPLICATES, Contrast, Side, build_contrast, find_fewest_replicates
 from tune_app.analysis.metrics import METRICS, RefusedError, choose_rope
 from tune_app.analysis.results import Results
 from tune_app.analysis.t_tests import MAX_REPLICATES, TTest, find_replicates
@@ -72,7 +72,7 @@ def _judge(results: Results, claim: Claim) -> dict[str, Any]:
     row |= {"method": contrast.method, "n_pairs": contrast.n_pairs, "effect": contrast.effect}
     row["mean"], row["mean_against"] = contrast.means
     if contrast.test is None:
-        needed = None if contrast.n_pairs else 2
+        needed = None if contrast.n_pairs else MIN_REPLICATES
         return row | {"needed_replicates": needed, "reason": contrast.reason}
     row["ci95_low"], row["ci95_high"] = contrast.test.interval
     region = {"higher": (margin, float("inf")), "lower": (float("-inf"), -margin), "equal": (-margin, margin)}
@@ -87,7 +87,8 @@ def _decide(contrast: Contrast, test: TTest, region: Region, replicates: int) ->
         return {"verdict": "supported", "reason": f"{bounds} lies within the effects claimed, {asked}."}
     if contrast.status == "tested" and (high < region[0] or low > region[1]):
         return {"verdict": "refuted", "reason": f"{bounds} lies outside the effects claimed, {asked}."}
-    fewest = max(replicates, -(-MIN_PAIRS * replicates // (contrast.n_pairs or MIN_PAIRS)))
+    folds = contrast.n_pairs // replicates if contrast.n_pairs else None
+    fewest = max(replicates, find_fewest_replicates(folds))
     distance = min(abs(contrast.effect - edge) for edge in region)
     needed = find_replicates(test, distance, fewest)
     outlook = (

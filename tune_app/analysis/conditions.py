@@ -1,19 +1,80 @@
-"""Means per condition, for every metric."""
+"""Means per condition, for every metric; test accuracy per trial and per grid entry."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from tune_app.analysis.contrasts import Condition
-from tune_app.analysis.frames import build_row_label
+from tune_app.analysis.frames import build_row_label, find_reported, is_single_class
 from tune_app.analysis.intervals import corrected_interval
 from tune_app.analysis.metrics import METRICS, SUMMARISED, RefusedError, build_scores
 from tune_app.analysis.results import Results
-from tune_app.study import Metric
+from tune_app.study import Metric, TrialSpec
 
 METHOD = "mean over replicates and folds, corrected resampled interval"
 DEPENDENT_METHOD = "mean over replicates (carry-over: the last fold's network), t interval"
+
+
+def build_trials(results: Results) -> pd.DataFrame:
+    """One row per trial: fits completed of planned, mean and spread over folds (sample standard deviation).
+
+    The spread describes the folds; it is not the error of the mean. What must not be averaged has no mean, and `flags`
+    says why.
+    """
+    rows = []
+    for trial in results.study.grid_trials():
+        spec = trial.spec
+        summary = _summarise_fits(results, [spec])
+        rows.append({"trial": spec.id, **spec.condition, "replicate": spec.replicate, **summary})
+    return pd.DataFrame(rows)
+
+
+def build_conditions(results: Results) -> list[pd.DataFrame]:
+    """One table per grid entry, one row per condition over all its replicates, with the reported figure beside it.
+
+    `difference` is our mean minus the reported figure, in accuracy.
+    """
+    tables = []
+    for entry_trials in results.study.entries():
+        groups: dict[tuple[Any, ...], list[TrialSpec]] = {}
+        for trial in entry_trials:
+            groups.setdefault(tuple(trial.spec.condition.values()), []).append(trial.spec)
+        tables.append(pd.DataFrame([_read_row(results, specs) for specs in groups.values()]))
+    return tables
+
+
+def _read_row(results: Results, specs: Sequence[TrialSpec]) -> dict[str, Any]:
+    reported = find_reported(results, specs[0])
+    summary = _summarise_fits(results, specs)
+    figure = reported.test_accuracy if reported else None
+    mean = summary["test_accuracy_mean"]
+    return {
+        "row": build_row_label(specs[0], results.study, results.reference),
+        **specs[0].condition,
+        "replicates": len(specs),
+        **summary,
+        "reported_test_accuracy": figure,
+        "difference": None if figure is None or mean is None else mean - figure,
+    }
+
+
+def _summarise_fits(results: Results, specs: Sequence[TrialSpec]) -> dict[str, Any]:
+    keys = [(spec.id, fold) for spec in specs for fold in range(spec.folds)]
+    records = [results.records.folds[key] for key in keys if key in results.records.folds]
+    stuck = sum(is_single_class(record) for record in records)
+    failed = sum(record.status == "failed" for record in records)
+    counts = {"failed": failed, "missing": len(keys) - len(records), "stuck on one class": stuck}
+    accuracy, loss = (_summarise(results, tuple(specs), metric) for metric in ("test_accuracy", "test_loss"))
+    return {
+        "fits_planned": len(keys),
+        "fits_completed": sum(record.status == "completed" for record in records),
+        **{f"test_accuracy_{name}": accuracy[name] for name in ("mean", "std", "min", "max", "ci95_low", "ci95_high")},
+        "test_loss_mean": loss["mean"],
+        "fit_seconds_total": sum(record.fit_seconds for record in records),
+        "flags": ", ".join(f"{count} {what}" for what, count in counts.items() if count),
+    }
 
 
 def build_condition_scores(results: Results) -> pd.DataFrame:
@@ -45,7 +106,7 @@ def _summarise(results: Results, specs: Condition, metric: Metric) -> dict[str, 
     except RefusedError as refusal:
         return {"method": "", "n": 0, **dict.fromkeys(names), "reason": str(refusal)}
     low, high = corrected_interval(scores.ravel().tolist(), scores.shape[1])
-    std = scores.std(ddof=1) if scores.size > 1 else math.nan
+    std = float(scores.std(ddof=1)) if scores.size > 1 else math.nan
     numbers = (scores.mean(), std, scores.min(), scores.max(), low, high)
     return {
         "method": DEPENDENT_METHOD if specs[0].has_dependent_folds else METHOD,

@@ -13,8 +13,10 @@ from tune_app.analysis.results import Results
 from tune_app.analysis.t_tests import TTest, adjust_by_holm, build_corrected_t_test, build_welch_t_test
 from tune_app.study import FACTORS, Metric, Study, TrialSpec, Window
 
-MIN_PAIRS = 8
+MIN_PAIRS = 8  # folds, whose scores are correlated
+MIN_REPLICATES = 3  # independent observations on either side
 PAIRED = "corrected resampled t-test, paired on (replicate, fold)"
+PAIRED_REPLICATES = "paired t-test over replicates"
 UNPAIRED = "Welch t-test over replicate means"
 NUMBERS = (
     "method",
@@ -37,6 +39,16 @@ NUMBERS = (
     "status",
     "reason",
 )
+# Defects that make a metric another quantity. What they do to the test score is what the audit measures.
+_IN_TRAINING, _IN_VALIDATION = {"last-batch-accuracy"}, {"carry-over", "train-mode-validation"}
+REDEFINED: dict[Metric, set[str]] = {
+    "train_accuracy": _IN_TRAINING,
+    "train_loss": _IN_TRAINING,
+    "validation_accuracy": _IN_VALIDATION,
+    "validation_loss": _IN_VALIDATION,
+    "validation_accuracy_auc": _IN_VALIDATION,
+    "epochs_to_target": _IN_VALIDATION,
+}
 Condition = tuple[TrialSpec, ...]  # its replicates
 
 
@@ -93,7 +105,7 @@ def find_contrasts(study: Study) -> list[tuple[Condition, Condition]]:
     for specs in conditions:
         pool = references
         if specs in references:
-            pool = [reference for reference in references if reference[0].folds == folds]
+            pool = [reference for reference in references if reference[0].folds == folds] or references
         nearest = max(pool, key=lambda reference: _nearness(specs[0], reference[0]))
         if nearest != specs:
             found.append((specs, nearest))
@@ -132,17 +144,23 @@ def _check_comparable(pairs: Sequence[tuple[Side, Side]], metric: Metric) -> Non
                 f"{pair[0].label} has {len(pair[0].specs)} and {pair[1].label} {len(pair[1].specs)} replicates, so not "
                 "every fold has its counterpart; give both the same number of replicates."
             )
+        if metric.startswith("test_") and len({side.specs[0].test_images for side in pair}) > 1:
+            raise RefusedError("the two sides are tested on different numbers of images; give both the same.")
+        redefined = [REDEFINED.get(metric, set()) & set(side.specs[0].protocol) for side in pair]
+        if redefined[0] != redefined[1]:
+            defects = ", ".join(sorted(redefined[0] ^ redefined[1]))
+            raise RefusedError(f"{defects} makes {metric} another quantity on one side: their difference is no effect.")
     if metric == "fit_seconds":
-        devices = {
-            record.device
+        places = {
+            f"{record.device} of {record.host} ({record.engine or 'eager'})"
             for pair in pairs
             for side in pair
             for spec in side.specs
             for fold in range(spec.folds)
             if (record := side.results.records.folds.get((spec.id, fold)))
         }
-        if len(devices) > 1:
-            raise RefusedError(f"the times were taken on different devices: {', '.join(sorted(devices))}.")
+        if len(places) > 1:
+            raise RefusedError(f"the times were taken on different devices or engines: {', '.join(sorted(places))}.")
 
 
 def _share_splits(first: Side, second: Side) -> bool:
@@ -157,25 +175,39 @@ def _contrast_paired(first: list[Scores], second: list[Scores], means: tuple[flo
         raise RefusedError("its pairs of conditions have different numbers of replicates; give all the same number.")
     differences = np.mean([a - b for a, b in zip(first, second, strict=True)], axis=0).ravel()
     effect = float(differences.mean())
+    folds = first[0].shape[1]
+    signs = (int(np.sum(differences > 0)), int(np.sum(differences < 0))) if folds == 1 else None
+    if len(differences) == 1:
+        reason = "a single pair has no spread to hold its difference against; run more replicates."
+        return Contrast(means, effect, n_pairs=1, reason=reason)
     if np.ptp(differences) < 1e-12:
         return Contrast(
             means,
             effect,
             n_pairs=len(differences),
+            signs=signs,
             reason=f"in all {len(differences)} pairs the difference is {effect:.6g}: without a spread there is no "
             "error to hold it against.",
         )
-    folds = first[0].shape[1]
     test = build_corrected_t_test(differences, folds)
-    signs = (int(np.sum(differences > 0)), int(np.sum(differences < 0))) if folds == 1 else None
-    reason = ""
-    if len(differences) < MIN_PAIRS:
-        reason = (
-            f"{len(differences)} pairs are too few for a p-value (at least {MIN_PAIRS}: {-(-MIN_PAIRS // folds)} "
-            f"replicates of {folds} folds); to be found four times in five, a true difference would have to be "
-            f"{test.smallest_detectable:.2g}."
-        )
-    return Contrast(means, effect, test, PAIRED, len(differences), reason, signs)
+    least, asked = MIN_PAIRS, f"{MIN_PAIRS}: {find_fewest_replicates(folds)} replicates of {folds} folds"
+    if folds == 1:
+        least, asked = MIN_REPLICATES, f"{MIN_REPLICATES} replicates"
+    reason = _spell_too_few(f"{len(differences)} pairs", asked, test) if len(differences) < least else ""
+    method = PAIRED_REPLICATES if folds == 1 else PAIRED
+    return Contrast(means, effect, test, method, len(differences), reason, signs)
+
+
+def find_fewest_replicates(folds: int | None) -> int:
+    """The replicates from which on there is a p-value: of paired folds, or (None, or 1) of independent observations."""
+    return -(-MIN_PAIRS // folds) if folds and folds > 1 else MIN_REPLICATES
+
+
+def _spell_too_few(count: str, asked: str, test: TTest) -> str:
+    return (
+        f"{count} are too few for a p-value (at least {asked}); to be found four times in five, a true difference "
+        f"would have to be {test.smallest_detectable:.2g}."
+    )
 
 
 def _contrast_unpaired(first: list[Scores], second: list[Scores], means: tuple[float, float]) -> Contrast:
@@ -186,14 +218,17 @@ def _contrast_unpaired(first: list[Scores], second: list[Scores], means: tuple[f
             means,
             effect,
             reason="the splits of the two sides differ, so their folds cannot be paired; over replicates, unpaired, "
-            "each side needs 2 or more, and one side has 1.",
+            f"each side needs {MIN_REPLICATES} or more, and one side has 1.",
         )
     if len(set(counts[: len(first)])) > 1 or len(set(counts[len(first) :])) > 1:
         raise RefusedError("its pairs of conditions have different numbers of replicates; give all the same number.")
     ours, theirs = (np.mean([scores.mean(axis=1) for scores in side], axis=0) for side in (first, second))
     if np.ptp(ours) < 1e-12 and np.ptp(theirs) < 1e-12:
         return Contrast(means, effect, reason="on each side the replicates are equal: there is no spread.")
-    return Contrast(means, effect, build_welch_t_test(ours, theirs), UNPAIRED)
+    test = build_welch_t_test(ours, theirs)
+    few = f"{min(counts)} replicates"
+    reason = _spell_too_few(few, f"{MIN_REPLICATES} on each side", test) if min(counts) < MIN_REPLICATES else ""
+    return Contrast(means, effect, test, UNPAIRED, reason=reason)
 
 
 def build_contrasts(results: Results) -> pd.DataFrame:

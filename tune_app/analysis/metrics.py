@@ -54,6 +54,8 @@ def build_scores(results: Results, specs: Sequence[TrialSpec], metric: Metric, w
     `window` is the first and last epoch that an epoch metric is averaged over, the last epoch alone if left out. Raises
     RefusedError for a missing fold, one that names a single class, or one that never reaches the target.
     """
+    if metric == "fit_seconds" and (shared := _find_shared(results.study, specs)):
+        raise RefusedError(f"{_label(results, specs)} shares its training with {shared}: its time is counted once.")
     records = [_find_folds(results, spec) for spec in specs]
     fits = [record for row in records for record in row if record is not None]
     planned = sum(spec.folds for spec in specs)
@@ -65,8 +67,8 @@ def build_scores(results: Results, specs: Sequence[TrialSpec], metric: Metric, w
     stuck = sum(map(is_single_class, fits))
     if stuck:
         raise RefusedError(
-            f"{stuck} of the {planned} networks of {_label(results, specs)} give every test image the same label: they "
-            "have not learnt, and a mean of learnt and unlearnt networks describes neither."
+            f"{stuck} of the {planned} networks of {_label(results, specs)} give (nearly) every test image the same "
+            "label: they have not learnt, and a mean of learnt and unlearnt networks describes neither."
         )
     scores = [
         [_score(results, spec, record, metric, window) for record in row if record]
@@ -82,6 +84,13 @@ def build_scores(results: Results, specs: Sequence[TrialSpec], metric: Metric, w
     array = np.array(scores, dtype=np.float64)
     # One network went through all folds: they are one observation, the network as it came out of the last one.
     return array[:, -1:] if specs[0].has_dependent_folds else array
+
+
+def _find_shared(study: Study, specs: Sequence[TrialSpec]) -> str:
+    """Another trial of the study that has its fits in common with one of `specs`."""
+    trainings = {spec.training.id: spec.id for spec in specs}
+    shared = (trial.spec for trial in study.grid_trials() if trial.spec.training.id in trainings)
+    return next((spec.id for spec in shared if spec.id != trainings[spec.training.id]), "")
 
 
 def _label(results: Results, specs: Sequence[TrialSpec]) -> str:

@@ -52,12 +52,13 @@ def run_mcnemar(counts: Discordance) -> tuple[str, float]:
 def run_paired_bootstrap(counts: Discordance, seed: int = 0) -> tuple[float, float]:
     """The BCa bootstrap's 95% interval of the difference in accuracy, over 10,000 resamples of the images.
 
-    An image's difference is 1, -1 or 0, so a resample is one multinomial draw. (nan, nan) where no image is discordant.
+    An image's difference is 1, -1 or 0, so a resample is one multinomial draw. (nan, nan) where all
+    images are alike.
     """
     values = np.array([1, -1, 0])
     sizes = np.array([counts.only_first, counts.only_second, 0])
     sizes[2] = counts.images - sizes.sum()
-    if sizes[2] == counts.images:
+    if sizes.max() == counts.images:
         return math.nan, math.nan
     draws = (
         np.random.default_rng(seed).multinomial(counts.images, sizes / counts.images, DRAWS) @ values / counts.images
@@ -74,24 +75,31 @@ def run_paired_bootstrap(counts: Discordance, seed: int = 0) -> tuple[float, flo
 def build_networks(results: Results, labels: NDArray[np.uint8]) -> pd.DataFrame:
     """One row per contrast: the condition's network of the first replicate and fold against its baseline's.
 
-    `labels` (test images,) are the true ones, in the order of the recorded predictions. Pairs with a missing network
-    are left out.
+    Under carry-over it is the last fold's, which is the one that the trial ends with. `labels` (test images,) are the
+    true ones, in the order of the recorded predictions. Pairs with a missing network, or one that was tested on other
+    images, are left out.
     """
     rows = []
     for specs, baseline in find_contrasts(results.study):
         first, second = _read_correct(results, specs[0], labels), _read_correct(results, baseline[0], labels)
         if first is not None and second is not None:
             names = [build_row_label(side[0], results.study, results.reference) for side in (specs, baseline)]
-            rows.append({"row": names[0], "baseline_row": names[1], **_compare(first, second)})
+            folds = {"fold": _choose_fold(specs[0]) + 1, "baseline_fold": _choose_fold(baseline[0]) + 1}
+            rows.append({"row": names[0], "baseline_row": names[1], **folds, **_compare(first, second)})
     return pd.DataFrame(rows)
 
 
 def _read_correct(results: Results, spec: TrialSpec, labels: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
-    record = results.records.folds.get((spec.id, 0))
+    record = results.records.folds.get((spec.id, _choose_fold(spec)))
     if record is None or record.test_predictions is None:
         return None
-    correct: NDArray[np.bool_] = unpack_labels(record.test_predictions) == labels
-    return correct
+    predicted = unpack_labels(record.test_predictions)
+    correct: NDArray[np.bool_] = predicted == labels if len(predicted) == len(labels) else np.empty(0, np.bool_)
+    return correct if len(correct) else None
+
+
+def _choose_fold(spec: TrialSpec) -> int:
+    return spec.folds - 1 if spec.has_dependent_folds else 0
 
 
 def _compare(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> dict[str, Any]:
@@ -99,8 +107,6 @@ def _compare(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> dict[str, A
     method, p_value = run_mcnemar(counts)
     low, high = run_paired_bootstrap(counts)
     return {
-        "replicate": 0,
-        "fold": 1,
         "images": counts.images,
         "accuracy": float(np.mean(first)),
         "baseline_accuracy": float(np.mean(second)),

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tune_app.errors import ResultsError
 from tune_app.records import RECORDS_FILE, RecordSet, read_records
-from tune_app.study import Study
+from tune_app.study import Regularizer, Study
 from tune_app.study_file import read_study
 
 STUDY_FILE = "study.yaml"
@@ -26,11 +26,12 @@ TEST_FILE = "test.npz"
 
 @dataclass(frozen=True)
 class Reported:
-    """A figure that somebody reported for one condition."""
+    """A figure that somebody reported for one condition, on all images of `dataset` (empty: whichever a study has)."""
 
     row: str
     test_accuracy: float
     note: str
+    dataset: str = ""
 
 
 Reference = Mapping[tuple[str, str, int], Reported]  # (model, regularizer, folds) → the reported figure
@@ -119,17 +120,27 @@ def read_test_set(path: Path) -> TestSet:
 
 
 def read_reference(path: Path) -> Reference:
-    """Reported figures from a CSV with the columns row, model, regularizer, folds, test_accuracy and note."""
+    """Reported figures from a CSV with the columns row, model, regularizer, folds, test_accuracy, note and dataset.
+
+    The last two may be left out. Raises ResultsError for anything that is no such table.
+    """
+    found: dict[tuple[str, str, int], Reported] = {}
     try:
         with path.open(encoding="utf-8", newline="") as lines:
-            return {
-                (row["model"], row["regularizer"], int(row["folds"])): Reported(
-                    row["row"], float(row["test_accuracy"]), row.get("note") or ""
-                )
-                for row in csv.DictReader(lines)
-            }
-    except (OSError, KeyError, TypeError, ValueError) as error:
+            for number, row in enumerate(csv.DictReader(lines, strict=True), start=2):
+                figure = float(row["test_accuracy"])
+                if not 0 <= figure <= 1:
+                    raise ValueError(f"line {number}: test_accuracy {figure:g} is no share of images from 0 to 1")
+                key = row["model"], row["regularizer"], int(row["folds"])
+                if key in found:
+                    raise ValueError(f"line {number}: a second figure for {', '.join(map(str, key))}")
+                if key[1] not in get_args(Regularizer):
+                    raise ValueError(f"line {number}: no regularizer {key[1]!r}; {', '.join(get_args(Regularizer))}")
+                note, dataset = row.get("note") or "", row.get("dataset") or ""
+                found[key] = Reported(row["row"] or f"{key[0]} {key[1]} (folds={key[2]})", figure, note, dataset)
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise ResultsError(
             f"reference table {path} cannot be read ({type(error).__name__}: {error}); it needs the columns row, "
-            "model, regularizer, folds, test_accuracy, note"
+            "model, regularizer, folds, test_accuracy and, if wanted, note and dataset"
         ) from error
+    return found

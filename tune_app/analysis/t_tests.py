@@ -102,15 +102,15 @@ class CorrectedTTest(TTest):
 
 @dataclass(frozen=True)
 class WelchTTest(TTest):
-    """Welch's t-test between two sets of replicate means, whose spreads may differ."""
+    """Welch's t-test between sets of replicate means, whose spreads may differ: two, or a sum of more."""
 
     effect: float
-    variances: tuple[float, float]
-    counts: tuple[int, int]
+    variances: tuple[float, ...]
+    counts: tuple[int, ...]
 
     @property
-    def _shares(self) -> tuple[float, float]:
-        return self.variances[0] / self.counts[0], self.variances[1] / self.counts[1]
+    def _shares(self) -> list[float]:
+        return [variance / count for variance, count in zip(self.variances, self.counts, strict=True)]
 
     @property
     def standard_error(self) -> float:
@@ -122,7 +122,7 @@ class WelchTTest(TTest):
         return sum(self._shares) ** 2 / sum(weights)
 
     def with_replicates(self, replicates: int) -> "WelchTTest":
-        return replace(self, counts=(replicates, replicates))
+        return replace(self, counts=(replicates,) * len(self.counts))
 
 
 def build_corrected_t_test(differences: Sequence[float] | NDArray[np.float64], n_splits: int) -> CorrectedTTest:
@@ -135,11 +135,13 @@ def build_corrected_t_test(differences: Sequence[float] | NDArray[np.float64], n
 
 def build_welch_t_test(first: NDArray[np.float64], second: NDArray[np.float64]) -> WelchTTest:
     """The test of mean(first) − mean(second); two replicate means or more on either side."""
-    return WelchTTest(
-        float(np.mean(first) - np.mean(second)),
-        (float(np.var(first, ddof=1)), float(np.var(second, ddof=1))),
-        (len(first), len(second)),
-    )
+    return build_sum_t_test([first, -second])
+
+
+def build_sum_t_test(parts: Sequence[NDArray[np.float64]]) -> WelchTTest:
+    """The test of the sum of the parts' means; each part has two independent observations or more."""
+    variances = tuple(float(np.var(part, ddof=1)) for part in parts)
+    return WelchTTest(float(sum(np.mean(part) for part in parts)), variances, tuple(map(len, parts)))
 
 
 def run_sign_test(higher: int, lower: int) -> float:

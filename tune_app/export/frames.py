@@ -8,12 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from tune_app.analysis.audit import build_audit, build_conclusions, build_reference_check
+from tune_app.analysis.audit import build_audit
 from tune_app.analysis.claims import build_verdicts
-from tune_app.analysis.conditions import build_condition_scores
+from tune_app.analysis.conclusions import build_conclusions
+from tune_app.analysis.conditions import build_condition_scores, build_trials
 from tune_app.analysis.contrasts import build_contrasts
-from tune_app.analysis.frames import build_epochs, build_folds, build_trials
+from tune_app.analysis.frames import build_epochs, build_folds
 from tune_app.analysis.networks import build_networks
+from tune_app.analysis.reference_check import build_reference_check
 from tune_app.analysis.results import Results
 from tune_app.export.files import write_bytes_whole
 from tune_app.records import write_whole
@@ -57,7 +59,7 @@ def write_parquet(path: Path, frame: pd.DataFrame) -> None:
 def build_json(results: Results, frames: dict[str, pd.DataFrame]) -> str:
     """The study and its summaries as strict JSON; a number that does not exist is null."""
     content: dict[str, Any] = {"study": results.study.model_dump(mode="json")}
-    for name in [name for name in SUMMARIES | OCCASIONAL if name in frames]:
+    for name in [name for name in (*SUMMARIES, *OCCASIONAL, "networks") if name in frames]:
         cells = frames[name].astype(object)
         content[name] = cells.where(cells.notna(), None).to_dict("records")
     if "audit" in frames:

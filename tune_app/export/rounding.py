@@ -33,3 +33,10 @@ def format_p_value(p_value: float | None) -> str:
     if p_value is None or pd.isna(p_value):
         return MISSING
     return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def format_share(share: float | None) -> str:
+    """In whole percent."""
+    if share is None or pd.isna(share):
+        return MISSING
+    return f"{round(share * 100) + 0:d}%"

@@ -7,16 +7,26 @@ from typing import Any
 import pandas as pd
 from rich.console import JustifyMethod
 from rich.table import Table
+from rich.text import Text
 
-from tune_app.analysis.audit import build_conclusions
 from tune_app.analysis.claims import build_verdicts
-from tune_app.analysis.frames import build_conditions
+from tune_app.analysis.conclusions import build_conclusions
+from tune_app.analysis.conditions import build_conditions
+from tune_app.analysis.frames import find_reported
 from tune_app.analysis.results import Results
-from tune_app.export.rounding import MISSING, choose_decimals, format_estimate, format_number, format_p_value
+from tune_app.export.rounding import (
+    MISSING,
+    choose_decimals,
+    format_estimate,
+    format_number,
+    format_p_value,
+    format_share,
+)
 
 HEADINGS = ("row", "fits", "replicates", "test accuracy", "95% interval", "reported", "difference", "note")
 CONTRASTS = "Contrasts of test accuracy"
-_TEXT = {"key", "claim", "verdict", "row", "baseline", "note"}  # headings of columns that are set flush left
+# Headings of columns that are set flush left.
+_TEXT = {"key", "claim", "verdict", "metric", "row", "baseline", "defect", "way", "explains", "place", "note"}
 
 
 @dataclass(frozen=True)
@@ -27,6 +37,10 @@ class TextTable:
     headings: tuple[str, ...]
     cells: list[list[str]]
     notes: tuple[str, ...] = ()
+
+    def is_text(self, heading: str) -> bool:
+        """Whether the column is of words, set flush left; numbers are set flush right."""
+        return heading in _TEXT or "key" in self.headings
 
 
 def build_tables(results: Results, frames: Mapping[str, pd.DataFrame]) -> list[TextTable]:
@@ -50,7 +64,19 @@ def build_condition_tables(results: Results) -> list[TextTable]:
     titles = [
         f"Conditions, entry {number}" if len(frames) > 1 else "Conditions" for number in range(1, len(frames) + 1)
     ]
-    return [TextTable(title, HEADINGS, build_cells(frame)) for title, frame in zip(titles, frames, strict=True)]
+    return [_build_condition_table(title, build_cells(frame)) for title, frame in zip(titles, frames, strict=True)]
+
+
+def _build_condition_table(title: str, cells: list[list[str]]) -> TextTable:
+    """Without the columns that have nothing to say in this study."""
+    optional = ("reported", "difference", "note")
+    shown = [
+        place
+        for place, heading in enumerate(HEADINGS)
+        if heading not in optional or any(row[place] not in ("", MISSING) for row in cells)
+    ]
+    headings = tuple(HEADINGS[place] for place in shown)
+    return TextTable(title, headings, [[row[place] for place in shown] for row in cells])
 
 
 def build_cells(table: pd.DataFrame) -> list[list[str]]:
@@ -115,18 +141,23 @@ def _build_contrast_table(frame: pd.DataFrame) -> TextTable:
 
 def build_audit_table(frame: pd.DataFrame) -> TextTable:
     """What each defect costs, in points of test accuracy; the conclusions are notes."""
-    headings = ("row", "images", "replicates", "defect", "way", "without", "with", "cost", "95% interval", "of the gap")
+    headings = (
+        *("row", "images", "replicates", "defect", "way", "without", "with", "cost", "95% interval", "median"),
+        *("of the gap", "of the reported gap", "explains"),
+    )
     cells = [
         [
             row["setting"],
             _spell_images(row["train_images"]),
-            str(row["replicates"]),
+            _spell_replicates(row),
             row["defect"],
             row["way"],
             format_number(row["accuracy_without"]),
             format_number(row["accuracy_with"]),
             *format_estimate(row["cost"], row["ci95_low"], row["ci95_high"], sign="+"),
-            MISSING if row["share_of_gap"] is None or pd.isna(row["share_of_gap"]) else f"{row['share_of_gap']:.0%}",
+            format_number(row["cost_median"], sign="+"),
+            *(format_share(row[name]) for name in ("share_of_gap", "share_of_reported_gap")),
+            row["explains"],
         ]
         for row in frame.to_dict("records")
     ]
@@ -136,23 +167,38 @@ def build_audit_table(frame: pd.DataFrame) -> TextTable:
     return TextTable("What the defects cost", headings, cells, (*build_conclusions(frame), *reasons))
 
 
+def _spell_replicates(row: dict[Any, Any]) -> str:
+    counts = row["replicates_without"], row["replicates_with"]
+    return str(counts[0]) if counts[0] == counts[1] else f"{counts[0]} and {counts[1]}"
+
+
 def build_reference_table(frame: pd.DataFrame) -> TextTable:
     """Each reported figure among the replicates run as reported, with the sound result beside it."""
-    headings = ("row", "images", "batch size", "reported", "as reported", "replicates", "place", "sound")
+    headings = ("row", "batch size", "reported", "as reported", "replicates", "below", "place", "range holds", "sound")
     cells = [
         [
             row["row"],
-            _spell_images(row["train_images"]),
             str(row["batch_size"]),
             format_number(row["reported_test_accuracy"]),
             _spell_range(row, "as_reported"),
             str(row["as_reported_replicates"]),
+            format_number(row["replicates_below"], 0),
             row["place"],
+            format_share(row["range_coverage"]),
             _spell_range(row, "sound"),
         ]
         for row in frame.to_dict("records")
     ]
-    return TextTable("Reported figures among replicates (mean, least to greatest)", headings, cells)
+    notes = (
+        "Below: replicates with a lower accuracy than the reported figure. Range holds: the chance that one more "
+        "replicate lies between the least and the greatest of these.",
+        *(
+            f"{row['row']}, batch size {row['batch_size']}: {row['reason']}"
+            for row in frame.to_dict("records")
+            if row["reason"]
+        ),
+    )
+    return TextTable("Reported figures among replicates (mean, least to greatest)", headings, cells, notes)
 
 
 def _spell_images(images: float | None) -> str:
@@ -179,7 +225,7 @@ def build_markdown(results: Results, tables: Sequence[TextTable]) -> str:
     train = study.data.train_images or "all"
     test = study.data.test_images or "all"
     parts = [
-        f"# {study.title or study.name}",
+        f"# {_escape(study.title or study.name)}",
         f"Data set {study.data.name}: {train} training and {test} test images. {recipe.epochs} epochs a fold, batch "
         f"size {recipe.batch_size}, {recipe.optimizer} at {recipe.learning_rate:g}, {recipe.precision}; splitter "
         f"{study.splitter}, seed {study.seed}.",
@@ -194,7 +240,8 @@ def build_markdown(results: Results, tables: Sequence[TextTable]) -> str:
 
 
 def _escape(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;")
+    """One line, whatever a user wrote."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
 
 
 def _markdown_table(table: TextTable) -> str:
@@ -202,7 +249,10 @@ def _markdown_table(table: TextTable) -> str:
 
     escaped = [[_escape(cell) for cell in row] for row in table.cells]
     # Cells are text already: tabulate must not read 0.9830 as a number and drop its zero.
-    return tabulate.tabulate(escaped, headers=table.headings, tablefmt="github", disable_numparse=True)
+    align = ["left" if table.is_text(heading) else "right" for heading in table.headings]
+    return tabulate.tabulate(
+        escaped, headers=table.headings, tablefmt="pipe", disable_numparse=True, colalign=align if escaped else None
+    )
 
 
 def build_reading(results: Results) -> list[str]:
@@ -229,15 +279,13 @@ def build_reading(results: Results) -> list[str]:
         )
     if results.reference:
         notes.append(
-            "The reported figure is one test of one network; the difference is ours minus the reported one. A row "
-            "with another width is another network and is not set against a reported figure."
+            "A reported figure is one test of one network; the difference is ours minus the reported one. It stands "
+            "beside rows of the same network on all images of the same data set: another width or fewer images make "
+            "another experiment."
         )
-        shown = {
-            (t.spec.model, t.spec.regularizer, t.spec.folds) for t in results.study.grid_trials() if t.spec.width == 1
-        }
-        notes += [
-            f"{figure.row}: {figure.note}." for key, figure in results.reference.items() if figure.note and key in shown
-        ]
+        shown = [find_reported(results, trial.spec) for trial in results.study.grid_trials()]
+        figures = [figure for figure in results.reference.values() if figure.note and figure in shown]
+        notes += [f"{figure.row}: {figure.note}." for figure in figures]
     return notes
 
 
@@ -262,11 +310,11 @@ def build_terminal_table(text: TextTable) -> Table:
     ]
     for index in shown:
         heading = text.headings[index]
-        justify: JustifyMethod = "left" if heading in _TEXT else "right"
+        justify: JustifyMethod = "left" if text.is_text(heading) else "right"
         wraps = heading in ("claim", "row", "note", "A", "B")
         table.add_column(heading.replace(" ", "\n"), no_wrap=not wraps, justify=justify)
     for row in text.cells:
-        table.add_row(*(row[index] for index in shown))
+        table.add_row(*(Text(row[index]) for index in shown))  # no markup: brackets are brackets
     return table
 
 
@@ -281,6 +329,8 @@ def build_comparison_tables(comparison: pd.DataFrame, changes: pd.DataFrame) -> 
         headings = ("row", "A", "B", "B\u00a0−\u00a0A", "95% interval", "p", "n")
         notes = [note for row in rows if row["reason"] and (note := f"{row['row']}: {row['reason']}") not in said]
         said |= dict.fromkeys(notes)
+        if any(not pd.isna(row.get("p_value")) for row in rows):
+            notes.insert(0, "p is that of each row by itself, not adjusted for their number.")
         tables.append(TextTable(title, headings, [_comparison_cells(row) for row in rows], tuple(notes)))
     return tables
 

@@ -5,7 +5,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from tune_app.analysis.frames import build_conditions
+from tune_app.analysis.conditions import build_conditions
 from tune_app.analysis.labels import build_rows
 from tune_app.analysis.results import Results
 from tune_app.export.figures.figure import Drawing, build_data

@@ -13,7 +13,8 @@ import pandas as pd
 import vl_convert
 from markupsafe import Markup
 
-from tune_app.analysis.audit import build_conclusions, build_waterfall
+from tune_app.analysis.audit import build_waterfall
+from tune_app.analysis.conclusions import build_conclusions
 from tune_app.analysis.confusion import build_confusions
 from tune_app.analysis.curves import build_fit_curves
 from tune_app.analysis.frames import build_folds

@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from tune_app.analysis.frames import build_conditions
+from tune_app.analysis.conditions import build_conditions
 from tune_app.analysis.labels import build_rows
+from tune_app.analysis.metrics import RefusedError, build_scores
 from tune_app.analysis.results import Results
 from tune_app.analysis.schedule import build_plan_table
 from tune_app.export.page.tables import (
@@ -20,6 +21,7 @@ from tune_app.export.page.tables import (
     is_missing,
     probability,
 )
+from tune_app.export.rounding import format_share
 from tune_app.study import TrialSpec
 
 SIGNS = {"supported": "✓", "refuted": "✗", "undecided": "?"}
@@ -122,12 +124,22 @@ def build_audit_table(audit: pd.DataFrame | None) -> PageTable | None:
         Column("setting", "setting"),
         Column("defect", "defect"),
         Column("way", "way"),
-        Column("replicates", "replicates", number=True),
+        Column("replicates_without", "replicates without", number=True),
+        Column("replicates_with", "replicates with", number=True),
         Column("accuracy_without", "without it (share)", fixed("accuracy_without", 4), number=True),
         Column("accuracy_with", "with it (share)", fixed("accuracy_with", 4), number=True),
         Column("cost", "cost (share)", by_interval("cost", sign=True), number=True),
         Column("ci95_low", "95% interval", interval, number=True),
-        Column("share_of_gap", "of the gap", lambda row: f"{row['share_of_gap']:.0%}", number=True),
+        Column("cost_median", "median", fixed("cost_median", 4, sign=True), number=True),
+        Column("share_of_gap", "of the gap", lambda row: format_share(row["share_of_gap"]), number=True),
+        Column(
+            "share_of_reported_gap",
+            "of the reported gap",
+            lambda row: format_share(row["share_of_reported_gap"]),
+            number=True,
+        ),
+        Column("p_sign", "p of the signs", probability("p_sign"), number=True),
+        Column("explains", "explains"),
         Column("method", "method"),
         Column("reason", "reason"),
     ]
@@ -140,16 +152,18 @@ def build_reference_table(checks: pd.DataFrame | None) -> PageTable | None:
         return None
     columns = [
         Column("row", "reported row"),
-        Column("train_images", "training images (– for all)", fixed("train_images", 0), number=True),
         Column("batch_size", "batch size", number=True),
         Column("reported_test_accuracy", "reported", fixed("reported_test_accuracy", 4), number=True),
         Column("as_reported_replicates", "replicates as reported", number=True),
         Column("as_reported_mean", "as reported: mean", fixed("as_reported_mean", 4), number=True),
         Column("as_reported_min", "least", fixed("as_reported_min", 4), number=True),
         Column("as_reported_max", "greatest", fixed("as_reported_max", 4), number=True),
+        Column("replicates_below", "below the figure", fixed("replicates_below", 0), number=True),
         Column("place", "the reported figure is"),
+        Column("range_coverage", "range holds one more", lambda row: format_share(row["range_coverage"]), number=True),
         Column("sound_mean", "sound: mean", fixed("sound_mean", 4), number=True),
         Column("sound_replicates", "replicates, sound", number=True),
+        Column("reason", "reason"),
     ]
     return build_table(checks, "reference", "Reported figures among replicates run as reported", columns)
 
@@ -205,11 +219,14 @@ def build_fold_table(folds: pd.DataFrame, trial: str) -> PageTable:
 
 
 def build_trial_summary(results: Results, spec: TrialSpec) -> str:
-    """One line: fits, mean test accuracy."""
-    records = [results.records.folds.get((spec.id, fold)) for fold in range(spec.folds)]
-    scores = [record.test_accuracy for record in records if record and record.test_accuracy is not None]
-    mean = f", mean test accuracy {sum(scores) / len(scores):.4f}" if scores else ""
-    return f"{len(scores)} of {spec.folds} fits{mean}"
+    """One line: fits, mean test accuracy; under carry-over that of the network as it came out of the last fold."""
+    done = sum(results.records.is_completed(spec.id, fold) for fold in range(spec.folds))
+    what = "test accuracy after the last fold" if spec.has_dependent_folds else "mean test accuracy"
+    try:
+        told = f", {what} {build_scores(results, [spec], 'test_accuracy').mean():.4f}"
+    except RefusedError:
+        told = ""
+    return f"{done} of {spec.folds} fits{told}"
 
 
 def build_plan_page_table(results: Results) -> PageTable | None:
