@@ -21,6 +21,7 @@ from tune_app.analysis.networks import build_networks
 from tune_app.analysis.results import Results
 from tune_app.analysis.t_tests import adjust_by_holm, build_corrected_t_test, build_welch_t_test
 from tune_app.errors import StudyError
+from tune_app.export.tables import build_comparison_tables
 from tune_app.plan import build_catalog
 from tune_app.records import pack_labels
 from tune_app.study import Metric, Study, TrialSpec
@@ -548,3 +549,11 @@ def test_the_rope_is_of_accuracies_alone() -> None:
     ropes = frame.groupby("metric")["rope"].unique().map(list).to_dict()
     assert ropes["test_accuracy"] == ropes["validation_accuracy_auc"] == [0.02]
     assert ropes["test_loss"] == ropes["fit_seconds"] == ropes["epochs_to_target"] == [0.0]
+
+
+def test_studies_with_nothing_in_common_are_compared_in_rows_that_say_so() -> None:
+    other = study_of(grid=[{"model": "cnn", "width": 0.1, "regularizer": "none", "folds": 4}])
+    frame = build_comparison(results_of(), build_results(other, score))
+    assert frame["effect"].isna().all()
+    assert frame["reason"].str.contains("alone").all()
+    assert build_comparison_tables(frame, build_changes({}, {}))

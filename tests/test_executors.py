@@ -138,3 +138,17 @@ def test_networks_kept_on_ray_reach_the_driver(cluster: on_ray.Cluster, digits: 
     on_ray.run_on_ray(work_of(plan_of(build_study())), digits, Collector(), keep=keep)
     assert len(list(tmp_path.iterdir())) == 6
     assert len({path.read_text() for path in tmp_path.iterdir()}) == 1, "one process writes"
+
+
+def test_an_actor_that_fails_says_why_in_its_rows(cluster: on_ray.Cluster, digits: data.Dataset) -> None:
+    victim = plan_of(build_study())[0].id
+
+    def run(spec: TrialSpec, dataset: data.Dataset, **options: Any) -> Iterator[Record]:
+        if spec.id == victim:
+            raise RuntimeError("the device caught fire")
+        yield from run_trial(spec, dataset, **options)
+
+    collector = Collector()
+    on_ray.run_on_ray(work_of(plan_of(build_study())), digits, collector, run=run)
+    failed = [record for record in RecordSet(collector.records).folds.values() if record.status == "failed"]
+    assert [record.error_message for record in failed] == ["RuntimeError: the device caught fire"] * 3

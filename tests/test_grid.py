@@ -18,6 +18,7 @@ from models import load_network
 from tests.conftest import write_study_file
 from tune_app.grid import main
 from tune_app.records import RUN_FIELDS, read_records
+from tune_app.report import main as report
 
 ROOT = Path(__file__).parents[1]
 FILES = {
@@ -312,3 +313,66 @@ def test_a_dry_run_tells_of_shares_that_no_node_has(tmp_path: Path, capsys: Any)
     assert "stacked" not in captured.out
     assert "eager" in captured.out
     assert "asks for 1 CPUs and 99 GPUs, no node has that" in captured.err
+
+
+def block(folder: Path) -> None:
+    """A file where a folder should be: writing below it fails for every user, root as well."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.write_text("")
+
+
+def test_without_room_for_tensorboard_the_study_runs(folder: Folder, capsys: Any) -> None:
+    block(folder.runs / "tensorboard")
+    assert folder.run() == 0
+    assert "Without TensorBoard" in capsys.readouterr().out + capsys.readouterr().err
+
+
+def test_a_network_that_cannot_be_kept_costs_no_fit_and_is_told(folder: Folder, capsys: Any) -> None:
+    block(folder.runs / "weights")
+    assert folder.run("--keep", "best") == 0
+    assert set(folder.scores()["status"]) == {"completed"}
+    assert "2 networks could not be kept in" in capsys.readouterr().out
+
+
+def test_a_state_that_cannot_be_carried_to_disk_costs_no_fit(tmp_path: Path) -> None:
+    grid = [{"model": "cnn", "width": 0.05, "folds": 3, "protocol": "carry-over"}]
+    (tmp_path / "other").mkdir()
+    folder, undisturbed = Folder(tmp_path, grid=grid), Folder(tmp_path / "other", grid=grid)
+    block(folder.runs / "carried")
+    assert folder.run() == undisturbed.run() == 0
+    assert folder.score_files() == undisturbed.score_files()
+
+
+def test_a_reader_that_leaves_does_not_end_the_study(folder: Folder) -> None:
+    process = folder.start("--executor", "inline")
+    assert process.stdout
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=120) == 0
+    assert process.stderr
+    assert "Traceback" not in process.stderr.read()
+    process.stderr.close()
+    assert fits_on_disk(folder) == 6
+    assert (folder.results / "table.md").exists()
+
+
+def test_an_interrupt_while_tables_are_written_says_so(
+    folder: Folder, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tune_app.grid.write_results", interrupt)
+    assert folder.run() == 130
+    assert "Interrupted while the tables were written: every record is on disk" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("test.npz", b"PK\x03\x04garbage"), ("plan.csv", b"trial,fits\na,3\n"), ("plan.csv", b""), ("test.npz", b"")],
+)
+def test_a_damaged_file_of_a_results_folder_is_named(folder: Folder, capsys: Any, name: str, content: bytes) -> None:
+    folder.run()
+    (folder.results / name).write_bytes(content)
+    assert report([str(folder.results)]) == 2
+    assert f"{name} cannot be read" in capsys.readouterr().err

@@ -258,3 +258,83 @@ def test_trials_that_differ_in_the_test_alone_share_their_fits() -> None:
     assert shared["test-normalisation"] == ids["sound"]
     assert shared[plan[-1].spec.condition["protocol"]] in (ids["sound"], ids["carry-over"])
     assert sum(trial.seconds > 0 for trial in plan) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: a\nname: b\n", "the key 'name' is given twice"),
+        ("name: a\ngrid:\n  - {model: cnn, folds: 4, folds: 10}\n", "the key 'folds' is given twice in .* line 3"),
+        ("name: 2024-13-45\n", "is not plain YAML: month must be in"),
+    ],
+)
+def test_yaml_that_says_two_things_or_nothing_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(text)
+    with pytest.raises(StudyError, match=message):
+        read_study(path)
+
+
+@pytest.mark.parametrize("override", ["grid.².folds=3", "seed=2024-13-45", "recipe={epochs: 1, epochs: 2}"])
+def test_an_odd_override_is_refused_with_its_text(tmp_path: Path, override: str) -> None:
+    with pytest.raises(StudyError, match=f"--set {re.escape(override)}"):
+        read_study(write_study_file(tmp_path), [override])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"replicates": 10**9}, "replicates: must be less than or equal to 1000"),
+        ({"recipe": {"epochs": 10**9}}, "recipe.epochs: must be less than or equal to 100000"),
+        ({"grid": [{"model": "cnn", "width": 1e9}]}, "width: must be less than or equal to 64"),
+        (
+            {
+                "grid": [
+                    {"model": "cnn", "learning_rate": [n / 1e4 for n in range(1, 400)], "batch_size": [*range(1, 400)]}
+                ]
+            },
+            "it asks for 159,201 trials, at most 100,000 are planned",
+        ),
+    ],
+)
+def test_a_slip_of_the_finger_is_an_error_at_once(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(StudyError) as caught:
+        read_study(write_study_file(tmp_path, **changes))
+    assert message in "\n".join(caught.value.problems)
+
+
+PROTOCOLS = [{"model": "cnn", "regularizer": ["none", "batchnorm"], "folds": 3, "protocol": ["sound", "as-reported"]}]
+
+
+def test_a_protocol_may_be_named_in_any_spelling(tmp_path: Path) -> None:
+    """Under `none` as-reported has no more than these three defects."""
+    spelling = "test-normalisation+last-batch-accuracy+carry-over"
+    claim = {"sentence": "s", "levels": {"regularizer": "none", "protocol": spelling}, "against": {"protocol": "sound"}}
+    baseline = {"regularizer": "none", "protocol": spelling}
+    path = write_study_file(tmp_path, grid=PROTOCOLS, baseline=baseline, claims=[claim | {"expect": "lower"}])
+    study = read_study(path)
+    ((first, second),) = study.claim_pairs(study.claims[0])
+    assert (first[0].condition["protocol"], second[0].condition["protocol"]) == ("as-reported", "sound")
+    plan = build_plan(study, Shares(), RATES, parse_only(f"protocol={spelling}"))
+    assert [(t.spec.regularizer, t.spec.condition["protocol"]) for t in plan] == [("none", "as-reported")]
+    with pytest.raises(StudyError, match="--only protocol=carry: unknown defect 'carry'"):
+        parse_only("protocol=carry")
+
+
+def test_numbers_of_replicas_make_one_condition_where_nothing_is_sliced() -> None:
+    entry = {"model": "cnn", "regularizer": "batchnorm", "folds": 3, "replicas": [1, 4]}
+    study = build_study(grid=[entry | {"protocol": ["sound", "replica-statistics"]}])
+    found = [(specs[0].condition["protocol"], specs[0].replicas) for specs in study.conditions()]
+    assert found == [("sound", 1), ("replica-statistics", 1), ("replica-statistics", 4)]
+
+
+@pytest.mark.parametrize("only", ["", "model=cnn,model=vgg10"])
+def test_an_empty_or_repeated_part_is_refused(only: str) -> None:
+    with pytest.raises(StudyError, match="--only"):
+        parse_only(only)
+
+
+@pytest.mark.parametrize(("cpus", "gpus"), [(0, 0), (0.00001, 0), (1, 0.00001)])
+def test_a_share_of_nothing_is_refused(cpus: float, gpus: float) -> None:
+    with pytest.raises(ResourceError, match="it needs a share of one of them, at least 0.001"):
+        check_shares(plan_of(build_study(), Shares(cpus, gpus)), [{"CPU": 2, "GPU": 1}])

@@ -6,6 +6,7 @@ Exit codes: 0 every fit completed, 1 some fits failed, 2 bad input, 130 interrup
 import argparse
 import contextlib
 import logging
+import os
 import signal
 import sys
 import warnings
@@ -92,16 +93,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is the module's docstring's."""
     options = build_parser().parse_args(arguments)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    console = Console()
+    console = _Console()
+    run: _Run | None = None
     try:
         with _terminate_as_interrupt():
-            return _Run(options, console).run()
+            run = _Run(options, console)
+            return run.run()
     except (TuneAppError, data.DataError) as error:
         name = type(error).__name__
         print("\n".join(f"{name}: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
-        print("Interrupted before anything started.", file=sys.stderr)
+        print(run.goodbye if run else "Interrupted before anything started.", file=sys.stderr)
         return EXIT_INTERRUPTED
 
 
@@ -119,8 +122,17 @@ def _terminate_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+class _Console(Console):
+    """A console whose reader may leave (`| head`): the study goes on without it."""
+
+    def on_broken_pipe(self) -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class _Run:
     """One call of the command, step by step."""
+
+    goodbye = "Interrupted before anything started."
 
     def __init__(self, options: argparse.Namespace, console: Console) -> None:
         self.options = options
@@ -133,7 +145,7 @@ class _Run:
         path = find_study(options.study)
         self.study = read_study(path, options.set, build_catalog())
         self.reference = self._find_reference(path)
-        self.only = parse_only(options.only) if options.only else None
+        self.only = None if options.only is None else parse_only(options.only)
         for name in ("cpus_per_trial", "gpus_per_trial"):
             share = getattr(options, name)
             if share is not None and not 0 <= share < float("inf"):
@@ -369,10 +381,17 @@ class _Run:
                 writer.add_graph(network, torch.zeros(1, *shape))
 
         conditions = {name: {**spec.condition, "replicate": spec.replicate} for name, spec in specs.items()}
-        board = TensorBoardMonitor(self.folder / "tensorboard", conditions, records, draw_graph)
+        try:
+            board = TensorBoardMonitor(self.folder / "tensorboard", conditions, records, draw_graph)
+        except OSError as error:
+            self._say(f"Without TensorBoard: {self.folder / 'tensorboard'} cannot be written ({error.strerror}).")
+            return [terminal(self.console, progress)]
         return [terminal(self.console, progress), board]
 
     def _finish(self, store: RecordStore, interrupted: bool, dataset: data.Dataset | None) -> int:
+        self.goodbye = (
+            "Interrupted while the tables were written: every record is on disk, and the same command writes them anew."
+        )
         reference = read_reference(self.reference) if self.reference else {}
         results = Results(self.study, store.records, reference)
         folder = choose_folder(self.results, results)
@@ -391,6 +410,14 @@ class _Run:
         left = {(t.id, fold) for t in self.plan for fold in store.records.missing_folds(t.id, t.fits)}
         if not left:
             self.carrier.clear()
+        if self.options.keep == "best":
+            whole = [trial.id for trial in self.plan if not store.records.missing_folds(trial.id, trial.fits)]
+            lacking = [trial for trial in whole if not self.keeper.holds_best(trial, store.records)]
+            if lacking:
+                self._say(
+                    f"{len(lacking)} networks could not be kept in {self.keeper.folder}, {lacking[0]} among them: free "
+                    "some space and run the same command again."
+                )
         failed = [store.records.folds[key] for key in sorted(left) if key in store.records.folds]
         for record in failed:
             folds = next(trial.fits for trial in self.plan if trial.id == record.trial)

@@ -1,5 +1,6 @@
 """Networks on disk: the best one of each trial for `--keep best`, and the state that carry-over takes on."""
 
+import contextlib
 import pickle
 import shutil
 from dataclasses import dataclass
@@ -20,14 +21,18 @@ class Keeper:
     folder: Path
 
     def __call__(self, best: BestNetwork) -> None:
-        """Write the network unless an earlier fold's is better; on a tie the first fold and epoch stay."""
+        """Write the network unless an earlier fold's is better; on a tie the first fold and epoch stay.
+
+        A disk that takes no more costs the network alone, not the fit: `holds_best` tells of it.
+        """
         path = self._path(best.trial)
         try:
             better = _rank(best.facts) > _rank(read_weights(path)["facts"])
         except (OSError, ValueError):
             better = True
         if better:
-            write_weights(path, best.state, best.build, best.facts)
+            with contextlib.suppress(OSError, RuntimeError):  # torch's own writer raises the latter
+                write_weights(path, best.state, best.build, best.facts)
 
     def holds_best(self, trial: str, records: RecordSet) -> bool:
         """Whether the weights on disk are those of the best epoch in the trial's completed folds."""
@@ -53,12 +58,19 @@ class CarriedStates:
     folder: Path
 
     def write(self, trial: str, carried: Carried) -> None:
-        """Replace the trial's state."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Replace the trial's state. A disk that takes no more costs a resumed trial its start: it begins again."""
         path = self.folder / f"{trial}.pt"
         partial = path.with_suffix(".partial")
-        torch.save(vars(carried), partial)
-        partial.replace(path)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            torch.save(vars(carried), partial)
+            partial.replace(path)
+        except (OSError, RuntimeError):  # torch's own writer raises the latter
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+        finally:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
 
     def read(self, trial: str) -> Carried | None:
         """The trial's state, None if there is none that can be read."""

@@ -16,8 +16,10 @@ from tune_app.cost import (
     fit_flops,
 )
 from tune_app.errors import ResourceError, StudyError
-from tune_app.study import FACTORS, Catalog, Study, TrialSpec, choices
+from tune_app.protocol import parse_protocol
+from tune_app.study import FACTORS, Catalog, Study, TrialSpec, choices, resolve_levels
 
+SMALLEST_SHARE = 0.001  # below, a thousand trials would run at once; Ray counts in steps of a ten-thousandth
 GpuShare = Callable[[TrialSpec, NetworkCost], float]
 
 
@@ -66,7 +68,7 @@ def build_plan(
     trials = study.grid_trials()
     only = only or {}
     _check_only(only, [trial.spec for trial in trials])
-    selected = [trial for trial in trials if only.items() <= _levels(trial.spec, only).items()]
+    selected = [trial for trial in trials if _matches(trial.spec, only)]
     if not selected:
         wanted = ",".join(f"{name}={level}" for name, level in only.items())
         raise StudyError(f"--only {wanted}: no trial has all of these levels; see --dry-run for the trials there are")
@@ -124,21 +126,32 @@ def parse_only(text: str) -> dict[str, str]:
             raise StudyError(f"--only {text}: write factor=level,factor=level, such as model=cnn,folds=4")
         if factor not in (*FACTORS, "replicate"):
             raise StudyError(f"--only {text}: unknown factor {factor!r}{choices(factor, (*FACTORS, 'replicate'))}")
+        if factor in only:
+            raise StudyError(f"--only {text}: {factor} is named twice; name one level, or leave it out for all")
+        if factor == "protocol":
+            try:
+                parse_protocol(level)
+            except ValueError as error:
+                raise StudyError(f"--only {text}: {error}") from None
         only[factor] = _spell(level)
     return only
 
 
 def _check_only(only: Mapping[str, str], specs: list[TrialSpec]) -> None:
     for factor, level in only.items():
-        levels = sorted({_levels(spec, [factor])[factor] for spec in specs})
-        if level not in levels:
+        if not any(_matches(spec, {factor: level}) for spec in specs):
+            levels = sorted({_spell(_build_levels(spec)[factor]) for spec in specs})
             raise StudyError(f"--only: {factor} {level!r} is not in the grid{choices(level, levels)}")
 
 
-def _levels(spec: TrialSpec, factors: Iterable[str]) -> dict[str, str]:
-    """The trial's levels of the given factors (the replicate among them), as `parse_only` spells them."""
-    condition = {**spec.condition, "replicate": spec.replicate}
-    return {factor: _spell(condition[factor]) for factor in factors}
+def _matches(spec: TrialSpec, only: Mapping[str, str]) -> bool:
+    """Whether the trial has the levels, spelled as `parse_only` spells them."""
+    levels = _build_levels(spec)
+    return all(_spell(levels[factor]) == level for factor, level in resolve_levels(only, spec.condition).items())
+
+
+def _build_levels(spec: TrialSpec) -> dict[str, object]:
+    return {**spec.condition, "replicate": spec.replicate}
 
 
 def _spell(level: object) -> str:
@@ -151,6 +164,13 @@ def _spell(level: object) -> str:
 
 def check_shares(plan: tuple[PlannedTrial, ...], nodes: list[Mapping[str, float]]) -> None:
     """Raise ResourceError for trials that no node can hold; `nodes` gives each node's CPU and GPU capacity."""
+    for trial in plan:
+        shares = trial.cpus, trial.gpus
+        if not any(shares) or any(0 < share < SMALLEST_SHARE for share in shares):
+            raise ResourceError(
+                f"trial {trial.id}: asks for {trial.cpus:g} CPUs and {trial.gpus:g} GPUs; it needs a share of one of "
+                f"them, at least {SMALLEST_SHARE:g}; raise --cpus-per-trial, --gpus-per-trial or the entry's own share"
+            )
     problems: dict[tuple[float, float], str] = {}
     for trial in plan:
         if not any(trial.cpus <= node.get("CPU", 0) and trial.gpus <= node.get("GPU", 0) for node in nodes):

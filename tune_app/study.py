@@ -7,6 +7,7 @@ study leaves the ids, and with them the records, of what stays.
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
@@ -89,6 +90,11 @@ def _check_protocol(text: str) -> str:
 T = TypeVar("T")
 Levels = Annotated[tuple[T, ...], BeforeValidator(_as_tuple)]
 Count = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1)]
+# Limits that no study comes near, so that a slip of the finger is an error and not a machine that stands still.
+Epochs = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1, le=100_000)]
+Replicates = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1, le=1000)]
+Width = Annotated[float, BeforeValidator(_refuse_bool), Field(gt=0, le=64, allow_inf_nan=False)]
+MAX_TRIALS = 100_000
 Folds = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=2)]
 Rate = Annotated[float, BeforeValidator(_refuse_bool), Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0, allow_inf_nan=False)]
@@ -107,7 +113,7 @@ class Recipe(Frozen):
     `engine` trains the folds of a trial one by one (eager) or at once (stacked): the same scores but for rounding.
     """
 
-    epochs: Count = 5
+    epochs: Epochs = 5
     batch_size: Count = 100
     optimizer: Optimizer = "adam"
     learning_rate: Rate = 0.001
@@ -191,13 +197,13 @@ class GridEntry(Frozen):
     """A block of the grid: the product of its levels. Recipe keys left out keep the study's value."""
 
     model: Levels[str]
-    width: Levels[Rate] = (1.0,)
+    width: Levels[Width] = (1.0,)
     regularizer: Levels[Regularizer] = ("none",)
     folds: Levels[Folds] = (4,)
     train_images: Levels[Count] | None = None
     protocol: Levels[ProtocolText] | None = None
     replicas: Levels[Count] | None = None
-    epochs: Levels[Count] | None = None
+    epochs: Levels[Epochs] | None = None
     batch_size: Levels[Count] | None = None
     optimizer: Levels[Optimizer] | None = None
     learning_rate: Levels[Rate] | None = None
@@ -205,7 +211,7 @@ class GridEntry(Frozen):
     weight_decay: Levels[Share] | None = None
     precision: Levels[Precision] | None = None
     engine: Levels[Engine] | None = None
-    replicates: Count | None = None
+    replicates: Replicates | None = None
     cpus_per_trial: Share | None = None
     gpus_per_trial: Share | None = None
 
@@ -276,6 +282,8 @@ class Claim(Frozen):
         unknown = [f"unknown factor {name!r}{choices(name, FACTORS)}" for name in levels if name not in FACTORS]
         if unknown:
             raise ValueError("; ".join(unknown))
+        if "protocol" in levels:
+            parse_protocol(str(levels["protocol"]))
         return levels
 
     @field_validator("epochs", "against_epochs")
@@ -321,7 +329,7 @@ class Study(Frozen):
     splitter: Splitter = "kfold"
     protocol: ProtocolText = "sound"
     replicas: Count = 4  # slices of a batch under the defect replica-statistics; 1 is what SyncBN gives
-    replicates: Count = 1
+    replicates: Replicates = 1
     baseline: Baseline = Baseline()
     reference: str | None = None
     rope: Share = 0.001  # region of practical equivalence: accuracies this close are taken as equal
@@ -334,6 +342,12 @@ class Study(Frozen):
     def _not_empty(cls, grid: tuple[GridEntry, ...]) -> tuple[GridEntry, ...]:
         if not grid:
             raise ValueError("it has no entry; add one, such as - {model: cnn, folds: 4}")
+        trials = sum(
+            math.prod(len(getattr(entry, factor) or ((),)) for factor in FACTORS) * (entry.replicates or 1)
+            for entry in grid
+        )
+        if trials > MAX_TRIALS:
+            raise ValueError(f"it asks for {trials:,} trials, at most {MAX_TRIALS:,} are planned; leave levels out")
         return grid
 
     @model_validator(mode="after")
@@ -356,19 +370,21 @@ class Study(Frozen):
                         f"grid, entry {number}: protocol {text!r} with regularizer {regularizer}: {defect} changes "
                         "nothing there; leave it out, or write as-reported, which means the defects that apply"
                     )
-            for trial in self._entry_trials(entry):
+            trials = list(self._entry_trials(entry))
+            for trial in trials:
                 yield from (f"grid, entry {number}: {problem}" for problem in _spec_problems(trial.spec))
+            if len(entry.replicas or ()) > 1 and not any("replica-statistics" in t.spec.protocol for t in trials):
+                yield (
+                    f"grid, entry {number}: replicas {', '.join(map(str, entry.replicas or ()))}: no condition there has "
+                    "the defect replica-statistics, so their number changes nothing; leave replicas out"
+                )
 
     def _baseline_problems(self) -> Iterator[str]:
         named = self.baseline.model_dump(exclude_none=True)
         conditions = [specs[0].condition for specs in self.conditions()]
-        absent = False
-        for factor, level in named.items():
-            levels = list(dict.fromkeys(condition[factor] for condition in conditions))
-            if level not in levels:
-                absent = True
-                yield f"baseline: {factor} {level} is not in the grid; choose from {', '.join(map(str, levels))}"
-        if not absent and not any(condition.items() >= named.items() for condition in conditions):
+        absent = [problem for factor, level in named.items() for problem in _find_absent(factor, level, conditions)]
+        yield from (f"baseline: {problem}" for problem in absent)
+        if not absent and not any(has_levels(condition, named) for condition in conditions):
             yield f"baseline: no condition of the grid has {_spell_levels(named)}; name levels that occur together"
 
     def _repetitions(self) -> Iterator[str]:
@@ -388,15 +404,9 @@ class Study(Frozen):
     def _claim_problems(self) -> Iterator[str]:
         conditions = [specs[0].condition for specs in self.conditions()]
         for number, claim in enumerate(self.claims, start=1):
-            place = f"claims, entry {number}"
-            absent = False
-            for factor, level in (*claim.levels.items(), *claim.against.items()):
-                levels = list(dict.fromkeys(condition[factor] for condition in conditions))
-                if level not in levels:
-                    absent = True
-                    yield f"{place}: {factor} {level} is not in the grid; choose from {', '.join(map(str, levels))}"
-            if not absent:
-                yield from (f"{place}: {problem}" for problem in self._pair_problems(claim))
+            named = (*claim.levels.items(), *claim.against.items())
+            problems = [problem for factor, level in named for problem in _find_absent(factor, level, conditions)]
+            yield from (f"claims, entry {number}: {problem}" for problem in problems or self._pair_problems(claim))
 
     def _pair_problems(self, claim: Claim) -> Iterator[str]:
         pairs = self.claim_pairs(claim)
@@ -439,8 +449,15 @@ class Study(Frozen):
 
     def _entry_trials(self, entry: GridEntry) -> Iterator[GridTrial]:
         levels = [self._levels(entry, factor) for factor in FACTORS]
+        unsliced = set()
         for values in itertools.product(*levels):
             condition = dict(zip(FACTORS, values, strict=True))
+            if "replica-statistics" not in build_protocol(condition["protocol"], condition["regularizer"]):
+                # Without slices their number says nothing: a list of numbers gives one condition.
+                condition["replicas"] = self._levels(entry, "replicas")[0]
+                if (others := tuple(condition.items())) in unsliced:
+                    continue
+                unsliced.add(others)
             recipe = Recipe(**{name: condition.pop(name) for name in Recipe.model_fields})
             condition["protocol"] = build_protocol(condition["protocol"], condition["regularizer"])
             for replicate in range(entry.replicates or self.replicates):
@@ -482,9 +499,8 @@ class Study(Frozen):
         pairs = []
         for specs in conditions:
             condition = specs[0].condition
-            other = by_levels.get(tuple((condition | claim.against).values()))
-            matches = all(condition[factor] == level for factor, level in claim.levels.items())
-            if matches and other and (other != specs or claim.against_epochs):
+            other = by_levels.get(tuple((condition | resolve_levels(claim.against, condition)).values()))
+            if has_levels(condition, claim.levels) and other and (other != specs or claim.against_epochs):
                 pairs.append((specs, other))
         return tuple(pairs)
 
@@ -509,6 +525,26 @@ def _spec_problems(spec: TrialSpec) -> Iterator[str]:
             f"engine stacked trains by sound protocol only, not with {', '.join(spec.training.protocol)}; "
             "write engine: auto or eager"
         )
+
+
+def resolve_levels(levels: Mapping[str, Any], condition: Mapping[str, Any]) -> dict[str, Any]:
+    """Levels as the conditions like `condition` spell them: a protocol by what it means for their regularizer."""
+    if "protocol" not in levels:
+        return dict(levels)
+    regularizer = levels.get("regularizer", condition["regularizer"])
+    protocol = spell_protocol(build_protocol(str(levels["protocol"]), regularizer), regularizer)
+    return {**levels, "protocol": protocol}
+
+
+def has_levels(condition: Mapping[str, Any], levels: Mapping[str, Any]) -> bool:
+    """Whether a condition has all of these levels."""
+    return condition.items() >= resolve_levels(levels, condition).items()
+
+
+def _find_absent(factor: str, level: Any, conditions: list[dict[str, Any]]) -> Iterator[str]:
+    if not any(has_levels(condition, {factor: level}) for condition in conditions):
+        levels = dict.fromkeys(condition[factor] for condition in conditions)
+        yield f"{factor} {level} is not in the grid; choose from {', '.join(map(str, levels))}"
 
 
 def _spell_levels(levels: Mapping[str, Any]) -> str:

@@ -42,12 +42,12 @@ def read_study(path: Path, overrides: Sequence[str] = (), catalog: Catalog | Non
     Raises StudyError listing every problem, each with the place, the value, what is allowed and the remedy.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = _load_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise StudyError(f"study file {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise StudyError(f"study file {path} is not UTF-8 text ({error.reason} at byte {error.start})") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
         raise StudyError(f"study file {path} is not plain YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise StudyError(f"study file {path} must hold a mapping with the keys {', '.join(Study.model_fields)}")
@@ -61,6 +61,21 @@ def read_study(path: Path, overrides: Sequence[str] = (), catalog: Catalog | Non
     return study
 
 
+class _Loader(yaml.SafeLoader):
+    """Plain YAML in which a mapping names each key once: of two, YAML's own rule keeps the last without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for index, (key, (place, _)) in enumerate(zip(keys, node.value, strict=True)):
+            if key in keys[:index]:
+                raise yaml.MarkedYAMLError(problem=f"the key {key!r} is given twice", problem_mark=place.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _load_yaml(text: str) -> Any:
+    return yaml.load(text, Loader=_Loader)  # noqa: S506 - it is a SafeLoader
+
+
 def build_yaml(study: Study) -> str:
     """The study as it was run, every default spelled out, as the text of a study file."""
     content = study.model_dump(mode="json", exclude_none=True)
@@ -72,8 +87,8 @@ def _apply_override(content: dict[str, Any], override: str) -> list[str]:
     if not equals or not key:
         return [f"--set {override}: write key=value, such as recipe.epochs=1"]
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = _load_yaml(text)
+    except (yaml.YAMLError, ValueError):
         return [f"--set {override}: the value {text!r} is not plain YAML"]
     place: Any = content
     *parents, last = key.split(".")
@@ -91,7 +106,7 @@ def _apply_override(content: dict[str, Any], override: str) -> list[str]:
 
 def _step(place: Any, part: str) -> Any:
     if isinstance(place, list):
-        return place[int(part)] if part.isdigit() and int(part) < len(place) else None
+        return place[int(part)] if re.fullmatch("[0-9]{1,6}", part) and int(part) < len(place) else None
     if isinstance(place, dict):
         return place.setdefault(part, {}) if part in _SECTIONS else place.get(part)
     return None

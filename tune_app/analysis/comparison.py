@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from tune_app.analysis.contrasts import Condition, Side, build_contrast_numbers
+from tune_app.analysis.contrasts import NUMBERS, Condition, Side, build_contrast_numbers
 from tune_app.analysis.metrics import METRICS, RefusedError, build_scores
 from tune_app.analysis.results import Results
 from tune_app.study import FACTORS, Metric, Study
@@ -32,7 +32,7 @@ def _build_row(
     sides = [Side(results, specs) if specs else None for results, specs in ((first, ours), (second, theirs))]
     a, b = sides
     label = next(side.label for side in sides if side)
-    row: dict[str, Any] = {"metric": metric, "unit": METRICS[metric].unit, "row": label}
+    row: dict[str, Any] = {"metric": metric, "unit": METRICS[metric].unit, "row": label, **dict.fromkeys(NUMBERS)}
     if a and b:
         row |= build_contrast_numbers(b, a, metric)
     else:

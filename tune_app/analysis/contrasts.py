@@ -11,7 +11,7 @@ from tune_app.analysis.frames import build_row_label
 from tune_app.analysis.metrics import METRICS, SUMMARISED, RefusedError, Scores, build_scores, choose_rope
 from tune_app.analysis.results import Results
 from tune_app.analysis.t_tests import TTest, adjust_by_holm, build_corrected_t_test, build_welch_t_test
-from tune_app.study import FACTORS, Metric, Study, TrialSpec, Window
+from tune_app.study import FACTORS, Metric, Study, TrialSpec, Window, has_levels
 
 MIN_PAIRS = 8  # folds, whose scores are correlated
 MIN_REPLICATES = 3  # independent observations on either side
@@ -99,7 +99,7 @@ def find_contrasts(study: Study) -> list[tuple[Condition, Condition]]:
     if not named:
         varying = [factor for factor in study.varying_factors() if factor != "folds"]
         named = {factor: conditions[0][0].condition[factor] for factor in varying}
-    references = [specs for specs in conditions if specs[0].condition.items() >= named.items()]
+    references = [specs for specs in conditions if has_levels(specs[0].condition, named)]
     folds = folds or references[0][0].folds
     found = []
     for specs in conditions:

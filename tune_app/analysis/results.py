@@ -3,6 +3,7 @@
 import csv
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ REFERENCE_FILE = "reference.csv"
 ENVIRONMENT_FILE = "environment.json"
 PLAN_FILE = "plan.csv"
 TEST_FILE = "test.npz"
+PLAN_COLUMNS = ("trial", "fits", "parameters", "flops", "predicted_fit_seconds", "cpus", "gpus")
 
 
 @dataclass(frozen=True)
@@ -90,13 +92,22 @@ def _read_extras(folder: Path) -> tuple[TestSet | None, pd.DataFrame | None, Map
         path = folder / TEST_FILE
         test = read_test_set(path) if path.is_file() else None
         path = folder / PLAN_FILE
-        plan = pd.read_csv(path) if path.is_file() else None
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        plan = _read_plan(path) if path.is_file() else None
+    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise ResultsError(
             f"{path} cannot be read ({type(error).__name__}: {error}); delete it, and `python -m tune_app.grid` with "
             "the same study writes it anew"
         ) from error
     return test, plan, read_environment(folder)
+
+
+def _read_plan(path: Path) -> pd.DataFrame:
+    plan = pd.read_csv(path)
+    lacking = [name for name in PLAN_COLUMNS if name not in plan]
+    if lacking:
+        raise ValueError(f"no column {', '.join(lacking)}")
+    plan[list(PLAN_COLUMNS[1:])].astype(float)  # ValueError for what is no number
+    return plan
 
 
 def read_environment(folder: Path) -> Mapping[str, Any] | None:
@@ -115,8 +126,11 @@ def read_environment(folder: Path) -> Mapping[str, Any] | None:
 
 def read_test_set(path: Path) -> TestSet:
     """The test set that `export.folder` wrote; KeyError, ValueError or BadZipFile for another file."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return TestSet(arrays["labels"], arrays["positions"], arrays["images"], arrays["image_rows"])
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        test = TestSet(arrays["labels"], arrays["positions"], arrays["images"], arrays["image_rows"])
+    if test.labels.ndim != 1 or test.positions.shape != test.labels.shape or len(test.image_rows) != len(test.images):
+        raise ValueError("its arrays do not fit together")
+    return test
 
 
 def read_reference(path: Path) -> Reference:

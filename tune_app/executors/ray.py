@@ -1,5 +1,6 @@
 """Trials as actors on Ray Tune. The only file that imports ray; Ray's own words stay in here."""
 
+import contextlib
 import logging
 import os
 import shutil
@@ -40,6 +41,7 @@ from tune_app.records import FoldRecord, Record, build_failed_fold, record_from_
 from tune_app.study import TrialSpec
 from tune_app.trial import BestNetwork, Carried, Carrier, Keep, RunTrial, run_trial
 
+SILENT_END = "the trial's process ended without a message"
 ROOT = Path(__file__).resolve().parents[2]
 # Starting an actor costs about 5 s (a process, ray, torch). Below this length of a trial, actors go on to the next
 # trial instead; the price is that the dashboard keeps calling such an actor by its first trial.
@@ -111,7 +113,7 @@ def run_on_ray(
         if remaining:
             _run_once(remaining, shared, writers, relay, device, run)
     for item in relay.remaining():
-        error = relay.errors.get(item.trial.id, "the trial's process ended without a message")
+        error = relay.errors.get(item.trial.id, SILENT_END)
         for fold in item.folds:
             for trial in item.trials:
                 flow.record(build_failed_fold(trial.id, trial.spec.replicate, fold, "ActorDied", error, time.time()))
@@ -288,8 +290,7 @@ class _Relay(tune.Callback):
         self._tell_each(self._flow.trial_ended, trial)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        error = trial.get_error()
-        self.errors[_trial_name(trial)] = _last_line(error)
+        self.errors[_trial_name(trial)] = _read_last_line(trial.error_file)
         self._tell_each(self._flow.trial_ended, trial)
 
     def _tell_each(self, action: Callable[[str], None], trial: Trial) -> None:
@@ -306,6 +307,11 @@ class _Relay(tune.Callback):
                 raise  # aborts Tune: the records can no longer be written, so nothing more should run
 
 
-def _last_line(error: Exception | None) -> str:
-    lines = [line.strip() for line in str(error or "").splitlines() if line.strip()]
-    return lines[-1] if lines else "the trial's process ended without a message"
+def _read_last_line(error_file: str | None) -> str:
+    """What the trial's process said at its end: Tune writes it to a file and hands over nothing else."""
+    text = ""
+    if error_file:
+        with contextlib.suppress(OSError):
+            text = Path(error_file).read_text(encoding="utf-8", errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else SILENT_END
