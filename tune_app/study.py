@@ -374,9 +374,10 @@ class Study(Frozen):
             for trial in trials:
                 yield from (f"grid, entry {number}: {problem}" for problem in _spec_problems(trial.spec))
             if len(entry.replicas or ()) > 1 and not any("replica-statistics" in t.spec.protocol for t in trials):
+                spelled = ", ".join(map(str, entry.replicas or ()))
                 yield (
-                    f"grid, entry {number}: replicas {', '.join(map(str, entry.replicas or ()))}: no condition there has "
-                    "the defect replica-statistics, so their number changes nothing; leave replicas out"
+                    f"grid, entry {number}: replicas {spelled}: no condition there has the defect replica-"
+                    "statistics, so their number changes nothing; leave replicas out"
                 )
 
     def _baseline_problems(self) -> Iterator[str]:
