@@ -334,3 +334,26 @@ def test_an_empty_or_repeated_part_is_refused(only: str) -> None:
 def test_a_share_of_nothing_is_refused(cpus: float, gpus: float) -> None:
     with pytest.raises(ResourceError, match=r"it needs a share of one of them, at least 0\.001"):
         check_shares(plan_of(build_study(), Shares(cpus, gpus)), [{"CPU": 2, "GPU": 1}])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"levels": {"folds": "3"}}, "claims, entry 1: folds '3' is text where the grid has a number"),
+        ({"levels": {"folds": None}}, "claims, entry 1: levels: folds: a level is a name or a number, not None"),
+        ({"levels": {"folds": True}}, "claims, entry 1: levels: folds: a level is a name or a number, not True"),
+        ({3: 4}, "claims, entry 1: the key 3 is no name; keys are sentence, metric"),
+    ],
+)
+def test_levels_and_keys_of_the_wrong_type_are_one_line_each(
+    tmp_path: Path, changes: dict[Any, Any], message: str
+) -> None:
+    claim: dict[Any, Any] = {"sentence": "s", "levels": {"folds": 3}, "against": {"folds": 3}, "expect": "higher"}
+    problems = problems_of(tmp_path, claims=[claim | changes])
+    assert [problem for problem in problems if problem.startswith(message)], problems
+    assert len(problems) == 1
+
+
+def test_a_folder_is_no_study(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"is a folder; give the path of a \.yaml file in it"):
+        find_study(str(tmp_path))

@@ -48,7 +48,7 @@ from tune_app.plan import (
 )
 from tune_app.records import RECORDS_FILE, RecordSet, RecordStore, set_records_aside
 from tune_app.seeds import build_seed
-from tune_app.study_file import find_study, read_study
+from tune_app.study_file import SHIPPED, find_study, read_study
 from tune_app.testset import build_test_set
 from tune_app.trial import build_network
 
@@ -65,7 +65,8 @@ def build_parser() -> argparse.ArgumentParser:
         description="Run a study: every condition of its grid, cross-validated, in parallel; then export its tables.",
     )
     add = parser.add_argument
-    add("study", nargs="?", default="quick", help="one that ships (quick, report, vgg) or a YAML file; default quick")
+    shipped = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.yaml")))
+    add("study", nargs="?", default="quick", help=f"one that ships ({shipped}) or a YAML file; default quick")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key, such as recipe.epochs=1")
     add("--only", metavar="FACTOR=LEVEL,…", help="run a part of the grid, such as model=cnn,folds=4")
     add("--dry-run", action="store_true", help="print the plan and start nothing")

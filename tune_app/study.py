@@ -253,7 +253,13 @@ class Baseline(Frozen):
     engine: Engine | None = None
 
 
-Level = Annotated[str | int | float, BeforeValidator(_refuse_bool)]
+def _check_level(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(f"a level is a name or a number, not {value!r}")
+    return value
+
+
+Level = Annotated[Any, BeforeValidator(_check_level)]
 Window = tuple[Count, Count]
 
 
@@ -445,7 +451,8 @@ class Study(Frozen):
         for trial in self.grid_trials():
             pair = (trial.spec.folds, min(trial.spec.train_images or train_images, train_images))
             if pair[0] > pair[1] and pair not in seen:
-                yield f"grid: {pair[0]} folds of {pair[1]} training images; choose 2 to {pair[1]} folds, or more images"
+                fewer = f"choose 2 to {pair[1]} folds, or more images" if pair[1] > 1 else "give it more images"
+                yield f"grid: {pair[0]} folds of {pair[1]} training images; {fewer}"
             seen.add(pair)
 
     def _entry_trials(self, entry: GridEntry) -> Iterator[GridTrial]:
@@ -545,6 +552,9 @@ def has_levels(condition: Mapping[str, Any], levels: Mapping[str, Any]) -> bool:
 def _find_absent(factor: str, level: Any, conditions: list[dict[str, Any]]) -> Iterator[str]:
     if not any(has_levels(condition, {factor: level}) for condition in conditions):
         levels = dict.fromkeys(condition[factor] for condition in conditions)
+        if isinstance(level, str) and level in map(str, levels):
+            yield f"{factor} {level!r} is text where the grid has a number; write it without quotes"
+            return
         yield f"{factor} {level} is not in the grid; choose from {', '.join(map(str, levels))}"
 
 

@@ -30,6 +30,8 @@ def find_study(name: str) -> Path:
     path = Path(name)
     if path.is_file():
         return path
+    if path.is_dir():
+        raise StudyError(f"{name} is a folder; give the path of a .yaml file in it, or one of {', '.join(shipped)}")
     if path.suffix in (".yaml", ".yml") or "/" in name:
         siblings = [str(other) for other in sorted(path.parent.glob("*.y*ml"))] if path.parent.is_dir() else []
         raise StudyError(f"study file {name} does not exist{choices(name, [*siblings, *shipped])}")
@@ -95,7 +97,10 @@ def _apply_override(content: dict[str, Any], override: str) -> list[str]:
     for part in parents:
         place = _step(place, part)
         if place is None:
-            return [f"--set {override}: {part!r} in {key!r} is not a section; sections are {', '.join(_SECTIONS)}"]
+            return [
+                f"--set {override}: {part!r} in {key!r} is no section and no entry (from 0) of a list; sections are "
+                f"{', '.join(_SECTIONS)}"
+            ]
     if isinstance(place, list):
         return [f"--set {override}: name a key inside the entry, such as grid.0.folds=4"]
     if not isinstance(place, dict):
@@ -108,7 +113,7 @@ def _step(place: Any, part: str) -> Any:
     if isinstance(place, list):
         return place[int(part)] if re.fullmatch("[0-9]{1,6}", part) and int(part) < len(place) else None
     if isinstance(place, dict):
-        return place.setdefault(part, {}) if part in _SECTIONS else place.get(part)
+        return place.setdefault(part, [] if part in _LISTS else {}) if part in _SECTIONS else place.get(part)
     return None
 
 
@@ -119,6 +124,8 @@ def _explain(detail: Any) -> list[str]:
     if kind == "extra_forbidden":
         allowed = _fields_at(place[:-1])
         return [f"{_spell(place[:-1])}unknown key {str(place[-1])!r}{choices(str(place[-1]), allowed)}"]
+    if kind == "invalid_key":
+        return [f"{_spell(place[:-1])}the key {place[-1]!r} is no name; keys are {', '.join(_fields_at(place[:-1]))}"]
     if kind == "missing":
         return [f"{_spell(place[:-1])}the key {str(place[-1])!r} is missing; add it"]
     if kind == "literal_error":

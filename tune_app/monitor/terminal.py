@@ -127,16 +127,18 @@ class LiveMonitor:
     def _draw(self) -> Group:
         progress = self._progress
         head = Table.grid(padding=(0, 1))
+        width = min(30, self._console.width // 5)
         left = "…" if progress.remaining is None else spell_seconds(progress.remaining)
         failed = f", {progress.failed} failed" if progress.failed else ""
         head.add_row(
-            ProgressBar(total=max(progress.total, 1), completed=progress.done + progress.failed, width=30),
+            ProgressBar(total=max(progress.total, 1), completed=progress.done + progress.failed, width=width),
             f"{progress.done}/{progress.total} fits{failed}",
             f"{spell_seconds(progress.elapsed)} elapsed, {left} left",
         )
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-        for column in ("running trial", "fold", "epoch", "validation accuracy", "on"):
-            table.add_column(column, no_wrap=True)
+        table.add_column("running trial", overflow="fold")  # the one column that may wrap: no number is cut off
+        for column in ("fold", "epoch", "validation accuracy", "on"):
+            table.add_column(column if self._console.width > 90 else column.replace(" ", "\n"), no_wrap=True)
         rows = max(1, self._console.size.height - 4)
         for trial, record in list(self._running.items())[:rows]:
             table.add_row(trial, *self._cells(trial, record))
@@ -164,6 +166,7 @@ def describe_fit(record: FoldRecord, folds: int) -> str:
 
 def spell_seconds(seconds: float) -> str:
     """`4.2 s`, `3 min 20 s`, `2 h 05 min`."""
+    seconds = max(seconds, 0.0)
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
