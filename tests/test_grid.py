@@ -271,7 +271,7 @@ def fits_on_disk(folder: Folder) -> int:
 
 
 def test_a_killed_driver_goes_on_to_the_same_tables(tmp_path: Path) -> None:
-    changes = {"replicates": 3, "recipe": {"epochs": 20, "batch_size": 5}}
+    changes = {"replicates": 3, "recipe": {"epochs": 8, "batch_size": 5}}
     for name in ("killed", "undisturbed"):
         (tmp_path / name).mkdir()
     killed, undisturbed = (Folder(tmp_path / name, **changes) for name in ("killed", "undisturbed"))
@@ -291,7 +291,7 @@ def test_a_killed_driver_goes_on_to_the_same_tables(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_leaves_with_130_and_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
-    folder = Folder(tmp_path, recipe={"epochs": 150, "batch_size": 2})
+    folder = Folder(tmp_path, replicates=4, recipe={"epochs": 30, "batch_size": 2})
     process = folder.start()
     wait_for(lambda: fits_on_disk(folder) >= 1, process)
     if number == signal.SIGINT:
@@ -300,7 +300,7 @@ def test_an_interrupt_leaves_with_130_and_says_how_to_go_on(tmp_path: Path, numb
         os.kill(process.pid, number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "of 6 fits are done and on disk. Go on with: python -m tune_app.grid" in out
+    assert "of 24 fits are done and on disk. Go on with: python -m tune_app.grid" in out
     assert "Traceback" not in out + err
     assert folder.scores()["status"].tolist().count("completed") >= 1
 

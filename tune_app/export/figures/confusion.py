@@ -3,6 +3,8 @@
 import base64
 import struct
 import zlib
+from functools import lru_cache
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -10,13 +12,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tune_app.analysis.results import TestSet
-from tune_app.export.figures.figure import Drawing, build_data
+from tune_app.export.figures.figure import ROWS, Drawing, Filled, build_data, build_values
 
 CELL = 21
 DARK_SHARE = 0.25  # cells above this share are dark in the light theme: their text changes colour
 
 
-def build_confusion_chart(confusions: pd.DataFrame) -> Drawing:
+def build_confusion_chart(confusions: pd.DataFrame) -> Drawing | Filled:
     """A matrix for each condition: true class down, predicted class across, shares of the true class's images.
 
     `confusions` has row, true, predicted, count and share; a frame of one condition gives one matrix without a heading.
@@ -25,7 +27,18 @@ def build_confusion_chart(confusions: pd.DataFrame) -> Drawing:
     frame = pd.DataFrame(counts).reset_index()
     frame["share"] = frame["count"] / frame.groupby(["row", "true"])["count"].transform("sum").clip(lower=1)
     rows = list(dict.fromkeys(frame["row"]))
-    base = alt.Chart(build_data(frame)).encode(
+    if len(rows) == 1:
+        return Filled(_build_matrix_template(), build_values(frame))
+    return _draw_matrix(build_data(frame)).facet(facet=alt.Facet("row:N", title=None, sort=rows), columns=4)
+
+
+@lru_cache(maxsize=1)
+def _build_matrix_template() -> dict[str, Any]:
+    return _draw_matrix(alt.NamedData(ROWS)).to_dict(validate=False)
+
+
+def _draw_matrix(data: dict[str, Any] | alt.NamedData) -> Drawing:
+    base = alt.Chart(data).encode(
         x=alt.X("predicted:O", title="Predicted", axis=alt.Axis(labelAngle=0, ticks=False, domain=False)),
         y=alt.Y("true:O", title="True", axis=alt.Axis(ticks=False, domain=False)),
         tooltip=[
@@ -51,10 +64,7 @@ def build_confusion_chart(confusions: pd.DataFrame) -> Drawing:
             (f"datum.share > {DARK_SHARE}", "on-high"),
         )
     ]  # fmt: skip
-    matrix = alt.layer(cells, *numbers).properties(width=alt.Step(CELL), height=alt.Step(CELL))
-    if len(rows) == 1:
-        return matrix
-    return matrix.facet(facet=alt.Facet("row:N", title=None, sort=rows), columns=4)
+    return alt.layer(cells, *numbers).properties(width=alt.Step(CELL), height=alt.Step(CELL))
 
 
 def build_confused_chart(confused: pd.DataFrame, test: TestSet) -> Drawing:

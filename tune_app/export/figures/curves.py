@@ -1,10 +1,13 @@
 """Learning curves, per condition and per trial."""
 
+from functools import lru_cache
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
 from tune_app.analysis.curves import SPLITS
-from tune_app.export.figures.figure import build_data
+from tune_app.export.figures.figure import ROWS, Filled, build_data, build_values
 from tune_app.export.figures.theme import DASHES, SHAPES
 
 TITLES = {"accuracy": "Accuracy (share of images)", "loss": "Loss (nats per image)"}
@@ -13,8 +16,8 @@ TITLES = {"accuracy": "Accuracy (share of images)", "loss": "Loss (nats per imag
 LOSS_TICKS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50]
 
 
-def _axes(curves: pd.DataFrame, metric: str, column: str) -> tuple[alt.X, alt.Y]:
-    last = int(curves["epoch"].max())
+def _axes(last: int, metric: str, column: str) -> tuple[alt.X, alt.Y]:
+    """Axes for epochs up to `last`."""
     epochs = list(range(1, last + 1, 1 + (last - 1) // 8))
     scale = alt.Scale(type="log", nice=False) if metric == "loss" else alt.Scale(zero=False)
     axis = alt.Axis(format="~g", values=LOSS_TICKS) if metric == "loss" else alt.Axis(tickCount=5)
@@ -25,8 +28,8 @@ def _axes(curves: pd.DataFrame, metric: str, column: str) -> tuple[alt.X, alt.Y]
     )
 
 
-def _draw_lines(base: alt.Chart, curves: pd.DataFrame, metric: str, tooltip: list[alt.Tooltip]) -> alt.Chart:
-    x, y = _axes(curves, metric, "value")
+def _draw_lines(base: alt.Chart, last: int, metric: str, tooltip: list[alt.Tooltip]) -> alt.Chart:
+    x, y = _axes(last, metric, "value")
     return base.encode(
         x=x,
         y=y,
@@ -52,8 +55,9 @@ def build_curves_chart(curves: pd.DataFrame, metric: str) -> alt.FacetChart:
         alt.Tooltip("high:Q", title="highest", format=".4f"),
         alt.Tooltip("fits:Q"),
     ]
-    lines = _draw_lines(alt.Chart().mark_line(point=alt.OverlayMarkDef(size=38)), shown, metric, tooltip)
-    x, y = _axes(shown, metric, "low")
+    last = int(shown["epoch"].max())
+    lines = _draw_lines(alt.Chart().mark_line(point=alt.OverlayMarkDef(size=38)), last, metric, tooltip)
+    x, y = _axes(last, metric, "low")
     color = alt.Color("split:N", title=None, scale=alt.Scale(domain=list(SPLITS)))
     band = alt.Chart().mark_area(style="band", line=False, point=False).encode(x=x, y=y, y2="high:Q", color=color)
     rows = list(dict.fromkeys(shown["row"]))
@@ -64,14 +68,20 @@ def build_curves_chart(curves: pd.DataFrame, metric: str) -> alt.FacetChart:
     )
 
 
-def build_fit_curves_chart(curves: pd.DataFrame, metric: str) -> alt.Chart:
+def build_fit_curves_chart(curves: pd.DataFrame, metric: str) -> Filled:
     """A line for each fold of one trial; `curves` as `analysis.curves.build_fit_curves` gives it."""
     shown = curves[curves["metric"] == metric][["fold", "epoch", "split", "value"]]
+    return Filled(_build_fit_curves_template(int(shown["epoch"].max()), metric), build_values(shown))
+
+
+@lru_cache(maxsize=64)
+def _build_fit_curves_template(last: int, metric: str) -> dict[str, Any]:
     tooltip = [
         alt.Tooltip("fold:Q"),
         alt.Tooltip("split:N", title="images"),
         alt.Tooltip("epoch:Q"),
         alt.Tooltip("value:Q", title=metric, format=".4f"),
     ]
-    chart = alt.Chart(build_data(shown)).mark_line(point=alt.OverlayMarkDef(size=30), strokeWidth=1.2)
-    return _draw_lines(chart, shown, metric, tooltip).encode(detail="fold:N").properties(width=240, height=150)
+    lines = alt.Chart(alt.NamedData(ROWS)).mark_line(point=alt.OverlayMarkDef(size=30), strokeWidth=1.2)
+    chart = _draw_lines(lines, last, metric, tooltip).encode(detail="fold:N").properties(width=240, height=150)
+    return chart.to_dict(validate=False)

@@ -11,10 +11,26 @@ import pandas as pd
 
 from tune_app.export.figures.theme import build_config
 
+ROWS = "data-rows"
 DIGITS = 6  # significant digits of the numbers in a figure; the tables have them all
 
 
 Drawing = alt.LayerChart | alt.FacetChart
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A chart of which there are many that differ in their data alone: its specification is built once.
+
+    `template` is a specification that draws the data set `ROWS`, `rows` are its rows as JSON values.
+    """
+
+    template: dict[str, Any]
+    rows: list[dict[str, Any]]
+
+    def to_dict(self, validate: bool) -> dict[str, Any]:
+        """The whole specification, as an altair chart gives it."""
+        return self.template | {"datasets": {ROWS: self.rows}}
 
 
 @dataclass(frozen=True)
@@ -24,7 +40,7 @@ class Figure:
     name: str
     title: str
     caption: str
-    chart: alt.TopLevelMixin
+    chart: alt.TopLevelMixin | Filled
 
     def build_spec(self, dark: bool | None = None, titled: bool = True) -> dict[str, Any]:
         """The Vega-Lite specification in the light or dark theme; without a theme for None.
@@ -44,13 +60,14 @@ class Figure:
 
 def _rename_views(spec: dict[str, Any]) -> dict[str, Any]:
     """Altair numbers views and parameters over the life of the process; here they are numbered within the figure."""
+    datasets = spec.pop("datasets", {})
     text = json.dumps(spec)
     for prefix in ("view_", "param_"):
         names = list(dict.fromkeys(re.findall(rf'"({prefix}\d+)"', text)))
         for index, name in enumerate(names):
             text = text.replace(f'"{name}"', f'"{prefix.upper()}{index}"')
     renamed: dict[str, Any] = json.loads(text)
-    return renamed
+    return renamed | {"datasets": {name: list(rows) for name, rows in datasets.items()}}
 
 
 def _wrap(text: str, width: int = 110) -> list[str]:
@@ -58,8 +75,11 @@ def _wrap(text: str, width: int = 110) -> list[str]:
 
 
 def build_data(frame: pd.DataFrame) -> dict[str, Any]:
-    """The frame's rows as a chart's data; missing numbers become null, floats keep `DIGITS` significant digits."""
-    return {"values": build_values(frame)}
+    """The frame's rows as a chart's data; missing numbers become null, floats keep `DIGITS` significant digits.
+
+    A tuple, because altair copies lists row by row with every step that a chart is built in.
+    """
+    return {"values": tuple(build_values(frame))}
 
 
 def build_values(frame: pd.DataFrame) -> list[dict[str, Any]]:
