@@ -27,7 +27,7 @@ def _conclude(setting: str, rows: Rows) -> str:
     whole = rows[WHOLE]
     if pd.isna(whole["cost"]):
         return f"{setting}: undecided, {whole['reason']}"
-    gap = f"{_spell_cost(whole)}{_spell_signs(whole, 'is positive')}"
+    gap = f"{_spell_cost(whole)}{_spell_signs(whole, ', positive')}"
     verdicts = [_judge(rows, defect, name) for defect, name in HYPOTHESES.items() if (defect, REMOVED) in rows]
     return (
         f"{setting}: run as reported, the test accuracy is {whole['accuracy_with']:.4f}, by sound protocol "
@@ -46,7 +46,7 @@ def _judge(rows: Rows, defect: str, hypothesis: str) -> str:
         UNDECIDED: "is undecided",
         NO_GAP: f"is {NO_GAP}",
     }.get(removed["explains"], f"explains {removed['explains']}")
-    told = f"taking it away gains {_spell_cost(removed)}{_spell_signs(removed, 'makes the score better')}"
+    told = f"taking it away gains {_spell_cost(removed)}{_spell_signs(removed, ' and makes the score better')}"
     if _has_signs(removed, "p_half"):
         above, below = removed["replicates_above_half"], removed["replicates_below_half"]
         told += f", by more than half of the gap in {above} of {above + below} (p = {removed['p_half']:.2g})"
@@ -69,7 +69,7 @@ def _spell_signs(row: dict[Any, Any], what: str) -> str:
         return ""
     lower, higher, equal = (row[f"replicates_{name}"] for name in ("lower_with", "higher_with", "equal"))
     ties = f", {equal} equal" if equal else ""
-    return f" and {what} in {lower} of {lower + higher + equal} replicates (sign test, p = {row['p_sign']:.2g}{ties})"
+    return f"{what} in {lower} of {lower + higher + equal} replicates (sign test, p = {row['p_sign']:.2g}{ties})"
 
 
 def _has_signs(row: dict[Any, Any], p_value: str) -> bool:
