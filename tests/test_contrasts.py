@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from tests.conftest import build_results, build_study, write_study_file
-from tune_app.analysis.claims import build_verdicts
+from tune_app.analysis.claims import build_verdicts, find_undecidable
 from tune_app.analysis.comparison import build_changes, build_comparison
 from tune_app.analysis.conditions import build_condition_scores
 from tune_app.analysis.contrasts import PAIRED, UNPAIRED, Side, build_contrast, build_contrasts, find_contrasts
@@ -557,3 +557,22 @@ def test_studies_with_nothing_in_common_are_compared_in_rows_that_say_so() -> No
     assert frame["effect"].isna().all()
     assert frame["reason"].str.contains("alone").all()
     assert build_comparison_tables(frame, build_changes({}, {}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "replicates", "message"),
+    [
+        ({}, 1, ""),
+        ({"levels": {"regularizer": "dropout", "folds": 4}}, 1, "It needs 2 replicates on either side and has 1."),
+        ({"levels": {"regularizer": "dropout", "folds": 4}}, 2, ""),
+        ({"levels": {"folds": 10}, "against": {"folds": 4}}, 2, "It needs 3 replicates on either side and has 2."),
+        ({"levels": {"folds": 10}, "against": {"folds": 4}}, 3, ""),
+    ],
+)
+def test_a_claim_that_the_design_cannot_decide_is_told_before_the_run(
+    changes: dict[str, Any], replicates: int, message: str
+) -> None:
+    study = study_of(replicates=replicates, claims=[CLAIM | {"expect": "higher"} | changes])
+    assert find_undecidable(study) == ([f"Dropout helps. {message}"] if message else [])
+    verdicts = build_verdicts(build_results(study, score))
+    assert not message or set(verdicts["verdict"]) == {"undecided"}, "what is told before holds after"

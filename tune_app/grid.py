@@ -22,6 +22,7 @@ from rich.table import Table
 from tensorboardX import SummaryWriter
 
 import data
+from tune_app.analysis.claims import find_undecidable
 from tune_app.analysis.results import Results, TestSet, read_environment, read_reference, read_results
 from tune_app.cost import build_gpu_share, estimate_gpu_bytes, measure_machine_rates
 from tune_app.environment import build_command, build_environment, count_cpus
@@ -238,6 +239,11 @@ class _Run:
         wide = Console(width=max(self.console.width, 120)) if not self.console.is_terminal else self.console
         wide.print(table)
         wide.print(self._totals(), highlight=False)
+        undecidable = find_undecidable(self.study)
+        if undecidable:
+            self._say(f"{len(undecidable)} of {len(self.study.claims)} claims cannot be decided by this design:")
+            for line in undecidable:
+                self._say(f"- {line}")
 
     def _totals(self) -> str:
         fits = sum(trial.fits for trial in self.plan)
@@ -481,7 +487,7 @@ def _near(path: Path) -> str:
 
 
 def _spell_share(trial: PlannedTrial) -> str:
-    return f"{trial.cpus:g} CPU" + (f", {trial.gpus:g} GPU" if trial.gpus else "")
+    return f"{trial.cpus:g} CPU" + (f", {trial.gpus:g} GPU" if trial.gpus else "") + f", {trial.engine}"
 
 
 if __name__ == "__main__":

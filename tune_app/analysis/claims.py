@@ -5,11 +5,18 @@ from typing import Any
 
 import pandas as pd
 
-from tune_app.analysis.contrasts import MIN_REPLICATES, Contrast, Side, build_contrast, find_fewest_replicates
+from tune_app.analysis.contrasts import (
+    MIN_REPLICATES,
+    Contrast,
+    Side,
+    build_contrast,
+    find_fewest_replicates,
+    share_splits,
+)
 from tune_app.analysis.metrics import METRICS, RefusedError, choose_rope
 from tune_app.analysis.results import Results
 from tune_app.analysis.t_tests import MAX_REPLICATES, TTest, find_replicates
-from tune_app.study import EPOCH_METRICS, Claim, Window
+from tune_app.study import EPOCH_METRICS, Claim, Study, Window
 
 COLUMNS = (
     "sentence",
@@ -44,6 +51,20 @@ def build_verdicts(results: Results) -> pd.DataFrame:
     """
     rows = [_judge(results, claim) for claim in results.study.claims]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n_pairs": "Int64", "needed_replicates": "Int64"})
+
+
+def find_undecidable(study: Study) -> list[str]:
+    """A line for each claim that no scores can decide, because it has too few replicates."""
+    lines = []
+    for claim in study.claims:
+        first, second = study.claim_pairs(claim)[0]
+        paired = share_splits(first[0], second[0])
+        folds = first[0].folds if paired and not first[0].has_dependent_folds else None
+        fewest = find_fewest_replicates(folds)
+        if min(len(first), len(second)) < fewest:
+            have = f"{len(first)} and {len(second)}" if len(first) != len(second) else f"{len(first)}"
+            lines.append(f"{claim.sentence} It needs {fewest} replicates on either side and has {have}.")
+    return lines
 
 
 def _judge(results: Results, claim: Claim) -> dict[str, Any]:

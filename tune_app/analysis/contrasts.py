@@ -128,7 +128,7 @@ def build_contrast(pairs: Sequence[tuple[Side, Side]], metric: Metric) -> Contra
         for side in (0, 1)
     )
     means = float(np.mean([scores.mean() for scores in first])), float(np.mean([scores.mean() for scores in second]))
-    if all(_share_splits(*pair) for pair in pairs):
+    if all(share_splits(a.specs[0], b.specs[0]) for a, b in pairs):
         return _contrast_paired(first, second, means)
     return _contrast_unpaired(first, second, means)
 
@@ -139,7 +139,7 @@ def _check_comparable(pairs: Sequence[tuple[Side, Side]], metric: Metric) -> Non
         if names[0] != names[1]:
             raise RefusedError(f"{names[0]} and {names[1]} are different data sets: their difference is no effect.")
         counts = sorted({len(side.specs) for side in pair})
-        if len(counts) > 1 and _share_splits(*pair):
+        if len(counts) > 1 and share_splits(pair[0].specs[0], pair[1].specs[0]):
             raise RefusedError(
                 f"{pair[0].label} has {len(pair[0].specs)} and {pair[1].label} {len(pair[1].specs)} replicates, so not "
                 "every fold has its counterpart; give both the same number of replicates."
@@ -163,11 +163,10 @@ def _check_comparable(pairs: Sequence[tuple[Side, Side]], metric: Metric) -> Non
             raise RefusedError(f"the times were taken on different devices or engines: {', '.join(sorted(places))}.")
 
 
-def _share_splits(first: Side, second: Side) -> bool:
-    """Whether fold f of replicate r trains, validates and tests on the same images on both sides."""
-    a, b = first.specs[0], second.specs[0]
+def share_splits(first: TrialSpec, second: TrialSpec) -> bool:
+    """Whether fold f of replicate r trains, validates and tests on the same images in both trials."""
     names = ("dataset", "train_images", "test_images", "splitter", "seed", "folds", "has_dependent_folds")
-    return all(getattr(a, name) == getattr(b, name) for name in names)
+    return all(getattr(first, name) == getattr(second, name) for name in names)
 
 
 def _contrast_paired(first: list[Scores], second: list[Scores], means: tuple[float, float]) -> Contrast:
