@@ -184,6 +184,29 @@ def test_without_any_gap_there_is_a_sentence_and_no_share() -> None:
     assert "explains" not in sentence
 
 
+def test_one_sound_replicate_is_enough_for_signs_and_equal_scores_decide_nothing() -> None:
+    study = build_study(
+        grid=[
+            {"model": "cnn", "regularizer": "batchnorm", "folds": 4, "protocol": "sound"},
+            {
+                "model": "cnn",
+                "regularizer": "batchnorm",
+                "folds": 4,
+                "replicates": 8,
+                "protocol": PROTOCOLS[1:2] + PROTOCOLS[5:],
+            },
+        ],
+        data={"name": "digits"},
+    )
+    row = rows_of(build_results(study, costing({SKIPS: 0.1})))[SKIPS, REMOVED]
+    assert (row["replicates_above_half"], row["explains"]) == (8, "more than half of the gap")
+    half = build_results(
+        study, lambda spec, fold: 0.9 - (0.05 if SKIPS in spec.protocol else 0) - 0.05 * bool(spec.protocol)
+    )
+    row = rows_of(half)[SKIPS, REMOVED]
+    assert row["explains"] == "a part of the gap", "it is exactly half"
+
+
 def test_a_missing_fold_is_told_and_not_guessed() -> None:
     results = audit_of({SKIPS: 0.1})
     trial = next(t.spec for t in results.study.grid_trials() if t.spec.condition["protocol"] == "as-reported")

@@ -188,7 +188,7 @@ def _explain(
         numbers = _count_signs(excess, ("replicates_above_half", "replicates_below_half", "p_half"))
         parts = [without - having / 2, -sound / 2]
     direction = find_direction(gains, contrast.test)
-    size = find_direction(excess, build_sum_t_test(parts))
+    size = find_direction(excess, build_sum_t_test(parts) if min(map(len, parts)) > 1 else None)
     if direction < 0:
         explains = WORSE
     elif direction > 0:
@@ -208,7 +208,7 @@ def find_direction(values: Accuracies | None, test: TTest | None) -> int:
     if values is not None and np.sum(np.abs(values) >= EQUAL) >= SIGN_TEST_FROM:
         positive, negative = int(np.sum(values >= EQUAL)), int(np.sum(values <= -EQUAL))
         return int(np.sign(positive - negative)) if run_sign_test(positive, negative) < 1 - LEVEL else 0
-    if test is None:
+    if test is None or not test.standard_error:
         return 0
     low, high = test.interval
     return int(low > 0) - int(high < 0)
