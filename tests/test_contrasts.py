@@ -401,7 +401,9 @@ def test_studies_compared_show_effects_settings_and_what_only_one_has() -> None:
     assert tested["effect"].tolist() == pytest.approx([0.02045] * len(tested))
     assert len(tested) == 2
     changes = build_changes(first.study.model_dump(mode="json"), second.study.model_dump(mode="json"))
-    assert ("recipe.batch_size", "20", "10") in changes.itertuples(index=False, name=None)
+    rows = list(changes.itertuples(index=False, name=None))
+    assert ("recipe.batch_size", "20", "10") in rows
+    assert not [row for row in rows if "None" in row], "what is left out on both sides is no change"
 
 
 def test_other_data_sets_are_not_compared() -> None:

@@ -54,7 +54,10 @@ def _by_levels(study: Study, varying: list[str]) -> dict[tuple[Any, ...], Condit
 
 
 def build_changes(first: Mapping[str, Any], second: Mapping[str, Any]) -> pd.DataFrame:
-    """The keys (dotted) whose values differ, such as recipe.epochs or versions.torch; empty where one has none."""
+    """The keys (dotted) whose values differ, such as recipe.epochs or versions.torch.
+
+    Empty where one has none: null says no more than a key left out.
+    """
     ours, theirs = _flatten(first), _flatten(second)
     rows = [
         {"key": key, "first": ours.get(key, ""), "second": theirs.get(key, "")}
@@ -73,4 +76,4 @@ def _flatten(content: Any, key: str = "") -> dict[str, Any]:
             for name, value in content.items()
             for k, v in _flatten(value, f"{key}.{name}" if key else name).items()
         }
-    return {key: str(content)}
+    return {} if content is None else {key: str(content)}
