@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torchvision import datasets as torchvision_datasets
 
 DATA_ROOT = Path(__file__).resolve().parent
 
@@ -42,7 +41,10 @@ class DatasetEntry:
     load: Callable[[Path], tuple[NDArray[np.uint8], ...]]
 
 
-def _load_idx(kind: type[torchvision_datasets.MNIST], shipped: bool, root: Path) -> tuple[NDArray[np.uint8], ...]:
+def _load_idx(name: str, shipped: bool, root: Path) -> tuple[NDArray[np.uint8], ...]:
+    from torchvision import datasets  # here: 2 s and 160 MB that an actor, which is sent the images, need not pay
+
+    kind: type[datasets.MNIST] = getattr(datasets, name)
     folder = root / kind.__name__ / "raw"
     archives = [(folder / name, md5) for name, md5 in kind.resources]
     for path, md5 in archives:
@@ -95,14 +97,15 @@ def _load_digits(root: Path) -> tuple[NDArray[np.uint8], ...]:
     return images[train], labels[train], images[test], labels[test]
 
 
-def _idx_entry(title: str, kind: type[torchvision_datasets.MNIST], shipped: bool = False) -> DatasetEntry:
-    return DatasetEntry(title, (1, 28, 28), 10, 60_000, 10_000, lambda root: _load_idx(kind, shipped, root))
+def _idx_entry(title: str, name: str, shipped: bool = False) -> DatasetEntry:
+    """`name` is torchvision's class."""
+    return DatasetEntry(title, (1, 28, 28), 10, 60_000, 10_000, lambda root: _load_idx(name, shipped, root))
 
 
 DATASETS: dict[str, DatasetEntry] = {
-    "mnist": _idx_entry("MNIST, handwritten digits", torchvision_datasets.MNIST, shipped=True),
-    "fashion-mnist": _idx_entry("Fashion-MNIST, articles of clothing", torchvision_datasets.FashionMNIST),
-    "kmnist": _idx_entry("Kuzushiji-MNIST, cursive Japanese", torchvision_datasets.KMNIST),
+    "mnist": _idx_entry("MNIST, handwritten digits", "MNIST", shipped=True),
+    "fashion-mnist": _idx_entry("Fashion-MNIST, articles of clothing", "FashionMNIST"),
+    "kmnist": _idx_entry("Kuzushiji-MNIST, cursive Japanese", "KMNIST"),
     "digits": DatasetEntry("scikit-learn's 8×8 digits", (1, 8, 8), 10, 1_437, 360, _load_digits),
 }
 
