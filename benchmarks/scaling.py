@@ -26,7 +26,7 @@ from tune_app.records import FoldRecord
 POINTS_CSV, MACHINE, MARKDOWN = "scaling.csv", "scaling.json", "scaling.md"
 STARTS = 3
 SWEEPS = {
-    "start": "Ray's start: one tiny trial",
+    "start": "Ray's own start: one tiny trial, on Ray (level 1) and in one process without it (level 0)",
     "images": "training images (CNN, 2 regularizers, 4 folds, 1 epoch)",
     "folds": "folds (CNN, 2 regularizers, 4,000 images, 1 epoch)",
     "trials": "tiny trials (narrow CNN, 2 folds, 1 epoch on digits)",
@@ -47,7 +47,7 @@ class Point:
 
 def build_points(sweeps: Sequence[str], cores: int, most_trials: int) -> list[Point]:
     """Every point of the given sweeps; `start` always comes first, because the others are held against it."""
-    points = [Point("start", repeat, _build_tiny(1)) for repeat in range(STARTS)]
+    points = [Point("start", on_ray, _build_tiny(1), float(on_ray)) for _ in range(STARTS) for on_ray in (1, 0)]
     points += [Point("images", images, _build_study(images=images)) for images in (2000, 4000, 8000, 16_000)]
     points += [Point("folds", folds, _build_study(folds=folds)) for folds in (2, 4, 10)]
     points += [Point("trials", trials, _build_tiny(trials)) for trials in (10, 50, 200) if trials <= most_trials]
@@ -130,13 +130,15 @@ def measure_next_trial(folds: list[FoldRecord]) -> float:
 def build_overheads(points: pd.DataFrame) -> pd.DataFrame:
     """`points` with what is not fitting, in seconds.
 
-    `start_seconds` is the wall time of one tiny trial on Ray less its fits: start, end and tables. `overhead_seconds`,
-    for each trial, is the lanes' time beyond the start and the fits; inline runs have no start of Ray to take off.
-    `cores_over_fits` is wall time × lanes over fit seconds, `cores_over_fits_after_start` the same without the start.
+    `start_seconds` is Ray's own start: what one tiny trial takes longer on Ray than in one process, fits left out, so
+    that imports, tables and page, which every study has, are no part of it. `overhead_seconds`, for each trial, is the
+    lanes' time beyond that start and the fits; inline runs have no start of Ray to take off. `cores_over_fits` is wall
+    time × lanes over fit seconds, `cores_over_fits_after_start` the same without the start.
     """
     start = points[points["sweep"] == "start"]
-    start_seconds = float((start["wall_seconds"] - start["fit_seconds"]).median())
-    on_ray = ~((points["sweep"] == "concurrent") & (points["level"] == 0))
+    beyond = (start["wall_seconds"] - start["fit_seconds"]).groupby(start["level"]).median()
+    start_seconds = float(beyond[1] - beyond[0])
+    on_ray = ~(points["sweep"].isin(("concurrent", "start")) & (points["level"] == 0))
     after_start = points["wall_seconds"] - start_seconds * on_ray
     return points.assign(
         start_seconds=start_seconds * on_ray,
@@ -150,21 +152,22 @@ def build_markdown(points: pd.DataFrame, machine: dict[str, Any]) -> str:
     """The whole of `scaling.md`."""
     overheads = build_overheads(points)
     starts = overheads[overheads["sweep"] == "start"]
-    start_seconds = starts["start_seconds"].iloc[0]
+    start_seconds = starts["start_seconds"].max()
     lines = [
         "# How time grows",
         "",
         "Each row is one call of `python -m tune_app.grid` (n = 1) on a CPU; a lane is a place where a trial can run.",
         "",
         *build_machine_lines(machine),
-        f"- Ray's start, with imports, the first actor and the end: {start_seconds:.1f} s (median wall time of "
-        f"{len(starts)} studies with one tiny trial, less its fits). *Overhead* is, for each trial, the lanes' time "
-        "beyond that start and the fits; *next trial* the median wait of a worker between two trials.",
+        f"- Ray's own start, with the first actor and the end: {start_seconds:.1f} s (what a study of one tiny trial "
+        f"takes longer on Ray than without it, medians of {len(starts) // 2} each, in turns). *Overhead* is, for each "
+        "trial, the lanes' time beyond that start and the fits, imports, tables and page included; *next trial* the "
+        "median wait of a worker between two trials.",
         "",
     ]
     for sweep, title in SWEEPS.items():
         rows = overheads[overheads["sweep"] == sweep]
-        if len(rows) and sweep != "start":
+        if len(rows):
             spelt = pd.DataFrame([_spell_row(row) for row in rows.to_dict("records")])
             table = spelt.to_markdown(index=False, disable_numparse=True)
             lines += [f"## {title[0].upper()}{title[1:]}", "", str(table), ""]

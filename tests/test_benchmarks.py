@@ -191,10 +191,17 @@ def test_concurrency_is_fit_seconds_over_the_time_in_which_any_fit_ran() -> None
 
 def test_overhead_leaves_out_the_start_of_ray_and_the_fits() -> None:
     columns = ["sweep", "level", "trials", "lanes", "wall_seconds", "fit_seconds"]
-    rows = [("start", 0, 1, 1, 9.0, 1.0), ("trials", 10, 10, 2, 18.0, 15.0), ("concurrent", 0, 2, 1, 18.0, 15.0)]
+    rows = [
+        *[("start", 1, 1, 1, wall, 1.0) for wall in (11.0, 12.0, 99.0)],
+        *[("start", 0, 1, 1, wall, 1.0) for wall in (4.0, 4.0, 88.0)],
+        ("trials", 10, 10, 2, 18.0, 15.0),
+        ("concurrent", 0, 2, 1, 18.0, 15.0),
+    ]
     overheads = build_overheads(pd.DataFrame(rows, columns=columns)).set_index("sweep")
-    assert overheads["overhead_seconds"].to_dict() == {"start": 0.0, "trials": 0.5, "concurrent": 1.5}
+    assert overheads.loc["trials", "start_seconds"] == 8.0, "median on Ray less median without it"
+    assert overheads.loc["trials", "overhead_seconds"] == pytest.approx((2 * (18 - 8) - 15) / 10)
     assert overheads.loc["trials", "cores_over_fits"] == pytest.approx(2.4)
+    assert (overheads.loc["concurrent", "start_seconds"], overheads.loc["concurrent", "overhead_seconds"]) == (0, 1.5)
 
 
 def test_every_study_of_the_scaling_benchmark_is_valid() -> None:
