@@ -5,6 +5,7 @@ import time
 import weakref
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -167,9 +168,8 @@ def test_a_stack_that_breaks_is_a_failed_row_for_each_fold(
 
 def test_auto_is_eager_on_a_cpu_and_stacks_what_leaves_a_gpu_waiting() -> None:
     def choose(spec: TrialSpec, device: str) -> str:
-        return choose_engine(
-            spec, build_network_cost(spec.model, (1, 28, 28), 10, spec.regularizer, spec.width), device
-        )
+        network = spec.model, (1, 28, 28), 10, spec.regularizer, spec.width
+        return choose_engine(spec, partial(build_network_cost, *network), device)
 
     assert choose(spec_of(), "cpu") == "eager"
     assert choose(spec_of(), "cuda") == "stacked"

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -128,8 +129,10 @@ def estimate_fit_seconds(
     return flops / (rates.flops * EFFICIENCY) + traffic / rates.bytes + steps * cost.layers * LAYER_SECONDS
 
 
-def choose_engine(spec: TrialSpec, cost: NetworkCost, device_type: str) -> str:
+def choose_engine(spec: TrialSpec, count: Callable[[], NetworkCost], device_type: str) -> str:
     """`eager` or `stacked`: what the recipe says, and for `auto` what pays on a `cpu` or `cuda` device.
+
+    `count` gives the network's cost, which takes a while and is asked for on a GPU alone.
 
     A CPU core is busy with the arithmetic of one fold, and stacking only makes its tensors outgrow the cache
     (`benchmarks.engines` measures it). A GPU waits for launches as long as a step's arithmetic is small.
@@ -140,7 +143,7 @@ def choose_engine(spec: TrialSpec, cost: NetworkCost, device_type: str) -> str:
         return spec.recipe.engine
     if device_type == "cpu" or spec.training.protocol:
         return "eager"
-    return "stacked" if 3 * cost.forward_flops * spec.recipe.batch_size < STACK_BELOW_FLOPS else "eager"
+    return "stacked" if 3 * count().forward_flops * spec.recipe.batch_size < STACK_BELOW_FLOPS else "eager"
 
 
 def estimate_gpu_bytes(spec: TrialSpec, cost: NetworkCost) -> float:
@@ -148,7 +151,7 @@ def estimate_gpu_bytes(spec: TrialSpec, cost: NetworkCost) -> float:
 
     A stack holds all of it once for each fold, and a second copy of the gradients.
     """
-    stacked = choose_engine(spec, cost, "cuda") == "stacked"
+    stacked = choose_engine(spec, lambda: cost, "cuda") == "stacked"
     folds, bytes_of_parameter = (spec.folds, 20) if stacked else (1, 16)
     images = max(folds * spec.recipe.batch_size, SCORED_IMAGES)  # folds are scored one after the other
     return GPU_BASE_BYTES + folds * cost.parameters * bytes_of_parameter + 2 * cost.activation_bytes * images

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pandas as pd
 
@@ -76,8 +77,9 @@ def build_plan(
     planned, problems = [], []
     for trial in selected:
         spec = trial.spec
+        network = spec.model, entry.image_shape, entry.classes, spec.regularizer, spec.width
         try:
-            cost = build_network_cost(spec.model, entry.image_shape, entry.classes, spec.regularizer, spec.width)
+            cost = build_network_cost(*network)
         except ValueError as error:
             problems.append(f"{spec.model} on {spec.dataset}: {error}; choose another model or data set")
             continue
@@ -94,7 +96,9 @@ def build_plan(
                 seconds=estimate_fit_seconds(spec, cost, *images, rates),
                 cpus=shares.cpus if trial.cpus is None else trial.cpus,
                 gpus=gpus,
-                engine=choose_engine(spec, cost, "cuda" if gpus and shares.use_gpus else "cpu"),
+                engine=choose_engine(
+                    spec, partial(build_network_cost, *network), "cuda" if gpus and shares.use_gpus else "cpu"
+                ),
             )
         )
     if problems:

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -108,7 +109,8 @@ def run_trial(
     started = time.time()
     try:
         trial = _Trial(spec, data, device, also, keep)
-        cost = build_network_cost(spec.model, trial.image_shape, data.classes, spec.regularizer, spec.width)
+        network = spec.model, trial.image_shape, data.classes, spec.regularizer, spec.width
+        engine = choose_engine(spec, partial(build_network_cost, *network), device.type)
     except Exception as error:  # a device without memory for the images, say: rows, as for a fold that fails
         for fold in folds:
             for each in (spec, *also):
@@ -116,7 +118,7 @@ def run_trial(
         return
     if spec.has_dependent_folds:
         yield from trial.run_carried(list(folds), carrier)
-    elif choose_engine(spec, cost, device.type) == "stacked":
+    elif engine == "stacked":
         yield from trial.run_stacked(list(folds))
     else:
         for fold in folds:
