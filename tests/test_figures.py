@@ -4,6 +4,7 @@ import base64
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -17,8 +18,9 @@ from tune_app.analysis.confusion import build_confusions, count_confusions, rank
 from tune_app.analysis.curves import build_curves
 from tune_app.analysis.results import Results
 from tune_app.analysis.schedule import build_plan_table, build_schedule
-from tune_app.export.figures import build_figures, build_forest_chart, build_waterfall_chart, write_figures
+from tune_app.export.figures import Figure, build_figures, build_forest_chart, build_waterfall_chart, write_figures
 from tune_app.export.figures.confusion import encode_png
+from tune_app.export.figures.write import drawing
 from tune_app.records import EpochRecord, RecordSet
 from tune_app.testset import build_test_set
 
@@ -181,3 +183,25 @@ def test_the_forest_shows_the_contrasts_of_test_accuracy_that_have_an_interval()
     (rows,) = [rows for rows in datasets if "label" in rows[0]]
     assert [row["label"] for row in rows] == ["CNN+BN − CNN"]
     assert rows[0]["effect"] == pytest.approx(0.2)
+
+
+def test_a_figure_that_cannot_be_drawn_is_an_error_and_the_next_is_drawn(results: Results, tmp_path: Path) -> None:
+    class Broken(Figure):
+        def build_spec(self, dark: bool | None = None, titled: bool = True) -> dict[str, Any]:
+            return {"mark": "no such mark"}
+
+    good = build_figures(results)[0]
+    broken = Broken(good.name, good.title, good.caption, good.chart)
+    with pytest.raises(RuntimeError, match="a figure cannot be drawn"):
+        write_figures(tmp_path, [broken])
+    assert not list(tmp_path.iterdir())
+    write_figures(tmp_path, [good])
+    assert (tmp_path / f"{good.name}.svg").read_text().startswith("<svg")
+
+
+def test_what_interrupts_a_drawing_leaves_no_answer_for_the_next(results: Results) -> None:
+    first, second = build_figures(results)[:2]
+    with pytest.raises(KeyboardInterrupt), drawing([first]):
+        raise KeyboardInterrupt
+    with drawing([second]) as finish:
+        assert list(finish().figures) == [second.name]

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -159,17 +160,7 @@ class TrialSpec(Frozen):
     @property
     def id(self) -> str:
         """A readable name with a hash of the content, such as `cnn-dropout-k4-r0-1f0c5a7e`."""
-        # Defaults are left out of the hash: a field added to Recipe later must not change the ids of old records.
-        content = self.model_dump(mode="json") | {"recipe": self.recipe.model_dump(mode="json", exclude_defaults=True)}
-        if not self.protocol:
-            del content["protocol"]
-        if "replica-statistics" not in self.protocol:
-            del content["replicas"]
-        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
-        model = self.model if self.width == 1 else f"{self.model}x{self.width:g}"
-        spelled = self.condition["protocol"].replace(" ", "-")
-        protocol = f"-{spelled}" if self.protocol else ""
-        return f"{model}-{self.regularizer}-k{self.folds}-r{self.replicate}{protocol}-{digest}"
+        return _build_id(self)
 
     @property
     def condition(self) -> dict[str, Any]:
@@ -187,6 +178,21 @@ class TrialSpec(Frozen):
     def has_dependent_folds(self) -> bool:
         """Whether one network goes through all folds, so that they are one observation."""
         return "carry-over" in self.protocol
+
+
+@lru_cache(maxsize=65_536)  # asked for with every record
+def _build_id(spec: TrialSpec) -> str:
+    # Defaults are left out of the hash: a field added to Recipe later must not change the ids of old records.
+    content = spec.model_dump(mode="json") | {"recipe": spec.recipe.model_dump(mode="json", exclude_defaults=True)}
+    if not spec.protocol:
+        del content["protocol"]
+    if "replica-statistics" not in spec.protocol:
+        del content["replicas"]
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+    model = spec.model if spec.width == 1 else f"{spec.model}x{spec.width:g}"
+    spelled = spec.condition["protocol"].replace(" ", "-")
+    protocol = f"-{spelled}" if spec.protocol else ""
+    return f"{model}-{spec.regularizer}-k{spec.folds}-r{spec.replicate}{protocol}-{digest}"
 
 
 OWN_FACTORS = ("model", "width", "regularizer", "folds", "train_images", "protocol", "replicas")

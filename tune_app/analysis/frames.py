@@ -1,5 +1,6 @@
 """Tidy tables: a row per epoch, per fold. Every factor is a column of each. And how rows are labelled."""
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -54,9 +55,12 @@ def _wilson(record: FoldRecord) -> tuple[float | None, float | None]:
 
 def is_single_class(record: FoldRecord) -> bool:
     """Whether the network tested gives 99% or more of the images the same label."""
-    if record.test_predictions is None:
-        return False
-    labels = unpack_labels(record.test_predictions)
+    return record.test_predictions is not None and _is_single_class(record.test_predictions)
+
+
+@lru_cache(maxsize=65_536)  # every table asks again
+def _is_single_class(packed: str) -> bool:
+    labels = unpack_labels(packed)
     return bool(np.bincount(labels).max() >= SINGLE_CLASS_SHARE * len(labels))
 
 

@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -155,10 +156,9 @@ def find_replicates(test: TTest, distance: float, start: int) -> int | None:
     None if 1000 are too few: the corrected interval never gets narrower than 1.96·s·sqrt(1/(K-1)), because more
     replicates bring no new images.
     """
-    for replicates in range(start, MAX_REPLICATES + 1):
-        if test.with_replicates(replicates).half_width < distance:
-            return replicates
-    return None
+    counts = range(start, MAX_REPLICATES + 1)  # along which the interval gets narrower and narrower
+    index = bisect_left(counts, True, key=lambda count: test.with_replicates(count).half_width < distance)
+    return counts[index] if index < len(counts) else None
 
 
 def adjust_by_holm(p_values: Sequence[float]) -> NDArray[np.float64]:

@@ -22,6 +22,7 @@ from tune_app.analysis.results import (
     TestSet,
 )
 from tune_app.errors import RecordError, ResultsError
+from tune_app.export.figures.write import prepare_drawing
 from tune_app.export.files import write_bytes_whole
 from tune_app.export.frames import TIDY, build_frames, build_json, write_csv, write_parquet
 from tune_app.export.latex import build_latex
@@ -70,6 +71,7 @@ def write_results(
     Without `environment` (when tables are made anew from records) only the tables are written. The plan and the test
     set are written where `results` has them.
     """
+    prepare_drawing()
     order = [trial.spec.id for trial in results.study.grid_trials()]
     plan, test = results.plan, results.test
     writers: dict[str, Callable[[Path], None]] = {}

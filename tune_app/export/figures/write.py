@@ -1,35 +1,126 @@
-"""Figures as files, the same bytes for the same frames."""
+"""Figures as files, the same bytes for the same frames; a process beside this one draws them."""
 
+import atexit
+import base64
+import contextlib
+import json
 import re
-from collections.abc import Iterable
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-
-import vl_convert
+from typing import Any, TextIO, cast
 
 from tune_app.export.figures.figure import Figure
 from tune_app.export.files import write_bytes_whole, write_text_whole
 
 SCALE = 2.0  # PNG pixels for one unit of the drawing
+SCRIPT = Path(__file__).with_name("draw.py")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Drawn figures by name: SVG in the light and in the dark theme, PNG; and the JavaScript that draws the page's."""
+
+    figures: dict[str, tuple[str, str, bytes]]
+    library: str
+
+
+class _Drawer:
+    """The drawing process. It answers one request after the other, and its start is paid once."""
+
+    _running: "_Drawer | None" = None
+
+    @classmethod
+    def get(cls) -> "_Drawer":
+        if cls._running is None:
+            cls._running = cls()
+            atexit.register(cls._running.close)
+        return cls._running
+
+    def __init__(self) -> None:
+        command = [sys.executable, str(SCRIPT)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+        )
+        # Never None with pipes, which the types cannot know.
+        self._requests = cast(TextIO, self._process.stdin)
+        self._answers = cast(TextIO, self._process.stdout)
+
+    def ask(self, request: dict[str, Any]) -> None:
+        self._requests.write(json.dumps(request) + "\n")
+        self._requests.flush()
+
+    def read_answer(self) -> dict[str, Any]:
+        line = self._answers.readline()
+        if not line:
+            raise RuntimeError(f"the process that draws figures ended with code {self._process.wait()}")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise RuntimeError(f"a figure cannot be drawn: {answer['error']}")
+        return answer
+
+    def close(self) -> None:
+        """End the process, whatever it is doing."""
+        if _Drawer._running is self:
+            _Drawer._running = None
+        atexit.unregister(self.close)
+        self._process.kill()
+        self._process.communicate()
+
+
+def prepare_drawing() -> None:
+    """Start the drawing process, which needs a second or two until it is ready."""
+    _Drawer.get()
+
+
+@contextlib.contextmanager
+def drawing(figures: Iterable[Figure]) -> Iterator[Callable[[], Drawn]]:
+    """Have the figures drawn while this process goes on; what is yielded waits for them. Raises RuntimeError."""
+    drawer = _Drawer.get()
+    try:
+        specs = {figure.name: [figure.build_spec(dark) for dark in (False, True)] for figure in figures}
+        drawer.ask({"figures": specs, "scale": SCALE})
+        finish = cache(lambda: _build_drawn(drawer.read_answer()))
+        yield finish
+        finish()
+    except BaseException:
+        drawer.close()  # an answer that nobody read would be taken for the next one
+        raise
+
+
+def _build_drawn(answer: dict[str, Any]) -> Drawn:
+    figures = {
+        name: (_rename(name, light), _rename(name, dark), base64.b64decode(png))
+        for name, (light, dark, png) in answer["figures"].items()
+    }
+    return Drawn(figures, answer["library"])
 
 
 def write_figures(folder: Path, figures: Iterable[Figure]) -> None:
+    """Draw the figures and write their files."""
+    with drawing(figures) as finish:
+        write_drawn(folder, finish())
+
+
+def write_drawn(folder: Path, drawn: Drawn) -> None:
     """Write `<name>.svg`, `<name>.dark.svg` and `<name>.png` for each figure; figures of an earlier export go."""
     folder.mkdir(parents=True, exist_ok=True)
     written = set()
-    for figure in figures:
-        light, dark = (_draw(figure, dark) for dark in (False, True))
-        write_text_whole(folder / f"{figure.name}.svg", light)
-        write_text_whole(folder / f"{figure.name}.dark.svg", dark)
-        write_bytes_whole(folder / f"{figure.name}.png", vl_convert.svg_to_png(light, scale=SCALE))
-        written |= {f"{figure.name}{ending}" for ending in (".svg", ".dark.svg", ".png")}
+    for name, (light, dark, png) in drawn.figures.items():
+        write_text_whole(folder / f"{name}.svg", light)
+        write_text_whole(folder / f"{name}.dark.svg", dark)
+        write_bytes_whole(folder / f"{name}.png", png)
+        written |= {f"{name}{ending}" for ending in (".svg", ".dark.svg", ".png")}
     for path in folder.iterdir():
         if path.suffix in (".svg", ".png") and path.name not in written:
             path.unlink()
 
 
-def _draw(figure: Figure, dark: bool) -> str:
-    """SVG whose ids are the figure's own: Vega counts them over the life of the process."""
-    svg = vl_convert.vegalite_to_svg(figure.build_spec(dark))
+def _rename(name: str, svg: str) -> str:
+    """The SVG with ids that are the figure's own: Vega counts them over the life of the process."""
     ids = list(dict.fromkeys(re.findall(r'id="((?:gradient_|clip)\d+)"', svg)))
-    new = {name: f"{figure.name}-{index}" for index, name in enumerate(ids)}
+    new = {id: f"{name}-{index}" for index, id in enumerate(ids)}
     return re.sub(r"\b(?:gradient_|clip)\d+\b", lambda match: new.get(match[0], match[0]), svg)

@@ -3,14 +3,12 @@
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import jinja2
 import pandas as pd
-import vl_convert
 from markupsafe import Markup
 
 from tune_app.analysis.audit import build_waterfall
@@ -20,8 +18,9 @@ from tune_app.analysis.curves import build_fit_curves
 from tune_app.analysis.frames import build_folds
 from tune_app.analysis.labels import Row, build_rows
 from tune_app.analysis.results import Results
-from tune_app.export.figures import Figure, build_figures, write_figures
+from tune_app.export.figures import Figure, build_figures
 from tune_app.export.figures.study import build_trial_figures
+from tune_app.export.figures.write import drawing, write_drawn
 from tune_app.export.files import write_text_whole
 from tune_app.export.page.charts import ChartPool
 from tune_app.export.page.content import (
@@ -62,40 +61,48 @@ def write_page(folder: Path, results: Results, frames: Mapping[str, pd.DataFrame
     """
     audit = frames.get("audit")
     figures = build_figures(results, frames["contrasts"], None if audit is None else build_waterfall(audit))
-    write_figures(folder / FIGURES_FOLDER, figures)
-    write_text_whole(folder / PAGE_FILE, build_page(results, figures, frames))
+    with drawing(figures) as finish:
+        page = build_page(results, figures, frames, lambda: finish().library)
+        write_drawn(folder / FIGURES_FOLDER, finish())
+    write_text_whole(folder / PAGE_FILE, page)
 
 
-def build_page(results: Results, figures: list[Figure], frames: Mapping[str, pd.DataFrame]) -> str:
-    """The page as HTML; a browser without JavaScript is sent to the files in `figures/`."""
+def build_page(
+    results: Results, figures: list[Figure], frames: Mapping[str, pd.DataFrame], library: Callable[[], str]
+) -> str:
+    """The page as HTML; a browser without JavaScript is sent to the files in `figures/`.
+
+    `library` gives the JavaScript that draws the figures, and is asked for it at the very end.
+    """
     audit = frames.get("audit")
     pool = ChartPool()
     for figure in figures:
         pool.add(figure.name, figure)
     by_trial = (build_fit_curves(results), build_confusions(results), build_folds(results))
     trials = [_build_trial(results, row, spec, by_trial, pool) for row in build_rows(results) for spec in row.trials]
-    library, script, style = _escape(_bundle()), _read("page.js"), _read("page.css")
-    return _template().render(
-        study=results.study,
-        facts=build_facts(results),
-        conclusions=[] if audit is None else build_conclusions(audit),
-        verdicts=build_verdicts(frames["claims"]),
-        audit=build_audit_table(audit),
-        reference=build_reference_table(frames.get("reference_check")),
-        contrasts=build_contrast_table(frames["contrasts"]),
-        conditions=build_condition_table(results),
-        figures=figures,
-        trials=trials,
-        plan=build_plan_page_table(results),
-        without_test=results.test is None,
-        environment=results.environment or {},
-        study_yaml=build_yaml(results.study),
-        charts=Markup(pool.build_json()),
-        library=Markup(library),
-        script=Markup(script),
-        style=Markup(style),
-        hashes=" ".join(_hash(text) for text in (library, script)),
-    )
+    script, style = _read("page.js"), _read("page.css")
+    content = {
+        "study": results.study,
+        "facts": build_facts(results),
+        "conclusions": [] if audit is None else build_conclusions(audit),
+        "verdicts": build_verdicts(frames["claims"]),
+        "audit": build_audit_table(audit),
+        "reference": build_reference_table(frames.get("reference_check")),
+        "contrasts": build_contrast_table(frames["contrasts"]),
+        "conditions": build_condition_table(results),
+        "figures": figures,
+        "trials": trials,
+        "plan": build_plan_page_table(results),
+        "without_test": results.test is None,
+        "environment": results.environment or {},
+        "study_yaml": build_yaml(results.study),
+        "charts": Markup(pool.build_json()),
+        "script": Markup(script),
+        "style": Markup(style),
+    }
+    drawing_script = _escape(library())
+    hashes = " ".join(_hash(text) for text in (drawing_script, script))
+    return _template().render(content, library=Markup(drawing_script), hashes=hashes)
 
 
 def _build_trial(
@@ -114,13 +121,6 @@ def _build_trial(
 
 def _select(frame: pd.DataFrame, trial: str) -> pd.DataFrame:
     return frame[frame["trial"] == trial] if "trial" in frame else frame
-
-
-@lru_cache(maxsize=1)
-def _bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script."""
-    bundle: str = vl_convert.javascript_bundle(None)  # type: ignore[arg-type]  # its stub lacks the default
-    return bundle
 
 
 def _escape(script: str) -> str:
