@@ -10,6 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from models import MODELS
+from tune_app.engine.fit import SCORING_BATCH
 from tune_app.engine.rewrite import MergedLinear, build_rewritten
 from tune_app.study import TrialSpec
 
@@ -25,7 +26,6 @@ BATCH = 100  # images in a step, for counting what rewriting saves
 # Floating-point operations of a training step below which a GPU waits for launches: some fifty of them take about as
 # long as this arithmetic does at the fp32 rate of a current card. Estimated; `benchmarks.engines` measures it.
 STACK_BELOW_FLOPS = 2e10
-SCORED_IMAGES = 500  # in a batch of `engine.fit.score`
 # What a process on a GPU takes before its first tensor: context, kernels and workspace of cuDNN and cuBLAS.
 GPU_BASE_BYTES = 1.0e9
 
@@ -153,7 +153,7 @@ def estimate_gpu_bytes(spec: TrialSpec, cost: NetworkCost) -> float:
     """
     stacked = choose_engine(spec, lambda: cost, "cuda") == "stacked"
     folds, bytes_of_parameter = (spec.folds, 20) if stacked else (1, 16)
-    images = max(folds * spec.recipe.batch_size, SCORED_IMAGES)  # folds are scored one after the other
+    images = max(folds * spec.recipe.batch_size, SCORING_BATCH)  # folds are scored one after the other
     return GPU_BASE_BYTES + folds * cost.parameters * bytes_of_parameter + 2 * cost.activation_bytes * images
 
 

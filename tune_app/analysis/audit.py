@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from tune_app.analysis.contrasts import Condition, Contrast, Side, build_contrast
 from tune_app.analysis.frames import build_row_label, find_reported
-from tune_app.analysis.metrics import RefusedError, build_scores
+from tune_app.analysis.metrics import RefusedError, build_replicate_scores
 from tune_app.analysis.results import Results
 from tune_app.analysis.t_tests import LEVEL, TTest, build_sum_t_test, run_sign_test
 from tune_app.protocol import AS_REPORTED, SOUND, build_protocol, spell_protocol
-from tune_app.study import TrialSpec
+from tune_app.study import Study, TrialSpec
 
 Accuracies = NDArray[np.float64]  # (replicate,)
 REMOVED, ADDED = "taken away from as-reported", "put into sound"
@@ -61,14 +61,19 @@ class Setting:
         return next(iter(self.conditions.values()))[0]
 
 
-def find_settings(results: Results) -> list[Setting]:
-    """The settings that hold both the sound protocol and others, in the order of the study."""
+def group_by_protocol(study: Study) -> list[dict[str, Condition]]:
+    """The conditions that differ in their protocol alone, by its name, in the order of the study."""
     groups: dict[tuple[Any, ...], dict[str, Condition]] = {}
-    for specs in results.study.conditions():
+    for specs in study.conditions():
         levels = specs[0].condition
         protocol = levels.pop("protocol")
         groups.setdefault(tuple(levels.values()), {})[protocol] = specs
-    return [Setting(group) for group in groups.values() if SOUND in group and len(group) > 1]
+    return list(groups.values())
+
+
+def find_settings(results: Results) -> list[Setting]:
+    """The settings that hold both the sound protocol and others, in the order of the study."""
+    return [Setting(group) for group in group_by_protocol(results.study) if SOUND in group and len(group) > 1]
 
 
 def build_audit(results: Results) -> pd.DataFrame:
@@ -77,8 +82,9 @@ def build_audit(results: Results) -> pd.DataFrame:
     `cost` is how much test accuracy the defect takes (positive: it makes the score worse).
     """
     rows = [
-        _build_row(results, setting, defect, way, pair)
+        _build_row(results, setting, gap, defect, way, pair)
         for setting in find_settings(results)
+        for gap in [_find_gap(results, setting)]
         for defect, way, pair in _find_pairs(setting)
     ]
     frame = pd.DataFrame(rows)
@@ -101,8 +107,9 @@ def _find_pairs(setting: Setting) -> Iterator[tuple[str, str, tuple[Condition, C
 
 
 def _build_row(
-    results: Results, setting: Setting, defect: str, way: str, pair: tuple[Condition, Condition]
+    results: Results, setting: Setting, gap: int, defect: str, way: str, pair: tuple[Condition, Condition]
 ) -> dict[str, Any]:
+    """`gap` as `_find_gap` gives it."""
     spec = setting.spec
     row: dict[str, Any] = {
         "setting": _label(results, spec),
@@ -123,31 +130,39 @@ def _build_row(
     row |= {"accuracy_without": contrast.means[0], "accuracy_with": contrast.means[1], "cost": contrast.effect}
     if contrast.test:
         row["ci95_low"], row["ci95_high"] = contrast.test.interval
-    without, having = (_replicate_scores(results, specs) for specs in pair)
-    # The sound scores scatter little beside a gap: for the count of signs their mean stands for them.
-    differences = without.mean() - having if (defect, way) == WHOLE else without - having if contrast.signs else None
+    without, having = (build_replicate_scores(results, specs) for specs in pair)
+    differences: Accuracies | None = None
+    if (defect, way) == WHOLE:
+        # The sound scores scatter little beside a gap: for the count of signs their mean stands for them.
+        differences = without.mean() - having
+    elif contrast.independent:
+        differences = without - having
     if differences is not None:
         row["cost_median"] = float(np.median(differences))
-        row |= _count_signs(differences, ("replicates_lower_with", "replicates_higher_with", "p_sign"))
+        row |= _test_signs(differences, ("replicates_lower_with", "replicates_higher_with", "p_sign"))
         row["replicates_equal"] = int(np.sum(np.abs(differences) < EQUAL))
-    row |= _build_shares(results, setting, contrast.effect)
+    if gap > 0:
+        row |= _build_shares(results, setting, contrast.effect)
     if way == REMOVED:
-        row |= _explain(results, setting, contrast, without, having)
+        row |= _explain(results, setting, contrast, without, having) if gap > 0 else {"explains": NO_GAP}
     return row | {"method": contrast.method, "reason": contrast.reason}
 
 
-def _count_signs(values: Accuracies, names: tuple[str, str, str]) -> dict[str, Any]:
-    """How many are positive, how many negative, and the sign test's p; equal ones are left out, as the test has it."""
-    counts = int(np.sum(values >= EQUAL)), int(np.sum(values <= -EQUAL))
+def _count_signs(values: Accuracies) -> tuple[int, int]:
+    """How many are positive and how many negative; those that are neither count nowhere, as the sign test has it."""
+    return int(np.sum(values >= EQUAL)), int(np.sum(values <= -EQUAL))
+
+
+def _test_signs(values: Accuracies, names: tuple[str, str, str]) -> dict[str, Any]:
+    """The two counts and the sign test's p under `names`."""
+    counts = _count_signs(values)
     return dict(zip(names, (*counts, run_sign_test(*counts)), strict=True))
 
 
 def _build_shares(results: Results, setting: Setting, cost: float) -> dict[str, float]:
     """What `cost` is of the gap between as-reported and sound, and of that between the reported figure and sound."""
-    if _find_gap(results, setting) <= 0:
-        return {}
     sound, whole = (
-        _replicate_scores(results, setting.conditions[name]).mean()  # a gap was found, so both have scores
+        build_replicate_scores(results, setting.conditions[name]).mean()  # a gap was found, so both have scores
         for name in (SOUND, AS_REPORTED)
     )
     shares = {"share_of_gap": cost / (sound - whole)}
@@ -164,7 +179,7 @@ def _find_gap(results: Results, setting: Setting) -> int:
     contrast = _contrast(results, setting.conditions[SOUND], setting.conditions[AS_REPORTED])
     if isinstance(contrast, str):
         return 0
-    sound, whole = (_replicate_scores(results, setting.conditions[name]) for name in (SOUND, AS_REPORTED))
+    sound, whole = (build_replicate_scores(results, setting.conditions[name]) for name in (SOUND, AS_REPORTED))
     return find_direction(sound.mean() - whole, contrast.test)
 
 
@@ -176,16 +191,14 @@ def _explain(
     The size is what taking the defect away gains beyond half of the gap, in each replicate
     without − with − (sound − with) / 2.
     """
-    if _find_gap(results, setting) <= 0:
-        return {"explains": NO_GAP}
-    sound = _replicate_scores(results, setting.conditions[SOUND])
+    sound = build_replicate_scores(results, setting.conditions[SOUND])
     numbers: dict[str, Any] = {}
     gains = excess = None
     parts = [without, -having / 2, -sound / 2]
-    if contrast.signs:
+    if contrast.independent:
         gains = without - having
         excess = gains - (sound.mean() - having) / 2
-        numbers = _count_signs(excess, ("replicates_above_half", "replicates_below_half", "p_half"))
+        numbers = _test_signs(excess, ("replicates_above_half", "replicates_below_half", "p_half"))
         parts = [without - having / 2, -sound / 2]
     direction = find_direction(gains, contrast.test)
     size = find_direction(excess, build_sum_t_test(parts) if min(map(len, parts)) > 1 else None)
@@ -205,8 +218,8 @@ def find_direction(values: Accuracies | None, test: TTest | None) -> int:
     batch-norm layer do, stretches a t interval beyond use, and changes one sign. With fewer, or without independent
     replicates (None), by the 95% interval of the t-test.
     """
-    if values is not None and np.sum(np.abs(values) >= EQUAL) >= SIGN_TEST_FROM:
-        positive, negative = int(np.sum(values >= EQUAL)), int(np.sum(values <= -EQUAL))
+    positive, negative = (0, 0) if values is None else _count_signs(values)
+    if positive + negative >= SIGN_TEST_FROM:
         return int(np.sign(positive - negative)) if run_sign_test(positive, negative) < 1 - LEVEL else 0
     if test is None or not test.standard_error:
         return 0
@@ -219,12 +232,6 @@ def _contrast(results: Results, first: Condition, second: Condition) -> Contrast
         return build_contrast([(Side(results, first), Side(results, second))], "test_accuracy")
     except RefusedError as refusal:
         return str(refusal)
-
-
-def _replicate_scores(results: Results, specs: Condition) -> Accuracies:
-    """The test accuracy of each replicate: the mean over its folds, or its last fold's. Raises RefusedError."""
-    scores: Accuracies = build_scores(results, specs, "test_accuracy").mean(axis=1)
-    return scores
 
 
 def _label(results: Results, spec: TrialSpec) -> str:

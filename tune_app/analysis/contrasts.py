@@ -69,7 +69,7 @@ class Side:
 class Contrast:
     """The difference between two sides. Without a `test`, or with one too small for a p-value, `reason` says why.
 
-    `signs` counts the pairs in which the first side is the higher and the lower one, where pairs are independent.
+    `independent`: the pairs are whole replicates, as under carry-over on both sides, and not folds.
     """
 
     means: tuple[float, float]
@@ -78,7 +78,7 @@ class Contrast:
     method: str = ""
     n_pairs: int | None = None
     reason: str = ""
-    signs: tuple[int, int] | None = None
+    independent: bool = False
 
     @property
     def status(self) -> str:
@@ -175,7 +175,7 @@ def _contrast_paired(first: list[Scores], second: list[Scores], means: tuple[flo
     differences = np.mean([a - b for a, b in zip(first, second, strict=True)], axis=0).ravel()
     effect = float(differences.mean())
     folds = first[0].shape[1]
-    signs = (int(np.sum(differences > 0)), int(np.sum(differences < 0))) if folds == 1 else None
+    independent = folds == 1
     if len(differences) == 1:
         reason = "a single pair has no spread to hold its difference against; run more replicates."
         return Contrast(means, effect, n_pairs=1, reason=reason)
@@ -184,17 +184,17 @@ def _contrast_paired(first: list[Scores], second: list[Scores], means: tuple[flo
             means,
             effect,
             n_pairs=len(differences),
-            signs=signs,
+            independent=independent,
             reason=f"in all {len(differences)} pairs the difference is {effect:.6g}: without a spread there is no "
             "error to hold it against.",
         )
     test = build_corrected_t_test(differences, folds)
     least, asked = MIN_PAIRS, f"{MIN_PAIRS}: {find_fewest_replicates(folds)} replicates of {folds} folds"
-    if folds == 1:
+    if independent:
         least, asked = MIN_REPLICATES, f"{MIN_REPLICATES} replicates"
     reason = _spell_too_few(f"{len(differences)} pairs", asked, test) if len(differences) < least else ""
-    method = PAIRED_REPLICATES if folds == 1 else PAIRED
-    return Contrast(means, effect, test, method, len(differences), reason, signs)
+    method = PAIRED_REPLICATES if independent else PAIRED
+    return Contrast(means, effect, test, method, len(differences), reason, independent)
 
 
 def find_fewest_replicates(folds: int | None) -> int:

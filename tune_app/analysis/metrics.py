@@ -86,6 +86,12 @@ def build_scores(results: Results, specs: Sequence[TrialSpec], metric: Metric, w
     return array[:, -1:] if specs[0].has_dependent_folds else array
 
 
+def build_replicate_scores(results: Results, specs: Sequence[TrialSpec]) -> NDArray[np.float64]:
+    """The test accuracy of each replicate: the mean over its folds, or its last fold's. Raises RefusedError."""
+    scores: NDArray[np.float64] = build_scores(results, specs, "test_accuracy").mean(axis=1)
+    return scores
+
+
 def _find_shared(study: Study, specs: Sequence[TrialSpec]) -> str:
     """Another trial of the study that has its fits in common with one of `specs`."""
     trainings = {spec.training.id: spec.id for spec in specs}

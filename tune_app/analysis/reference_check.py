@@ -7,9 +7,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from tune_app.analysis.audit import group_by_protocol
 from tune_app.analysis.contrasts import Condition
 from tune_app.analysis.frames import find_reported
-from tune_app.analysis.metrics import RefusedError, build_scores
+from tune_app.analysis.metrics import RefusedError, build_replicate_scores
 from tune_app.analysis.results import Reported, Results
 from tune_app.protocol import AS_REPORTED, SOUND
 
@@ -20,15 +21,11 @@ def build_reference_check(results: Results) -> pd.DataFrame:
     `place` tells where the figure lies among the replicates run as reported: inside their range, outside the 95%
     prediction interval for one more of them (normal, so a rough one with few replicates), or else undecidable.
     """
-    groups: dict[tuple[Any, ...], dict[str, Condition]] = {}
-    for specs in results.study.conditions():
-        levels = specs[0].condition
-        protocol = levels.pop("protocol")
-        groups.setdefault(tuple(levels.values()), {})[protocol] = specs
+    groups = group_by_protocol(results.study)
     rows = [
         _check(results, reported, group)
         for figure in results.reference.values()
-        for group in groups.values()
+        for group in groups
         if (reported := find_reported(results, next(iter(group.values()))[0])) is figure
     ]
     return pd.DataFrame(rows)
@@ -58,9 +55,9 @@ def _check(results: Results, reported: Reported, group: dict[str, Condition]) ->
 
 
 def _find_scores(results: Results, specs: Condition | None) -> tuple[NDArray[np.float64], str]:
-    """The test accuracy of each replicate (the mean over its folds, or its last fold's), or why there is none."""
+    """The test accuracy of each replicate, or why there is none."""
     try:
-        return (build_scores(results, specs, "test_accuracy").mean(axis=1) if specs else np.empty(0)), ""
+        return (build_replicate_scores(results, specs) if specs else np.empty(0)), ""
     except RefusedError as refusal:
         return np.empty(0), str(refusal)
 
