@@ -15,13 +15,13 @@ from typing import Any
 import pandas as pd
 import torch
 
-import data
 from benchmarks.limit import measure_cpu_rate, measure_limit
 from benchmarks.machine import build_machine, build_machine_lines
 from benchmarks.measure import ROOT, end_on_sigterm
 from benchmarks.ours import run_grid
-from models import REGULARIZERS
-from tune_app.cost import build_network_cost
+from tune_app import data
+from tune_app.engine.cost import build_network_cost
+from tune_app.models import REGULARIZERS
 from tune_app.records import EpochRecord
 
 RUNS_CSV, MACHINE, MARKDOWN = "engines.csv", "engines.json", "engines.md"

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from tune_app.environment import count_cpus
+from tune_app.session.environment import count_cpus
 
 REPEATS = 3
 SECONDS = 1.0

@@ -9,8 +9,8 @@ import yaml
 
 from benchmarks.measure import Measured, run_measured
 from benchmarks.work import Work
-from tune_app.analysis.results import Results, read_results
 from tune_app.records import EpochRecord, FoldRecord
+from tune_app.records.results import Results, read_results
 
 STUDY = "benchmark"
 

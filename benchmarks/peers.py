@@ -16,14 +16,14 @@ from typing import Any
 import pandas as pd
 import torch
 
-import data
 from benchmarks.contest import CONTESTANTS, build_contest_fit_rows, build_run_row, run_contestant
 from benchmarks.limit import measure_limit
 from benchmarks.machine import build_machine
 from benchmarks.measure import ROOT, end_on_sigterm
 from benchmarks.summary import build_markdown
 from benchmarks.work import Work
-from models import REGULARIZERS
+from tune_app import data
+from tune_app.models import REGULARIZERS
 
 RUNS, FITS, MACHINE, MARKDOWN = "peers.csv", "peers_fits.csv", "peers.json", "peers.md"
 FIT_COLUMNS = ["contestant", "repeat", "regularizer", "fold", "test_accuracy", "loop_seconds", "limit_loop_seconds"]

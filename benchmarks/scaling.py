@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import data
 from benchmarks.machine import build_machine, build_machine_lines
 from benchmarks.measure import ROOT, end_on_sigterm
 from benchmarks.ours import GridRun, run_grid
-from tune_app.environment import count_cpus
+from tune_app import data
 from tune_app.records import FoldRecord
+from tune_app.session.environment import count_cpus
 
 POINTS_CSV, MACHINE, MARKDOWN = "scaling.csv", "scaling.json", "scaling.md"
 STARTS = 3

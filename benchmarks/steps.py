@@ -19,16 +19,16 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.profiler import ProfilerActivity, profile
 
-import data
 from benchmarks.limit import measure_limit
 from benchmarks.machine import build_machine, build_machine_lines
 from benchmarks.measure import ROOT
-from models import MODELS, REGULARIZERS
-from tune_app.cost import build_network_cost
+from tune_app import data
+from tune_app.engine.cost import build_network_cost
 from tune_app.engine.fit import build_optimizer
 from tune_app.engine.images import Images, build_normalisation
 from tune_app.engine.rewrite import build_rewritten
-from tune_app.environment import count_cpus
+from tune_app.models import MODELS, REGULARIZERS
+from tune_app.session.environment import count_cpus
 from tune_app.study import Recipe
 
 STEPS_CSV, MACHINE, MARKDOWN = "steps.csv", "steps.json", "steps.md"

@@ -14,12 +14,12 @@ from torch.utils.data import DataLoader, Subset
 from torchvision.datasets import MNIST
 from torchvision.transforms import Compose, Normalize, ToTensor
 
-from data.datasets import DATA_ROOT
-from models import MODELS, REGULARIZERS
-from tune_app.cost import build_network_cost
+from tune_app.data.datasets import DATA_ROOT
 from tune_app.engine import build_normalisation
-from tune_app.folds import Split, build_limit, build_splits
-from tune_app.seeds import build_seed
+from tune_app.engine.cost import build_network_cost
+from tune_app.models import MODELS, REGULARIZERS
+from tune_app.parts.splits import Split, build_limit, build_splits
+from tune_app.study.seeds import build_seed
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tune_app.errors import DataError
+
 DATA_ROOT = Path(__file__).resolve().parent
-
-
-class DataError(Exception):
-    """A data set is missing, damaged or cannot be fetched; the message names the file and the remedy."""
 
 
 @dataclass(frozen=True)

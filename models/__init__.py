@@ -9,10 +9,10 @@ from functools import partial
 
 from torch import nn
 
-from models.cnn import build_cnn
-from models.layers import REGULARIZERS
-from models.vgg import build_vgg
-from models.weights import load_network, read_weights, write_weights
+from tune_app.models.cnn import build_cnn
+from tune_app.models.layers import REGULARIZERS
+from tune_app.models.vgg import build_vgg
+from tune_app.models.weights import load_network, read_weights, write_weights
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "cnn": build_cnn,

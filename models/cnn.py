@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from models.layers import DROPOUT_PROBABILITY, build_channels, check_build
+from tune_app.models.layers import DROPOUT_PROBABILITY, build_channels, check_build
 
 
 def build_cnn(

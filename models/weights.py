@@ -46,7 +46,7 @@ def load_network(path: str | Path) -> nn.Module:
     It expects (N, C, H, W) float images, grey levels scaled to [0, 1] and normalised with
     `read_weights(path)["facts"]["mean"]` and `["std"]`.
     """
-    from models import MODELS  # here, because the registry imports this file
+    from tune_app.models import MODELS  # here, because the registry imports this file
 
     content = read_weights(path)
     build = dict(content["build"])

@@ -1,118 +1,21 @@
-"""Small real data, and small studies on it."""
+"""Small real data, loaded once."""
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
-
-import numpy as np
 import pytest
 import torch
-import yaml
 
-import data
-from tune_app.analysis.results import Results
-from tune_app.cost import MachineRates
-from tune_app.plan import PlannedTrial, Shares, build_catalog, build_plan
-from tune_app.records import EpochRecord, FoldRecord, Record, RecordSet, pack_labels
-from tune_app.study import Study, TrialSpec
-
-RATES = MachineRates(flops=1e11, bytes=1e10)
+from tune_app.data import Dataset, load_dataset
 
 
 @pytest.fixture(scope="session")
-def digits() -> data.Dataset:
-    return data.load_dataset("digits")
+def digits() -> Dataset:
+    return load_dataset("digits")
 
 
 @pytest.fixture(scope="session")
-def mnist() -> data.Dataset:
-    return data.load_dataset("mnist")
+def mnist() -> Dataset:
+    return load_dataset("mnist")
 
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
-
-
-def study_content(**changes: Any) -> dict[str, Any]:
-    """Two conditions of the CNN on 120 digits, 3 folds, one epoch."""
-    content = {
-        "name": "small",
-        "data": {"name": "digits", "train_images": 120, "test_images": 60},
-        "recipe": {"epochs": 1, "batch_size": 20},
-        "grid": [{"model": "cnn", "width": 0.05, "regularizer": ["none", "dropout+batchnorm"], "folds": 3}],
-    }
-    return content | changes
-
-
-def build_study(**changes: Any) -> Study:
-    return Study.model_validate(study_content(**changes), context=build_catalog())
-
-
-def plan_of(study: Study, shares: Shares | None = None) -> tuple[PlannedTrial, ...]:
-    return build_plan(study, shares or Shares(), RATES)
-
-
-def write_study_file(folder: Path, **changes: Any) -> Path:
-    path = folder / "small.yaml"
-    path.write_text(yaml.safe_dump(study_content(**changes)))
-    return path
-
-
-def build_results(
-    study: Study, score: Callable[[TrialSpec, int], float], epochs: Sequence[float] = (0.5, 1)
-) -> Results:
-    """Results without a run: `score` of each fold is its test and last validation accuracy, `epochs` shares of it."""
-    records = RecordSet()
-    packed = pack_labels(np.arange(60, dtype=np.uint8) % 10)
-    for spec in (trial.spec for trial in study.grid_trials()):
-        for fold in range(spec.folds):
-            final = score(spec, fold)
-            place: dict[str, Any] = {"trial": spec.id, "replicate": spec.replicate, "fold": fold}
-            for epoch in range(1, spec.recipe.epochs + 1):
-                accuracy = final * epochs[epoch - 1]
-                scores: dict[str, Any] = {"train_loss": 1 - accuracy, "train_accuracy": accuracy}
-                scores |= {"validation_loss": 1 - accuracy, "validation_accuracy": accuracy}
-                speed: dict[str, Any] = {"learning_rate": 0.001, "seconds": 1.0, "images_per_second": 100.0}
-                records.add(EpochRecord(**place, epoch=epoch, **scores, **speed))
-            records.add(
-                FoldRecord(
-                    **place,
-                    status="completed",
-                    epochs=spec.recipe.epochs,
-                    test_loss=1 - final,
-                    test_accuracy=final,
-                    test_predictions=packed,
-                    best_epoch=1,
-                    started=1e9,
-                    fit_seconds=2 + final,
-                    peak_memory_bytes=1,
-                    device="cpu",
-                    host="h",
-                )
-            )
-    return Results(study, records, {})
-
-
-class Collector:
-    """A flow that keeps what it is sent, and can stop the study after so many fits."""
-
-    def __init__(self, stop_after: int | None = None) -> None:
-        self.records: list[Record] = []
-        self.started: list[str] = []
-        self.ended: list[str] = []
-        self._stop_after = stop_after
-
-    def trial_started(self, trial: str) -> None:
-        self.started.append(trial)
-
-    def record(self, record: Record) -> None:
-        self.records.append(record)
-        if self._stop_after is not None and len(RecordSet(self.records).folds) >= self._stop_after:
-            raise KeyboardInterrupt
-
-    def trial_ended(self, trial: str) -> None:
-        self.ended.append(trial)
-
-    def close(self) -> None:
-        pass

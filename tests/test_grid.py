@@ -14,9 +14,9 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from models import load_network
-from tests.conftest import write_study_file
+from tests.builders import write_study_file
 from tune_app.grid import main
+from tune_app.models import load_network
 from tune_app.records import RUN_FIELDS, read_records
 from tune_app.report import main as report
 

@@ -2,14 +2,16 @@
 
 TuneAppError
 ├── StudyError      a study, an override or a selection is wrong
+├── DataError       a data set is missing, damaged or cannot be fetched
 ├── ResourceError   a trial asks for a share that no node has
 ├── RecordError     a record file is damaged, foreign or from another schema
 ├── ResultsError    a results folder cannot be read or written
-└── FitError        a fit cannot go on (a loss that is not finite)
-
-`data.DataError` stands apart, because `data` imports nothing of `tune_app`.
+├── ExportError     a figure cannot be drawn; the tables are written all the same
+├── FitError        a fit cannot go on (a loss that is not finite)
+└── RefusedError    a number that must not be given; its message stands in its place
 """
 
+import difflib
 from collections.abc import Iterable
 
 
@@ -25,6 +27,10 @@ class StudyError(TuneAppError):
         super().__init__("\n".join(self.problems))
 
 
+class DataError(TuneAppError):
+    """A data set is missing, damaged or cannot be fetched; the message names the file and the remedy."""
+
+
 class ResourceError(TuneAppError):
     """A trial asks for more than any node has."""
 
@@ -37,5 +43,20 @@ class ResultsError(TuneAppError):
     """A results folder cannot be read or written."""
 
 
+class ExportError(TuneAppError):
+    """A figure cannot be drawn."""
+
+
 class FitError(TuneAppError):
     """A fit cannot go on; it becomes a failed `FoldRecord`, and the study goes on."""
+
+
+class RefusedError(TuneAppError):
+    """A number that must not be given; the message is the sentence that stands in its place."""
+
+
+def choices(value: str, allowed: Iterable[str]) -> str:
+    """The tail of an error message: a near match if there is one, then everything allowed."""
+    names = list(allowed)
+    near = difflib.get_close_matches(value, names, n=1)
+    return (f"; did you mean {near[0]!r}?" if near else ";") + f" choose from {', '.join(names)}"

@@ -21,37 +21,37 @@ from rich.console import Console
 from rich.table import Table
 from tensorboardX import SummaryWriter
 
-import data
+from tune_app import data
 from tune_app.analysis.claims import find_undecidable
-from tune_app.analysis.results import Results, TestSet, read_environment, read_reference, read_results
-from tune_app.cost import build_gpu_share, estimate_gpu_bytes, measure_machine_rates
-from tune_app.environment import build_command, build_environment, count_cpus
-from tune_app.errors import ResourceError, ResultsError, StudyError, TuneAppError
+from tune_app.engine.cost import build_gpu_share, estimate_gpu_bytes, measure_machine_rates
+from tune_app.errors import DataError, ResourceError, ResultsError, StudyError, TuneAppError
 from tune_app.executors.inline import run_inline
-from tune_app.executors.work import WorkItem
 from tune_app.export.folder import check_writable, choose_folder, write_results
 from tune_app.export.page import PAGE_FILE
 from tune_app.export.tables import build_terminal_tables
-from tune_app.folds import build_limit, build_splits
-from tune_app.keeper import CarriedStates, Keeper
 from tune_app.monitor import Monitor, RecordFlow
 from tune_app.monitor.tensorboard import TensorBoardMonitor
 from tune_app.monitor.terminal import LiveMonitor, PlainMonitor, Progress, Watched, describe_fit, spell_seconds
+from tune_app.parts.catalog import build_catalog
+from tune_app.parts.splits import build_limit, build_splits
 from tune_app.plan import (
     GpuShare,
     PlannedTrial,
     Shares,
-    build_catalog,
+    WorkItem,
     build_plan,
     build_plan_frame,
     check_shares,
     parse_only,
 )
 from tune_app.records import RECORDS_FILE, RecordSet, RecordStore, set_records_aside
-from tune_app.seeds import build_seed
-from tune_app.study_file import SHIPPED, find_study, read_study
-from tune_app.testset import build_test_set
+from tune_app.records.results import Results, TestSet, read_environment, read_reference, read_results
+from tune_app.session.environment import build_command, build_environment, count_cpus
+from tune_app.session.testset import build_test_set
+from tune_app.study.file import SHIPPED, find_study, read_study
+from tune_app.study.seeds import build_seed
 from tune_app.trial import build_network
+from tune_app.trial.keeper import CarriedStates, Keeper
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _terminate_as_interrupt():
             run = _Run(options, console)
             return run.run()
-    except (TuneAppError, data.DataError) as error:
+    except TuneAppError as error:
         name = type(error).__name__
         print("\n".join(f"{name}: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return EXIT_BAD_INPUT
@@ -452,7 +452,7 @@ class _Run:
     def _build_test_set(self, results: Results, dataset: data.Dataset | None) -> TestSet | None:
         try:
             return build_test_set(results, dataset or data.load_dataset(self.study.data.name))
-        except data.DataError as error:  # nothing ran, so nothing but the confusions needs the images
+        except DataError as error:  # nothing ran, so nothing but the confusions needs the images
             self._say(f"The confusions are left out: {error}")
             return None
 

@@ -13,11 +13,11 @@ from typing import Any
 from rich.console import Console
 
 from tune_app.analysis.comparison import build_changes, build_comparison
-from tune_app.analysis.results import Results, read_results
 from tune_app.errors import TuneAppError
 from tune_app.export.folder import check_writable, write_results
 from tune_app.export.page import PAGE_FILE
 from tune_app.export.tables import build_comparison_tables, build_terminal_table, build_terminal_tables
+from tune_app.records.results import Results, read_results
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

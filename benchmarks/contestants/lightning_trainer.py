@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from benchmarks.work import Work, build_loaders, build_seeded_network, read_mnist, tell_outcome
-from tune_app.environment import count_cpus
+from tune_app.session.environment import count_cpus
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 

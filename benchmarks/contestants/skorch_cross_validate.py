@@ -14,8 +14,8 @@ from skorch import NeuralNetClassifier
 from torch.utils.data import Dataset, Subset
 
 from benchmarks.work import Work, read_mnist, tell_outcome
-from models import MODELS
-from tune_app.environment import count_cpus
+from tune_app.models import MODELS
+from tune_app.session.environment import count_cpus
 
 
 class ValidationTail:

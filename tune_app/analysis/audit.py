@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from tune_app.analysis.contrasts import Condition, Contrast, Side, build_contrast
 from tune_app.analysis.frames import build_row_label, find_reported
-from tune_app.analysis.metrics import RefusedError, build_replicate_scores
-from tune_app.analysis.results import Results
+from tune_app.analysis.metrics import build_replicate_scores
 from tune_app.analysis.t_tests import LEVEL, TTest, build_sum_t_test, run_sign_test
-from tune_app.protocol import AS_REPORTED, SOUND, build_protocol, spell_protocol
+from tune_app.errors import RefusedError
+from tune_app.records.results import Results
 from tune_app.study import Study, TrialSpec
+from tune_app.study.protocol import AS_REPORTED, SOUND, build_protocol, spell_protocol
 
 Accuracies = NDArray[np.float64]  # (replicate,)
 REMOVED, ADDED = "taken away from as-reported", "put into sound"

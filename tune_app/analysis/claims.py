@@ -13,9 +13,10 @@ from tune_app.analysis.contrasts import (
     find_fewest_replicates,
     share_splits,
 )
-from tune_app.analysis.metrics import METRICS, RefusedError, choose_rope
-from tune_app.analysis.results import Results
+from tune_app.analysis.metrics import METRICS, choose_rope
 from tune_app.analysis.t_tests import MAX_REPLICATES, TTest, find_replicates
+from tune_app.errors import RefusedError
+from tune_app.records.results import Results
 from tune_app.study import EPOCH_METRICS, Claim, Study, Window
 
 COLUMNS = (

@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 
 from tune_app.analysis.contrasts import NUMBERS, Condition, Side, build_contrast_numbers
-from tune_app.analysis.metrics import METRICS, RefusedError, build_scores
-from tune_app.analysis.results import Results
+from tune_app.analysis.metrics import METRICS, build_scores
+from tune_app.errors import RefusedError
+from tune_app.records.results import Results
 from tune_app.study import FACTORS, Metric, Study
 
 COMPARED: tuple[Metric, ...] = ("test_accuracy", "test_loss", "fit_seconds")

@@ -9,8 +9,9 @@ import pandas as pd
 from tune_app.analysis.contrasts import Condition
 from tune_app.analysis.frames import build_row_label, find_reported, is_single_class
 from tune_app.analysis.intervals import corrected_interval
-from tune_app.analysis.metrics import METRICS, SUMMARISED, RefusedError, build_scores
-from tune_app.analysis.results import Results
+from tune_app.analysis.metrics import METRICS, SUMMARISED, build_scores
+from tune_app.errors import RefusedError
+from tune_app.records.results import Results
 from tune_app.study import Metric, TrialSpec
 
 METHOD = "mean over replicates and folds, corrected resampled interval"

@@ -7,8 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tune_app.analysis.labels import build_rows
-from tune_app.analysis.results import Results
 from tune_app.records import RecordSet, unpack_labels
+from tune_app.records.results import Results
 from tune_app.study import TrialSpec
 
 

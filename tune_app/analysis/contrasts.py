@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from tune_app.analysis.frames import build_row_label
-from tune_app.analysis.metrics import METRICS, SUMMARISED, RefusedError, Scores, build_scores, choose_rope
-from tune_app.analysis.results import Results
+from tune_app.analysis.metrics import METRICS, SUMMARISED, Scores, build_scores, choose_rope
 from tune_app.analysis.t_tests import TTest, adjust_by_holm, build_corrected_t_test, build_welch_t_test
+from tune_app.errors import RefusedError
+from tune_app.records.results import Results
 from tune_app.study import FACTORS, Metric, Study, TrialSpec, Window, has_levels
 
 MIN_PAIRS = 8  # folds, whose scores are correlated

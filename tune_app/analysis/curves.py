@@ -3,8 +3,8 @@
 import pandas as pd
 
 from tune_app.analysis.labels import build_rows
-from tune_app.analysis.results import Results
 from tune_app.records import EpochRecord
+from tune_app.records.results import Results
 
 SPLITS = ("training", "validation")
 METRICS = ("accuracy", "loss")

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from tune_app.analysis.intervals import wilson_interval
-from tune_app.analysis.results import Reference, Reported, Results
 from tune_app.records import FoldRecord, record_to_dict, unpack_labels
+from tune_app.records.results import Reference, Reported, Results
 from tune_app.study import Study, TrialSpec
 
 SINGLE_CLASS_SHARE = 0.99  # a few images that fall to another label are no learning

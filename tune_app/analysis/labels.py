@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tune_app.analysis.frames import build_row_label
-from tune_app.analysis.results import Results
+from tune_app.records.results import Results
 from tune_app.study import TrialSpec
 
 

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tune_app.analysis.frames import build_row_label, is_single_class
-from tune_app.analysis.results import Results
 from tune_app.analysis.speed import build_area_under_curve, find_epochs_to_target
+from tune_app.errors import RefusedError
 from tune_app.records import FoldRecord
+from tune_app.records.results import Results
 from tune_app.study import ACCURACIES, EPOCH_METRICS, Metric, Study, TrialSpec, Window
 
 Scores = NDArray[np.float64]  # (replicate, fold)
@@ -37,10 +38,6 @@ METRICS: dict[Metric, MetricFacts] = {
     "fit_seconds": MetricFacts("s", "lower"),
 }
 SUMMARISED: tuple[Metric, ...] = tuple(name for name in METRICS if name not in ("train_loss", "validation_loss"))
-
-
-class RefusedError(Exception):
-    """A number that must not be given; the message is the sentence that stands in its place."""
 
 
 def choose_rope(study: Study, metric: Metric) -> float:

@@ -11,9 +11,9 @@ from scipy import stats
 
 from tune_app.analysis.contrasts import find_contrasts
 from tune_app.analysis.frames import build_row_label
-from tune_app.analysis.results import Results
 from tune_app.analysis.t_tests import LEVEL
 from tune_app.records import unpack_labels
+from tune_app.records.results import Results
 from tune_app.study import TrialSpec
 
 DRAWS = 10_000

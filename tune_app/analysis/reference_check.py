@@ -10,9 +10,10 @@ from scipy import stats
 from tune_app.analysis.audit import group_by_protocol
 from tune_app.analysis.contrasts import Condition
 from tune_app.analysis.frames import find_reported
-from tune_app.analysis.metrics import RefusedError, build_replicate_scores
-from tune_app.analysis.results import Reported, Results
-from tune_app.protocol import AS_REPORTED, SOUND
+from tune_app.analysis.metrics import build_replicate_scores
+from tune_app.errors import RefusedError
+from tune_app.records.results import Reported, Results
+from tune_app.study.protocol import AS_REPORTED, SOUND
 
 
 def build_reference_check(results: Results) -> pd.DataFrame:

@@ -3,8 +3,8 @@
 import pandas as pd
 
 from tune_app.analysis.labels import build_rows
-from tune_app.analysis.results import Results
 from tune_app.records import FoldRecord
+from tune_app.records.results import Results
 
 IDLE_SECONDS = 60.0  # a stretch in which nothing ran is cut out if it is longer: the study was stopped and resumed
 OVERLAP_SECONDS = 0.05  # two clocks time a fit; so much overlap is theirs

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import torch
 
-from data import Dataset
-from tune_app.executors.work import Flow, WorkItem
+from tune_app.data import Dataset
+from tune_app.executors.flow import Flow
+from tune_app.plan import WorkItem
 from tune_app.trial import Carrier, Keep, RunTrial, run_trial
 
 

@@ -33,10 +33,11 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from data import Dataset
+from tune_app.data import Dataset
 from tune_app.errors import ResourceError
+from tune_app.executors.flow import Flow
 from tune_app.executors.inline import choose_device
-from tune_app.executors.work import Flow, WorkItem
+from tune_app.plan import WorkItem
 from tune_app.records import FoldRecord, Record, build_failed_fold, record_from_dict, record_to_dict
 from tune_app.study import TrialSpec
 from tune_app.trial import BestNetwork, Carried, Carrier, Keep, RunTrial, run_trial

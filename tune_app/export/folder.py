@@ -12,7 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from tune_app.analysis.results import (
+from tune_app.errors import RecordError, ResultsError
+from tune_app.export.figures.write import prepare_drawing
+from tune_app.export.frames import TIDY, build_frames, build_json, write_csv, write_parquet
+from tune_app.export.latex import build_latex
+from tune_app.export.page import PAGE_FILE, write_page
+from tune_app.export.tables import build_markdown, build_tables
+from tune_app.records import RECORDS_FILE, read_records, write_records, write_whole
+from tune_app.records.files import write_bytes_whole
+from tune_app.records.results import (
     ENVIRONMENT_FILE,
     PLAN_FILE,
     REFERENCE_FILE,
@@ -21,15 +29,7 @@ from tune_app.analysis.results import (
     Results,
     TestSet,
 )
-from tune_app.errors import RecordError, ResultsError
-from tune_app.export.figures.write import prepare_drawing
-from tune_app.export.files import write_bytes_whole
-from tune_app.export.frames import TIDY, build_frames, build_json, write_csv, write_parquet
-from tune_app.export.latex import build_latex
-from tune_app.export.page import PAGE_FILE, write_page
-from tune_app.export.tables import build_markdown, build_tables
-from tune_app.records import RECORDS_FILE, read_records, write_records, write_whole
-from tune_app.study_file import build_yaml
+from tune_app.study.file import build_yaml
 
 
 def check_writable(folder: Path) -> None:

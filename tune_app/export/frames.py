@@ -16,9 +16,9 @@ from tune_app.analysis.contrasts import build_contrasts
 from tune_app.analysis.frames import build_epochs, build_folds
 from tune_app.analysis.networks import build_networks
 from tune_app.analysis.reference_check import build_reference_check
-from tune_app.analysis.results import Results
-from tune_app.export.files import write_bytes_whole
 from tune_app.records import write_whole
+from tune_app.records.files import write_bytes_whole
+from tune_app.records.results import Results
 
 TIDY: dict[str, Callable[[Results], pd.DataFrame]] = {
     "epochs": build_epochs,

@@ -13,7 +13,6 @@ from tune_app.analysis.claims import build_verdicts
 from tune_app.analysis.conclusions import build_conclusions
 from tune_app.analysis.conditions import build_conditions
 from tune_app.analysis.frames import find_reported
-from tune_app.analysis.results import Results
 from tune_app.export.rounding import (
     MISSING,
     choose_decimals,
@@ -22,6 +21,7 @@ from tune_app.export.rounding import (
     format_p_value,
     format_share,
 )
+from tune_app.records.results import Results
 
 HEADINGS = ("row", "fits", "replicates", "test accuracy", "95% interval", "reported", "difference", "note")
 CONTRASTS = "Contrasts of test accuracy"

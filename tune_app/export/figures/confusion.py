@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tune_app.analysis.results import TestSet
 from tune_app.export.figures.figure import ROWS, Drawing, Filled, build_data, build_values
+from tune_app.records.results import TestSet
 
 CELL = 21
 DARK_SHARE = 0.25  # cells above this share are dark in the light theme: their text changes colour

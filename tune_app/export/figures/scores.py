@@ -7,9 +7,9 @@ import pandas as pd
 
 from tune_app.analysis.conditions import build_conditions
 from tune_app.analysis.labels import build_rows
-from tune_app.analysis.results import Results
 from tune_app.export.figures.figure import Drawing, build_data
 from tune_app.export.figures.theme import WIDTH
+from tune_app.records.results import Results
 
 KINDS = ("one fold", "mean, 95% interval", "reported figure")
 TITLE = "Test accuracy (share of images)"

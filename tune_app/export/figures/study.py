@@ -4,7 +4,6 @@ import pandas as pd
 
 from tune_app.analysis.confusion import build_confused, build_confusions
 from tune_app.analysis.curves import build_curves
-from tune_app.analysis.results import Results
 from tune_app.analysis.schedule import build_schedule
 from tune_app.export.figures.confusion import build_confused_chart, build_confusion_chart
 from tune_app.export.figures.contrasts import build_forest_chart, build_waterfall_chart, select_drawable
@@ -12,6 +11,7 @@ from tune_app.export.figures.curves import build_curves_chart, build_fit_curves_
 from tune_app.export.figures.figure import Figure
 from tune_app.export.figures.schedule import build_schedule_chart
 from tune_app.export.figures.scores import build_scores, build_scores_chart
+from tune_app.records.results import Results
 
 BAND = "The band runs from the lowest to the highest fit; where a condition has replicates, over these too."
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from tune_app.export.figures.figure import Figure
-from tune_app.export.files import write_bytes_whole, write_text_whole
+from tune_app.records import write_bytes_whole, write_whole
 
 SCALE = 2.0  # PNG pixels for one unit of the drawing
 SCRIPT = Path(__file__).with_name("draw.py")
@@ -110,8 +110,8 @@ def write_drawn(folder: Path, drawn: Drawn) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     written = set()
     for name, (light, dark, png) in drawn.figures.items():
-        write_text_whole(folder / f"{name}.svg", light)
-        write_text_whole(folder / f"{name}.dark.svg", dark)
+        write_whole(folder / f"{name}.svg", light)
+        write_whole(folder / f"{name}.dark.svg", dark)
         write_bytes_whole(folder / f"{name}.png", png)
         written |= {f"{name}{ending}" for ending in (".svg", ".dark.svg", ".png")}
     for path in folder.iterdir():

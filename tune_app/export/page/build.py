@@ -17,11 +17,9 @@ from tune_app.analysis.confusion import build_confusions
 from tune_app.analysis.curves import build_fit_curves
 from tune_app.analysis.frames import build_folds
 from tune_app.analysis.labels import Row, build_rows
-from tune_app.analysis.results import Results
 from tune_app.export.figures import Figure, build_figures
 from tune_app.export.figures.study import build_trial_figures
 from tune_app.export.figures.write import drawing, write_drawn
-from tune_app.export.files import write_text_whole
 from tune_app.export.page.charts import ChartPool
 from tune_app.export.page.content import (
     build_audit_table,
@@ -35,8 +33,10 @@ from tune_app.export.page.content import (
     build_verdicts,
 )
 from tune_app.export.page.tables import PageTable
+from tune_app.records import write_whole
+from tune_app.records.results import Results
 from tune_app.study import TrialSpec
-from tune_app.study_file import build_yaml
+from tune_app.study.file import build_yaml
 
 PAGE_FILE = "index.html"
 FIGURES_FOLDER = "figures"
@@ -64,7 +64,7 @@ def write_page(folder: Path, results: Results, frames: Mapping[str, pd.DataFrame
     with drawing(figures) as finish:
         page = build_page(results, figures, frames, lambda: finish().library)
         write_drawn(folder / FIGURES_FOLDER, finish())
-    write_text_whole(folder / PAGE_FILE, page)
+    write_whole(folder / PAGE_FILE, page)
 
 
 def build_page(

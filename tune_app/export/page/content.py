@@ -8,9 +8,9 @@ import pandas as pd
 
 from tune_app.analysis.conditions import build_conditions
 from tune_app.analysis.labels import build_rows
-from tune_app.analysis.metrics import RefusedError, build_scores
-from tune_app.analysis.results import Results
+from tune_app.analysis.metrics import build_scores
 from tune_app.analysis.schedule import build_plan_table
+from tune_app.errors import RefusedError
 from tune_app.export.page.tables import (
     Column,
     PageTable,
@@ -22,6 +22,7 @@ from tune_app.export.page.tables import (
     probability,
 )
 from tune_app.export.rounding import format_share
+from tune_app.records.results import Results
 from tune_app.study import TrialSpec
 
 SIGNS = {"supported": "✓", "refuted": "✗", "undecided": "?"}

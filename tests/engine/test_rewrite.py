@@ -1,0 +1,96 @@
+"""The rewritten network is the same function as the one it is made from."""
+
+import pytest
+import torch
+from torch import nn
+
+from tune_app.engine.rewrite import MergedLinear, SeededDropout, build_rewritten, draw_mask
+from tune_app.models import MODELS
+from tune_app.models.layers import REGULARIZERS
+
+CNN_ROWS = [("cnn", 1.0, regularizer) for regularizer in REGULARIZERS]
+VGG_ROWS = [(name, 0.02, "batchnorm") for name in MODELS if name != "cnn"]
+
+
+def build_pair(model: str, width: float, regularizer: str) -> tuple[nn.Module, nn.Module]:
+    """A network and the rewritten form of a copy, both in float64, where reordering leaves no visible rounding."""
+    pair = []
+    for _ in range(2):
+        torch.manual_seed(7)
+        pair.append(MODELS[model](regularizer=regularizer, width=width).double())
+    return pair[0], build_rewritten(pair[1], torch.Generator())
+
+
+def build_batch(images: int) -> torch.Tensor:
+    return torch.rand(images, 1, 28, 28, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize(("model", "width", "regularizer"), CNN_ROWS + VGG_ROWS)
+def test_a_rewritten_network_scores_alike(model: str, width: float, regularizer: str) -> None:
+    network, rewritten = build_pair(model, width, regularizer)
+    for images in (2, 30):  # few images take the linear layers one by one, many merge them
+        expected = network.eval()(build_batch(images))
+        torch.testing.assert_close(rewritten.eval()(build_batch(images)), expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("model", "width", "regularizer"), [row for row in CNN_ROWS if "dropout" not in row[2]] + VGG_ROWS
+)
+def test_a_rewritten_network_has_the_same_gradients_and_statistics(model: str, width: float, regularizer: str) -> None:
+    network, rewritten = build_pair(model, width, regularizer)
+    for each in (network, rewritten):
+        each.train()(build_batch(30)).square().sum().backward()
+    for mine, theirs in zip(rewritten.parameters(), network.parameters(), strict=True):
+        assert mine.grad is not None
+        torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-7, atol=1e-10)
+    for ours, original in zip(rewritten.buffers(), network.buffers(), strict=True):
+        torch.testing.assert_close(ours, original)
+
+
+def test_pooling_before_relu_is_exact_in_float32() -> None:
+    layers = nn.Sequential(nn.ReLU(), nn.MaxPool2d(2))
+    batch = build_batch(4).float() - 0.5
+    rewritten = build_rewritten(layers, torch.Generator())
+    assert [type(layer) for layer in rewritten.children()] == [nn.MaxPool2d, nn.ReLU]
+    assert torch.equal(rewritten(batch), layers(batch))
+
+
+def test_a_rewritten_network_shares_its_weights() -> None:
+    network = MODELS["cnn"](regularizer="dropout+batchnorm")
+    rewritten = build_rewritten(network, torch.Generator())
+    with torch.no_grad():
+        for weights in rewritten.parameters():
+            weights.zero_()
+    assert all(not weights.any() for weights in network.parameters())
+
+
+def test_linear_layers_with_an_activation_between_them_stay_apart() -> None:
+    network = nn.Sequential(nn.Linear(9, 50), nn.ReLU(), nn.Dropout(0.5), nn.Linear(50, 3))
+    assert not any(isinstance(layer, MergedLinear) for layer in build_rewritten(network, torch.Generator()).modules())
+
+
+def test_dropout_between_merged_layers_is_active_in_training_only() -> None:
+    network = build_rewritten(MODELS["cnn"](regularizer="dropout"), torch.Generator().manual_seed(0))
+    batch = build_batch(30).float()
+    assert not torch.equal(network.train()(batch), network(batch))
+    assert torch.equal(network.eval()(batch), network(batch))
+
+
+@pytest.mark.parametrize("p", [0.25, 0.5, 0.75])
+def test_masks_drop_their_share_and_keep_the_mean(p: float) -> None:
+    mask = draw_mask((100, 999), p, torch.Generator().manual_seed(3))
+    assert torch.equal(mask[mask > 0], torch.full_like(mask[mask > 0], 1 / (1 - p)))
+    assert (mask == 0).float().mean().item() == pytest.approx(p, abs=0.006), "four standard errors"
+    columns = (mask == 0).float().mean(0)
+    assert columns.std().item() == pytest.approx((p * (1 - p) / 100) ** 0.5, rel=0.15), "elements are independent"
+
+
+def test_masks_come_from_the_generator_alone() -> None:
+    first = draw_mask((3, 7), 0.5, torch.Generator().manual_seed(3))
+    torch.manual_seed(99)
+    assert torch.equal(draw_mask((3, 7), 0.5, torch.Generator().manual_seed(3)), first)
+
+
+def test_dropout_of_a_probability_without_a_byte_keeps_torchs_own() -> None:
+    layers = list(build_rewritten(nn.Sequential(nn.Dropout(0.1), nn.Dropout(0.5)), torch.Generator()).children())
+    assert [type(layer) for layer in layers] == [nn.Dropout, SeededDropout]

@@ -1,0 +1,152 @@
+"""Both executors: the same records; and what Ray must survive."""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.builders import Collector, build_study, plan_of, scores_of
+from tune_app import data
+from tune_app.errors import ResourceError
+from tune_app.executors import ray as on_ray
+from tune_app.executors.inline import choose_device, run_inline
+from tune_app.plan import PlannedTrial, Shares, WorkItem, check_shares
+from tune_app.records import FoldRecord, Record, RecordSet
+from tune_app.study import TrialSpec
+from tune_app.trial import BestNetwork, run_trial
+
+
+def work_of(plan: Sequence[PlannedTrial]) -> list[WorkItem]:
+    return [WorkItem(trial, tuple(range(trial.fits))) for trial in plan]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[on_ray.Cluster]:
+    """Two cores and two GPUs that are none: Ray schedules by numbers alone. Another cluster's address is no matter."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+        yield on_ray.start_ray(num_cpus=2, num_gpus=2, include_dashboard=False)
+        on_ray.stop_ray()
+
+
+def test_ray_and_inline_give_the_same_records_bit_for_bit(cluster: on_ray.Cluster, digits: data.Dataset) -> None:
+    plan = plan_of(build_study(replicates=2))
+    inline, remote = Collector(), Collector()
+    run_inline(work_of(plan), digits, inline)
+    on_ray.run_on_ray(work_of(plan), digits, remote)
+    order = [trial.id for trial in plan]
+    assert scores_of(RecordSet(inline.records).in_order(order)) == scores_of(RecordSet(remote.records).in_order(order))
+    assert set(remote.started) == set(remote.ended) == set(order)
+
+
+def test_fractions_of_a_gpu_run_side_by_side(cluster: on_ray.Cluster, digits: data.Dataset, tmp_path: Path) -> None:
+    """Four trials on halves of two GPUs: each waits until all four have started, so they can only end together."""
+
+    def run(spec: TrialSpec, dataset: data.Dataset, **options: Any) -> Iterator[Record]:
+        assert not dataset.train_images.flags.writeable, "the node's one copy, shared and read-only"
+        (tmp_path / spec.id).write_text(os.environ["CUDA_VISIBLE_DEVICES"])
+        deadline = time.monotonic() + 60
+        while len(list(tmp_path.iterdir())) < 4:
+            if time.monotonic() > deadline:
+                raise TimeoutError("the four trials never ran at the same time")
+            time.sleep(0.05)
+        yield from run_trial(spec, dataset, **options)
+
+    plan = plan_of(build_study(replicates=2), Shares(cpus=0.5, gpus=0.5))
+    collector = Collector()
+    on_ray.run_on_ray(work_of(plan), digits, collector, device="cpu", run=run)
+    assert len(RecordSet(collector.records).completed()) == 12
+    assert sorted(path.read_text() for path in tmp_path.iterdir()) == ["0", "0", "1", "1"]
+
+
+def test_a_share_beyond_the_nodes_is_refused_at_once(cluster: on_ray.Cluster) -> None:
+    with pytest.raises(
+        ResourceError, match="asks for 1 CPUs and 3 GPUs, no node has that; nodes have 2 CPUs and 2 GPUs"
+    ):
+        check_shares(plan_of(build_study(), Shares(gpus=3)), cluster.nodes)
+
+
+def test_a_gpu_that_torch_cannot_see_is_an_error_and_cpu_trials_never_take_one() -> None:
+    assert choose_device("auto", 0) == torch.device("cpu")
+    assert choose_device("cpu", 0.5) == torch.device("cpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(RuntimeError, match=r"holds 0.5 GPUs, but torch .* sees none .* --device cpu"):
+            choose_device("auto", 0.5)
+
+
+def test_an_actor_that_dies_is_started_again_and_only_what_it_lacks_runs(
+    cluster: on_ray.Cluster, digits: data.Dataset, tmp_path: Path
+) -> None:
+    victim = plan_of(build_study())[0].id
+
+    def run(spec: TrialSpec, dataset: data.Dataset, **options: Any) -> Iterator[Record]:
+        with (tmp_path / spec.id).open("a") as log:
+            log.write(f"{list(options['folds'])}\n")
+        for record in run_trial(spec, dataset, **options):
+            if spec.id == victim and record.fold == 1 and not (tmp_path / "died").exists():
+                (tmp_path / "died").touch()
+                os._exit(1)
+            yield record
+
+    plan = plan_of(build_study())
+    collector = Collector()
+    on_ray.run_on_ray(work_of(plan), digits, collector, run=run)
+    assert len(RecordSet(collector.records).completed()) == 6
+    assert (tmp_path / victim).read_text().splitlines() == ["[0, 1, 2]", "[1, 2]"]
+
+
+def test_an_actor_that_dies_every_time_leaves_failed_rows_and_the_rest_goes_on(
+    cluster: on_ray.Cluster, digits: data.Dataset
+) -> None:
+    victim = plan_of(build_study())[0].id
+
+    def run(spec: TrialSpec, dataset: data.Dataset, **options: Any) -> Iterator[Record]:
+        if spec.id == victim:
+            os._exit(1)
+        yield from run_trial(spec, dataset, **options)
+
+    collector = Collector()
+    on_ray.run_on_ray(work_of(plan_of(build_study())), digits, collector, run=run)
+    records = RecordSet(collector.records)
+    assert {trial for trial, _ in records.completed()} == {plan_of(build_study())[1].id}
+    failed = [record for record in records.folds.values() if record.status == "failed"]
+    assert [(record.trial, record.error_type) for record in failed] == [(victim, "ActorDied")] * 3
+    assert all(record.error_message for record in failed)
+
+
+def test_an_error_of_the_flow_ends_the_run_and_comes_out(cluster: on_ray.Cluster, digits: data.Dataset) -> None:
+    class Full(Collector):
+        def record(self, record: Record) -> None:
+            if isinstance(record, FoldRecord):
+                raise OSError(28, "No space left on device")
+            super().record(record)
+
+    with pytest.raises(OSError, match="No space left"):
+        on_ray.run_on_ray(work_of(plan_of(build_study())), digits, Full())
+
+
+def test_networks_kept_on_ray_reach_the_driver(cluster: on_ray.Cluster, digits: data.Dataset, tmp_path: Path) -> None:
+    def keep(best: BestNetwork) -> None:
+        (tmp_path / f"{best.trial}-{best.facts['fold']}").write_text(str(os.getpid()))
+
+    on_ray.run_on_ray(work_of(plan_of(build_study())), digits, Collector(), keep=keep)
+    assert len(list(tmp_path.iterdir())) == 6
+    assert len({path.read_text() for path in tmp_path.iterdir()}) == 1, "one process writes"
+
+
+def test_an_actor_that_fails_says_why_in_its_rows(cluster: on_ray.Cluster, digits: data.Dataset) -> None:
+    victim = plan_of(build_study())[0].id
+
+    def run(spec: TrialSpec, dataset: data.Dataset, **options: Any) -> Iterator[Record]:
+        if spec.id == victim:
+            raise RuntimeError("the device caught fire")
+        yield from run_trial(spec, dataset, **options)
+
+    collector = Collector()
+    on_ray.run_on_ray(work_of(plan_of(build_study())), digits, collector, run=run)
+    failed = [record for record in RecordSet(collector.records).folds.values() if record.status == "failed"]
+    assert [record.error_message for record in failed] == ["RuntimeError: the device caught fire"] * 3

@@ -1,0 +1,233 @@
+"""What a results folder holds: every column documented, every table rounded by its uncertainty."""
+
+import io
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from tests.builders import build_results, build_study
+from tune_app.analysis.audit import build_waterfall
+from tune_app.export.folder import write_results
+from tune_app.export.frames import TIDY, build_frames
+from tune_app.export.latex import escape_latex
+from tune_app.export.rounding import choose_decimals, format_estimate, format_number, format_p_value, format_share
+from tune_app.export.tables import build_audit_table, build_reference_table, build_terminal_tables
+from tune_app.records.results import Reported, Results, read_results
+from tune_app.report import main
+from tune_app.study import FACTORS
+
+ROOT = Path(__file__).parents[2]
+CLAIM = {
+    "sentence": "Dropout & co. help by 5% <b>x</b> | {a_b}.",
+    "levels": {"regularizer": "dropout"},
+    "against": {"regularizer": "none"},
+    "expect": "higher",
+}
+
+
+def results_of(**changes: Any) -> Results:
+    grid = [{"model": "cnn", "width": 0.05, "regularizer": ["none", "dropout"], "folds": 3}]
+    study = build_study(**({"grid": grid, "replicates": 3, "claims": [CLAIM]} | changes))
+    source = np.random.default_rng(0)
+    return build_results(study, lambda spec, fold: float(0.9 + 0.01 * source.random()))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_results(tmp_path / "small", results_of(), {"versions": {"torch": "2"}})
+    return tmp_path / "small"
+
+
+@pytest.mark.parametrize(
+    "name", ["epochs", "folds", "trials", "conditions", "contrasts", "claims", "audit", "reference_check"]
+)
+def test_every_exported_column_is_documented(name: str) -> None:
+    text = (ROOT / "docs" / "results.md").read_text()
+    (section,) = re.findall(rf"^## {name}\.csv.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    documented = set(re.findall(r"`(\w+)`", section)) | set(FACTORS)
+    assert set(build_frames(build_audited_results())[name].columns) <= documented
+
+
+def test_every_file_is_documented(folder: Path) -> None:
+    text = (ROOT / "docs" / "results.md").read_text()
+    names = {path.relative_to(folder).parts[0] for path in folder.rglob("*")}
+    assert names <= set(re.findall(r"`([\w.]+)`", text))
+
+
+def test_parquet_csv_and_json_hold_the_same_numbers_at_full_precision(folder: Path) -> None:
+    frames = build_frames(results_of())
+    for name in TIDY:
+        pd.testing.assert_frame_equal(pd.read_parquet(folder / f"{name}.parquet"), frames[name], check_dtype=False)
+    written = pd.read_csv(folder / "contrasts.csv")
+    assert written["effect"].dropna().tolist() == frames["contrasts"]["effect"].dropna().tolist()
+    content = json.loads((folder / "results.json").read_text())
+    assert [row["p_holm"] for row in content["contrasts"]][:1] == frames["contrasts"]["p_holm"].tolist()[:1]
+    assert content["claims"][0]["sentence"] == CLAIM["sentence"]
+    assert content["study"]["name"] == "small"
+
+
+def test_writing_the_same_results_again_changes_no_byte(folder: Path) -> None:
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    write_results(folder, read_results(folder))
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_the_verdicts_come_first_and_user_text_is_escaped(folder: Path) -> None:
+    markdown, latex = (folder / "table.md").read_text(), (folder / "table.tex").read_text()
+    assert markdown.index("## Claims") < markdown.index("## Conditions") < markdown.index("## Contrasts")
+    assert "&lt;b>x&lt;/b> \\| {a_b}" in markdown
+    assert r"Dropout \& co. help by 5\% \textless{}b\textgreater{}x\textless{}/b\textgreater{}" in latex
+    assert r"\textbar{} \{a\_b\}" in latex
+    assert latex.count(r"\toprule") == latex.count(r"\bottomrule") == latex.count(r"\begin{table}") == 3
+    columns = {line.count("&") - line.count(r"\&") for line in latex.splitlines() if line.endswith(r"\\")}
+    assert columns == {5, 4, 9}
+    specifications = re.findall(r"\\begin\{tabular\}\{@\{\}(.*)@\{\}\}", latex)
+    kinds = [re.sub(r"p\{.*?\}", "p", specification) for specification in specifications]
+    assert kinds == ["pllrrr", "lrrrr", "llrrrrrrrr"], "words to the left, numbers to the right"
+    assert latex.count(r"\begin{itemize}") == 1, "the reason of the verdict; the contrasts have none"
+
+
+def test_a_study_without_claims_has_no_table_of_them(tmp_path: Path) -> None:
+    write_results(tmp_path, results_of(claims=[]))
+    assert "## Claims" not in (tmp_path / "table.md").read_text()
+    assert (tmp_path / "claims.csv").read_text().startswith("sentence,verdict,")
+
+
+def test_a_study_of_one_condition_has_no_contrasts(tmp_path: Path) -> None:
+    write_results(tmp_path, results_of(claims=[], grid=[{"model": "cnn", "width": 0.05, "folds": 3}]))
+    assert "## Contrasts" not in (tmp_path / "table.md").read_text()
+    frame = pd.read_csv(tmp_path / "contrasts.csv")
+    assert frame.empty
+    assert {"metric", "effect", "reason"} <= set(frame.columns)
+
+
+def test_words_of_users_never_break_a_table(tmp_path: Path) -> None:
+    claim = CLAIM | {"sentence": "[a] first | line\nand [/red] second"}
+    write_results(tmp_path, results_of(claims=[claim], title="A <i>title</i>\n# twice"))
+    markdown, latex = (tmp_path / "table.md").read_text(), (tmp_path / "table.tex").read_text()
+    assert markdown.startswith("# A &lt;i>title&lt;/i> # twice\n")
+    assert "| [a] first \\| line and [/red] second |" in markdown
+    (row,) = (line for line in latex.splitlines() if "first" in line and line.endswith(r"\\"))
+    assert row.strip().startswith("{}[a] first"), "or the bracket would be an argument of the line break before it"
+    console = Console(file=io.StringIO(), width=120)
+    for table in build_terminal_tables(results_of(claims=[claim])):
+        console.print(table)
+    assert "[/red]" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_long_table_runs_over_pages_in_latex(tmp_path: Path) -> None:
+    grid = [{"model": "cnn", "width": [0.05 + 0.01 * n for n in range(40)], "folds": 3}]
+    write_results(tmp_path, results_of(claims=[], grid=grid, replicates=1))
+    latex = (tmp_path / "table.tex").read_text()
+    assert latex.count(r"\begin{longtable}") == latex.count(r"\end{longtable}") == 2
+    assert "tabular" not in latex
+    assert "longtable" in latex.splitlines()[0]
+
+
+def test_shares_are_whole_percents_and_zero_has_no_sign() -> None:
+    assert [format_share(share) for share in (-0.0014, 0.0049, 1.024, -0.39, None)] == ["0%", "0%", "102%", "-39%", "–"]
+
+
+def test_what_does_not_exist_is_null_in_json_and_empty_in_csv(tmp_path: Path) -> None:
+    write_results(tmp_path, results_of(replicates=1))
+    content = json.loads((tmp_path / "results.json").read_text())
+    row = next(row for row in content["contrasts"] if row["metric"] == "test_accuracy")
+    assert (row["status"], row["p_value"]) == ("interval only", None)
+    assert pd.read_csv(tmp_path / "contrasts.csv")["p_value"].isna().all()
+
+
+def build_audited_results() -> Results:
+    skips, whole = "test-skips-layers", "as-reported"
+    protocols = ["sound", whole, f"{whole} without {skips}", skips]
+    grid = [{"model": "cnn", "regularizer": "batchnorm", "folds": 4, "protocol": protocols}]
+    study = build_study(grid=grid, replicates=3, baseline={"protocol": "sound"}, data={"name": "digits"})
+    source = np.random.default_rng(0)
+    results = build_results(study, lambda spec, fold: 0.95 - 0.2 * (skips in spec.protocol) + 0.01 * source.random())
+    return replace(results, reference={("cnn", "batchnorm", 4): Reported("CNN+BN", 0.756, "")})
+
+
+def test_the_audits_tables_say_what_its_frames_hold() -> None:
+    frames = build_frames(build_audited_results())
+    audit, check = build_audit_table(frames["audit"]), build_reference_table(frames["reference_check"])
+    cells = [dict(zip(audit.headings, row, strict=True)) for row in audit.cells]
+    assert [(c["defect"], c["way"]) for c in cells] == list(
+        zip(frames["audit"]["defect"], frames["audit"]["way"], strict=True)
+    )
+    removed = next(c for c in cells if c["way"] == "taken away from as-reported")
+    assert removed["without"].startswith("0.95")
+    assert removed["with"].startswith("0.75")
+    assert removed["cost"].startswith("+0.2")
+    assert removed["of the gap"] in ("99%", "100%", "101%")
+    assert (removed["replicates"], removed["explains"]) == ("3", "more than half of the gap")
+    assert not any("explains" in note for note in audit.notes), "no conclusion without the report's own hypothesis"
+    (row,) = (dict(zip(check.headings, cells, strict=True)) for cells in check.cells)
+    assert (row["row"], row["reported"], row["replicates"], row["range holds"]) == ("CNN+BN", "0.7560", "3", "50%")
+    assert row["sound"].startswith("0.95")
+
+
+def test_the_waterfall_leads_from_as_reported_to_sound() -> None:
+    frame = build_frames(build_audited_results())["audit"]
+    steps = build_waterfall(frame)
+    assert steps["kind"].tolist() == ["total", "change", "change", "total"]
+    assert steps["points"].iloc[:-1].sum() == pytest.approx(steps["points"].iloc[-1]), "nothing is left over"
+    change = frame[frame["way"] == "taken away from as-reported"].iloc[0]
+    shown = steps.iloc[1]
+    assert (shown["step"], shown["points"]) == ("without test-skips-layers", pytest.approx(100 * change["cost"]))
+    assert (shown["ci95_low"], shown["ci95_high"]) == pytest.approx(
+        (100 * change["ci95_low"], 100 * change["ci95_high"])
+    )
+    assert steps.iloc[2][["ci95_low", "ci95_high"]].isna().all(), "what is left has no interval of its own"
+
+
+@pytest.mark.parametrize(
+    ("half_width", "decimals"), [(0.0094, 4), (0.117, 2), (0.096, 3), (12.0, 0), (150.0, 0), (None, 4), (1e-17, 4)]
+)
+def test_the_half_width_keeps_two_digits(half_width: float | None, decimals: int) -> None:
+    assert choose_decimals(half_width) == decimals
+
+
+def test_a_number_and_its_interval_are_rounded_alike() -> None:
+    assert format_estimate(0.012345, 0.0023, 0.0223, sign="+") == ("+0.012", "[+0.002, +0.022]")
+    assert format_estimate(0.5, None, None) == ("0.5000", "–")
+    assert format_number(float("nan")) == "–"
+    assert [format_p_value(p) for p in (0.0002, 0.0412, None)] == ["<0.001", "0.041", "–"]
+
+
+def test_latex_prints_every_character_as_itself() -> None:
+    assert escape_latex("a_b & 50% #1 $x$ ~ ^ \\ {}") == (
+        r"a\_b \& 50\% \#1 \$x\$ \textasciitilde{} \textasciicircum{} \textbackslash{} \{\}"
+    )
+    assert escape_latex("[-0.5, 0.1] vgg-10") == "[$-$0.5, 0.1] vgg-10"
+
+
+def test_a_narrow_terminal_shows_claims_in_words(folder: Path) -> None:
+    console = Console(file=io.StringIO(), width=80)
+    for table in build_terminal_tables(read_results(folder)):
+        console.print(table)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "Dropout & co. help by 5%" in text
+    assert "undecided" in text
+
+
+def test_two_folders_are_compared_and_left_as_they_are(folder: Path, tmp_path: Path, capsys: Any) -> None:
+    write_results(tmp_path / "other", results_of(seed=1), {"versions": {"torch": "3"}})
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
+    assert main([str(folder), str(tmp_path / "other")]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"study\.seed +0 +1", out)
+    assert re.search(r"versions\.torch +2 +3", out)
+    assert "B\u00a0−\u00a0A" in out
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()} == before
+
+
+def test_the_shipped_tables_follow_from_their_records(tmp_path: Path) -> None:
+    shipped = ROOT / "results" / "quick"
+    write_results(tmp_path, read_results(shipped))
+    assert (tmp_path / "table.md").read_text() == (shipped / "table.md").read_text()

@@ -1,0 +1,191 @@
+"""The page in a real browser: nothing leaves it, tables sort and filter, figures answer, text is text."""
+
+import io
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.builders import build_results, build_study
+from tune_app.export.folder import write_results
+from tune_app.export.frames import build_frames
+from tune_app.export.page import PAGE_FILE
+from tune_app.records.results import Results, TestSet
+from tune_app.study import TrialSpec
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+HOSTILE = '<script>alert(1)</script> & "quotes" </script><!--'
+
+
+def build_page_results(**changes: Any) -> Results:
+    claim = {
+        "sentence": f"Dropout {HOSTILE} helps.",
+        "levels": {"regularizer": "dropout+batchnorm"},
+        "against": {"regularizer": "none"},
+        "expect": "higher",
+    }
+    study = build_study(title=f"A title {HOSTILE}", claims=[claim], replicates=3, **changes)
+
+    def score(spec: TrialSpec, fold: int) -> float:
+        return (
+            0.9
+            + 0.01 * (spec.regularizer != "none")
+            + 0.001 * ((5 * fold + 3 * spec.replicate + len(spec.regularizer)) % 7)
+        )
+
+    rng = np.random.default_rng(0)
+    labels = (np.arange(60) % 10).astype(np.uint8)
+    labels[:5] = 3
+    test = TestSet(labels, np.arange(60), rng.integers(0, 255, (5, 8, 8), dtype=np.uint8), np.arange(5))
+    results = build_results(study, score, epochs=(1,))
+    return replace(results, test=test, environment={"command": "python -m tune_app.grid", "python": "3"})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("results")
+    write_results(folder, build_page_results(), {})
+    return folder
+
+
+def test_the_page_is_one_file_without_addresses_of_others(folder: Path) -> None:
+    page = (folder / PAGE_FILE).read_text()
+    markup = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.findall(r"""(?:src|href)=["'](?!#|data:)[^"']*""", markup)
+    assert "default-src 'none'" in page
+    assert len(page.encode()) < 5e6
+
+
+def test_text_of_the_user_is_escaped(folder: Path) -> None:
+    page = (folder / PAGE_FILE).read_text()
+    assert "alert(1)</script>" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_the_same_results_give_the_same_page_and_figures(folder: Path, tmp_path: Path) -> None:
+    write_results(tmp_path, build_page_results(), {})
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    assert f"figures{'/'}scores.svg" in names
+    for name in names:
+        assert (folder / name).read_bytes() == (tmp_path / name).read_bytes(), name
+
+
+def test_frames_without_rows_leave_their_sections_out(tmp_path: Path) -> None:
+    study = build_study(grid=[{"model": "cnn", "folds": 3}])
+    write_results(tmp_path, build_results(study, lambda spec, fold: 0.9, epochs=(1,)), {})
+    page = (tmp_path / PAGE_FILE).read_text()
+    assert "This study lists no claims" in page
+    assert 'id="audit"' not in page
+    assert "holds no test labels" in page
+    assert "audit" not in build_frames(build_page_results())
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine; on Debian: apt-get install chromium")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=[1280, 390], ids=["desktop", "phone"])
+def page(browser: Any, folder: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The page once its figures are drawn; anything it logs or asks for beyond itself fails the test."""
+    context = browser.new_context(viewport={"width": request.param, "height": 900})
+    page = context.new_page()
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda query: asked.append(query.url))
+    address = (folder / PAGE_FILE).as_uri()
+    page.goto(address)
+    page.wait_for_selector("html[data-ready]")
+    yield page
+    context.close()
+    assert said == []
+    assert [url for url in asked if url != address and not url.startswith("data:")] == []
+
+
+def test_the_page_fits_the_window_and_draws_its_figures(page: Any) -> None:
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    drawn = page.eval_on_selector_all(
+        "#figures [data-chart]", "charts => charts.map(c => c.querySelectorAll('svg').length)"
+    )
+    assert drawn
+    assert set(drawn) == {1}
+
+
+def test_the_verdict_comes_first(page: Any) -> None:
+    headings = page.eval_on_selector_all("main h2", "all => all.map(h => h.textContent)")
+    assert headings[0] == "Verdicts"
+    assert "supported" in page.inner_text("#verdicts li")
+    assert HOSTILE in page.inner_text("#verdicts li")
+
+
+def test_a_click_on_a_heading_sorts_and_another_turns_it_round(page: Any) -> None:
+    def column() -> list[float]:
+        cells = "#table-conditions tbody td:nth-child(5)"
+        return list(map(float, page.eval_on_selector_all(cells, "cells => cells.map(c => c.dataset.sort)")))
+
+    heading = page.locator("#table-conditions thead th", has_text="test accuracy")
+    heading.locator("button").click()
+    assert heading.get_attribute("aria-sort") == "ascending"
+    assert column() == sorted(column())
+    heading.locator("button").press("Enter")
+    assert heading.get_attribute("aria-sort") == "descending"
+    assert column() == sorted(column(), reverse=True)
+    assert "Sorted by" in page.inner_text("#announcer")
+
+
+def test_typing_filters_the_rows(page: Any) -> None:
+    page.get_by_label("Rows with").first.fill("test_loss")
+    visible = page.eval_on_selector_all("#table-contrasts tbody tr", "rows => rows.filter(r => !r.hidden).length")
+    assert visible == 1
+    assert "1 of" in page.inner_text("#contrasts [role=status]")
+
+
+def test_a_mark_tells_its_numbers(page: Any) -> None:
+    mark = page.locator("#figure-scores svg .mark-symbol path").first
+    mark.scroll_into_view_if_needed()
+    mark.hover(force=True)
+    page.wait_for_selector("#vg-tooltip-element.visible")
+    assert "test accuracy" in page.inner_text("#vg-tooltip-element")
+
+
+def test_a_trial_opens_and_draws_its_curves(page: Any) -> None:
+    page.locator("details.trial summary").first.click()
+    page.wait_for_selector("details.trial[open] [data-drawn] svg")
+    assert page.locator("details.trial[open] table tbody tr").count() == 3
+
+
+def test_a_figure_drawn_on_a_dark_page_is_printed_on_white(browser: Any, folder: Path) -> None:
+    context = browser.new_context(color_scheme="dark")
+    page = context.new_page()
+    page.goto((folder / PAGE_FILE).as_uri())
+    page.wait_for_selector("html[data-ready]")
+    figure = page.locator("#figure-scores .chart")
+    assert _measure_brightness(figure.screenshot()) < 0.3
+    page.emulate_media(media="print", color_scheme="dark")
+    assert _measure_brightness(figure.screenshot()) > 0.8
+    context.close()
+
+
+def _measure_brightness(png: bytes) -> float:
+    return float(np.asarray(Image.open(io.BytesIO(png)).convert("L")).mean() / 255)
+
+
+def test_the_page_can_be_used_by_keyboard(page: Any) -> None:
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the results"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"

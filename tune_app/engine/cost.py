@@ -1,0 +1,163 @@
+"""What a trial costs before it runs: parameters, floating-point operations, seconds, its share of a GPU."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from tune_app.engine.fit import SCORING_BATCH
+from tune_app.engine.rewrite import MergedLinear, build_rewritten
+from tune_app.models import MODELS
+from tune_app.study import TrialSpec
+
+# What a training step takes on one core beyond its arithmetic, fitted to steps of the CNN and of narrow VGGs: from 30%
+# too little to 20% too much, which is why a plan says "about".
+EFFICIENCY = 0.9  # share of the rate of large matrix products
+ACTIVATION_PASSES = 7  # how often a step reads or writes an activation: forward, loss, backward, pooling's indices
+LAYER_SECONDS = 2e-4  # calls of a layer's forward, backward and update
+# Bytes that a step moves for one parameter: Adam reads weight, gradient and two moments and writes three of them; the
+# passes read the weight twice, write the gradient and read it again where layers are merged.
+STEP_BYTES = 44
+BATCH = 100  # images in a step, for counting what rewriting saves
+# Floating-point operations of a training step below which a GPU waits for launches: some fifty of them take about as
+# long as this arithmetic does at the fp32 rate of a current card. Estimated; `benchmarks.engines` measures it.
+STACK_BELOW_FLOPS = 2e10
+# What a process on a GPU takes before its first tensor: context, kernels and workspace of cuDNN and cuBLAS.
+GPU_BASE_BYTES = 1.0e9
+
+
+@dataclass(frozen=True)
+class NetworkCost:
+    """Trainable numbers of a network; operations and activation bytes of one image's forward pass.
+
+    `forward_flops` are the network's as it is written, `training_flops` and `scoring_flops` those left of them after it
+    is rewritten (tune_app/engine/rewrite.py). `layers` are the modules without children.
+    """
+
+    parameters: int
+    forward_flops: int
+    training_flops: float
+    scoring_flops: float
+    activation_bytes: int
+    layers: int
+
+
+@dataclass(frozen=True)
+class MachineRates:
+    """What one core does in a second: fp32 operations in matrix products, bytes moved."""
+
+    flops: float
+    bytes: float
+
+
+@lru_cache(maxsize=256)
+def build_network_cost(
+    model: str, image_shape: tuple[int, int, int], classes: int, regularizer: str, width: float
+) -> NetworkCost:
+    """Counted on torch's meta device: nothing is allocated, nothing is computed.
+
+    Raises ValueError if the network cannot be built for such images.
+    """
+    with torch.device("meta"):
+        network = MODELS[model](image_shape=image_shape, classes=classes, regularizer=regularizer, width=width)
+        activations = 0
+
+        def count(module: torch.nn.Module, inputs: object, output: torch.Tensor) -> None:
+            nonlocal activations
+            activations += output.numel() * 4
+
+        leaves = [module for module in network.modules() if not list(module.children())]
+        for module in leaves:
+            module.register_forward_hook(count)
+        nominal = _count_flops(network, 1, image_shape)
+        parameters, activation_bytes = sum(p.numel() for p in network.parameters()), activations
+        rewritten = build_rewritten(network, torch.Generator("cpu"))
+        scoring = _count_flops(rewritten, BATCH, image_shape) / BATCH
+    # Active dropout keeps linear layers apart that scoring merges.
+    dropped = any(isinstance(m, MergedLinear) and m.dropout is not None for m in rewritten.modules())
+    return NetworkCost(parameters, nominal, nominal if dropped else scoring, scoring, activation_bytes, len(leaves))
+
+
+def _count_flops(network: torch.nn.Module, images: int, image_shape: tuple[int, int, int]) -> int:
+    with FlopCounterMode(display=False) as counter:
+        network.eval()(torch.empty(images, *image_shape))
+    return int(counter.get_total_flops())
+
+
+@lru_cache(maxsize=1)
+def measure_machine_rates() -> MachineRates:
+    """A fifth of a second on one thread: a matrix product and a copy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        left, right, big = torch.randn(512, 512), torch.randn(512, 512), torch.randn(4_000_000)
+        product = min(_time(lambda: left @ right) for _ in range(30))
+        copy = min(_time(lambda: big.clone()) for _ in range(5))
+    finally:
+        torch.set_num_threads(threads)
+    return MachineRates(2 * 512**3 / product, 2 * 4 * 4_000_000 / copy)
+
+
+def _time(action: object) -> float:
+    started = time.perf_counter()
+    action()  # type: ignore[operator]
+    return time.perf_counter() - started
+
+
+def fit_flops(spec: TrialSpec, cost: NetworkCost, train_images: int, test_images: int) -> float:
+    """Operations of one fit with its scoring; a backward pass counts as two forward ones."""
+    trained = train_images * (spec.folds - 1) / spec.folds
+    validated = train_images / spec.folds
+    return cost.forward_flops * (spec.recipe.epochs * (3 * trained + validated) + test_images)
+
+
+def estimate_fit_seconds(
+    spec: TrialSpec, cost: NetworkCost, train_images: int, test_images: int, rates: MachineRates
+) -> float:
+    """Seconds of one fit on one core: arithmetic, memory traffic of weights and activations, calls of layers."""
+    trained = train_images * (spec.folds - 1) / spec.folds
+    scored = spec.recipe.epochs * train_images / spec.folds + test_images
+    flops = 3 * cost.training_flops * spec.recipe.epochs * trained + cost.scoring_flops * scored
+    steps = spec.recipe.epochs * math.ceil(trained / spec.recipe.batch_size)
+    traffic = steps * cost.parameters * STEP_BYTES + cost.activation_bytes * (
+        ACTIVATION_PASSES * spec.recipe.epochs * trained + 2 * scored
+    )
+    return flops / (rates.flops * EFFICIENCY) + traffic / rates.bytes + steps * cost.layers * LAYER_SECONDS
+
+
+def choose_engine(spec: TrialSpec, count: Callable[[], NetworkCost], device_type: str) -> str:
+    """`eager` or `stacked`: what the recipe says, and for `auto` what pays on a `cpu` or `cuda` device.
+
+    `count` gives the network's cost, which takes a while and is asked for on a GPU alone.
+
+    A CPU core is busy with the arithmetic of one fold, and stacking only makes its tensors outgrow the cache
+    (`benchmarks.engines` measures it). A GPU waits for launches as long as a step's arithmetic is small.
+    """
+    if spec.has_dependent_folds:
+        return "eager"
+    if spec.recipe.engine != "auto":
+        return spec.recipe.engine
+    if device_type == "cpu" or spec.training.protocol:
+        return "eager"
+    return "stacked" if 3 * count().forward_flops * spec.recipe.batch_size < STACK_BELOW_FLOPS else "eager"
+
+
+def estimate_gpu_bytes(spec: TrialSpec, cost: NetworkCost) -> float:
+    """Bytes a trial takes on a GPU: the base of a process, weights, gradients and moments, activations twice over.
+
+    A stack holds all of it once for each fold, and a second copy of the gradients.
+    """
+    stacked = choose_engine(spec, lambda: cost, "cuda") == "stacked"
+    folds, bytes_of_parameter = (spec.folds, 20) if stacked else (1, 16)
+    images = max(folds * spec.recipe.batch_size, SCORING_BATCH)  # folds are scored one after the other
+    return GPU_BASE_BYTES + folds * cost.parameters * bytes_of_parameter + 2 * cost.activation_bytes * images
+
+
+def build_gpu_share(needed_bytes: float, gpu_bytes: float, gpus: float, cpus: float) -> float:
+    """The share of one GPU that its memory asks for, and no smaller than the node has cores to feed."""
+    share = max(needed_bytes / gpu_bytes, gpus / cpus if cpus else 1.0, 1 / 16)
+    return min(1.0, math.ceil(share * 100) / 100)

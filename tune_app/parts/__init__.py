@@ -1,0 +1,1 @@
+"""What users can bring, and what ships: data sets, networks, splits."""

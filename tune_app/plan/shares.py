@@ -1,0 +1,32 @@
+"""Whether the nodes can hold what the trials ask for."""
+
+from collections.abc import Mapping
+
+from tune_app.errors import ResourceError
+from tune_app.plan.trials import PlannedTrial
+
+SMALLEST_SHARE = 0.001  # below, a thousand trials would run at once; Ray counts in steps of a ten-thousandth
+
+
+def check_shares(plan: tuple[PlannedTrial, ...], nodes: list[Mapping[str, float]]) -> None:
+    """Raise ResourceError for trials that no node can hold; `nodes` gives each node's CPU and GPU capacity."""
+    for trial in plan:
+        shares = trial.cpus, trial.gpus
+        if not any(shares) or any(0 < share < SMALLEST_SHARE for share in shares):
+            raise ResourceError(
+                f"trial {trial.id}: asks for {trial.cpus:g} CPUs and {trial.gpus:g} GPUs; it needs a share of one of "
+                f"them, at least {SMALLEST_SHARE:g}; raise --cpus-per-trial, --gpus-per-trial or the entry's own share"
+            )
+    problems: dict[tuple[float, float], str] = {}
+    for trial in plan:
+        if not any(trial.cpus <= node.get("CPU", 0) and trial.gpus <= node.get("GPU", 0) for node in nodes):
+            problems.setdefault((trial.cpus, trial.gpus), trial.id)
+    if problems:
+        capacity = "; ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
+        raise ResourceError(
+            "\n".join(
+                f"trial {trial}: asks for {cpus:g} CPUs and {gpus:g} GPUs, no node has that; nodes have {capacity}; "
+                "lower --cpus-per-trial, --gpus-per-trial or the entry's own share"
+                for (cpus, gpus), trial in problems.items()
+            )
+        )

@@ -1,0 +1,113 @@
+"""`Study` → plan: every trial with its cost and its share, the most expensive first."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+import pandas as pd
+
+from tune_app.data import DATASETS
+from tune_app.engine.cost import (
+    MachineRates,
+    NetworkCost,
+    build_network_cost,
+    choose_engine,
+    estimate_fit_seconds,
+    fit_flops,
+)
+from tune_app.errors import StudyError
+from tune_app.plan.selection import check_only, matches
+from tune_app.study import Study, TrialSpec
+
+GpuShare = Callable[[TrialSpec, NetworkCost], float]
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """A trial with what it costs and what it asks for; `flops` and `seconds` (on one core) are those of one fit."""
+
+    spec: TrialSpec
+    id: str
+    parameters: int
+    train_images: int
+    flops: float
+    seconds: float
+    cpus: float
+    gpus: float
+    engine: str  # `eager` or `stacked`
+    shares_fits_of: str | None = None  # the trial whose training it shares
+
+    @property
+    def fits(self) -> int:
+        return self.spec.folds
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Shares for trials whose grid entry fixes none; `gpus` may depend on the trial."""
+
+    cpus: float = 1.0
+    gpus: float | GpuShare = 0.0
+    use_gpus: bool = True  # false where trials run on the CPU whatever they hold
+
+
+def build_plan(
+    study: Study, shares: Shares, rates: MachineRates, only: Mapping[str, str] | None = None
+) -> tuple[PlannedTrial, ...]:
+    """The study's trials that match `only` (factor → level), most expensive first, ties in the study's order.
+
+    Raises StudyError if a network cannot be built for the images, or `only` names no factor, level or trial.
+    """
+    trials = study.grid_trials()
+    only = only or {}
+    check_only(only, [trial.spec for trial in trials])
+    selected = [trial for trial in trials if matches(trial.spec, only)]
+    if not selected:
+        wanted = ",".join(f"{name}={level}" for name, level in only.items())
+        raise StudyError(f"--only {wanted}: no trial has all of these levels; see --dry-run for the trials there are")
+    entry = DATASETS[study.data.name]
+    planned, problems = [], []
+    for trial in selected:
+        spec = trial.spec
+        network = spec.model, entry.image_shape, entry.classes, spec.regularizer, spec.width
+        try:
+            cost = build_network_cost(*network)
+        except ValueError as error:
+            problems.append(f"{spec.model} on {spec.dataset}: {error}; choose another model or data set")
+            continue
+        images = spec.train_images or entry.train_images, spec.test_images or entry.test_images
+        default = shares.gpus(spec, cost) if callable(shares.gpus) else shares.gpus
+        gpus = default if trial.gpus is None else trial.gpus
+        planned.append(
+            PlannedTrial(
+                spec=spec,
+                id=spec.id,
+                parameters=cost.parameters,
+                train_images=images[0],
+                flops=fit_flops(spec, cost, *images),
+                seconds=estimate_fit_seconds(spec, cost, *images, rates),
+                cpus=shares.cpus if trial.cpus is None else trial.cpus,
+                gpus=gpus,
+                engine=choose_engine(
+                    spec, partial(build_network_cost, *network), "cuda" if gpus and shares.use_gpus else "cpu"
+                ),
+            )
+        )
+    if problems:
+        raise StudyError(dict.fromkeys(problems))
+    return tuple(sorted(_share_fits(planned), key=lambda trial: -trial.seconds * trial.fits))
+
+
+def _share_fits(planned: list[PlannedTrial]) -> Iterator[PlannedTrial]:
+    """Trials whose protocols differ only outside the training take the fits of the first, at next to no cost."""
+    first: dict[str, str] = {}
+    for trial in planned:
+        name = first.setdefault(trial.spec.training.id, trial.id)
+        yield trial if name == trial.id else replace(trial, shares_fits_of=name, flops=0.0, seconds=0.0)
+
+
+def build_plan_frame(plan: Iterable[PlannedTrial]) -> pd.DataFrame:
+    """One row per trial; `predicted_fit_seconds` are those of one fit on one core."""
+    names = ("trial", "fits", "parameters", "flops", "predicted_fit_seconds", "cpus", "gpus", "engine")
+    rows = [(t.id, t.fits, t.parameters, t.flops, t.seconds, t.cpus, t.gpus, t.engine) for t in plan]
+    return pd.DataFrame(rows, columns=list(names))

@@ -1,0 +1,128 @@
+"""What is recorded: a record for each epoch and each fold, and the set of them by key.
+
+A record is keyed by (trial, fold, epoch) or (trial, fold); where a key comes twice, the last one counts.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """One epoch of one fit; `epoch` counts from 1, `fold` from 0.
+
+    Losses are mean cross-entropies in nats per image, accuracies shares in [0, 1]. The training figures are means over
+    the epoch's batches as they were trained on; the validation figures are taken after the epoch, in evaluation mode.
+    `seconds` covers training and validation, `images_per_second` training alone.
+    """
+
+    trial: str
+    replicate: int
+    fold: int
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    learning_rate: float
+    seconds: float
+    images_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class FoldRecord:
+    """One fit, completed or failed. A failed one has no scores, but an `error_type` and an `error_message`.
+
+    `test_predictions` holds the predicted labels of the test set, packed (see `unpack_labels`); the network tested is
+    that of the last epoch. `best_epoch` is the first one with the highest validation accuracy. `started` is in seconds
+    since 1970; `peak_memory_bytes` is the allocator's peak on a GPU, the process's peak resident set on a CPU. `engine`
+    is `eager` or `stacked`; of a stack's seconds and bytes each fold has an equal share.
+    """
+
+    trial: str
+    replicate: int
+    fold: int
+    status: Literal["completed", "failed"]
+    epochs: int
+    test_loss: float | None
+    test_accuracy: float | None
+    test_predictions: str | None
+    best_epoch: int | None
+    started: float
+    fit_seconds: float
+    peak_memory_bytes: int | None
+    device: str
+    host: str
+    error_type: str | None = None
+    error_message: str | None = None
+    engine: str | None = None
+
+
+Record = EpochRecord | FoldRecord
+# What may differ between two runs of the same trial; every other field is the same bit for bit on a CPU.
+RUN_FIELDS = frozenset(
+    {"seconds", "images_per_second", "started", "fit_seconds", "peak_memory_bytes", "device", "host", "engine"}
+)
+
+
+def build_failed_fold(
+    trial: str, replicate: int, fold: int, error_type: str, error_message: str, started: float
+) -> FoldRecord:
+    """The record of a fold that failed before there was a network to speak of."""
+    return FoldRecord(
+        trial=trial,
+        replicate=replicate,
+        fold=fold,
+        status="failed",
+        epochs=0,
+        test_loss=None,
+        test_accuracy=None,
+        test_predictions=None,
+        best_epoch=None,
+        started=started,
+        fit_seconds=0.0,
+        peak_memory_bytes=None,
+        device="unknown",
+        host="unknown",
+        error_type=error_type,
+        error_message=error_message[:2000],
+    )
+
+
+class RecordSet:
+    """Records by key, the last of each key."""
+
+    def __init__(self, records: Iterable[Record] = ()) -> None:
+        self.epochs: dict[tuple[str, int, int], EpochRecord] = {}
+        self.folds: dict[tuple[str, int], FoldRecord] = {}
+        for record in records:
+            self.add(record)
+
+    def add(self, record: Record) -> None:
+        if isinstance(record, EpochRecord):
+            self.epochs[record.trial, record.fold, record.epoch] = record
+        else:
+            self.folds[record.trial, record.fold] = record
+
+    def is_completed(self, trial: str, fold: int) -> bool:
+        record = self.folds.get((trial, fold))
+        return record is not None and record.status == "completed"
+
+    def missing_folds(self, trial: str, folds: int) -> tuple[int, ...]:
+        """The folds of a trial that have no completed record."""
+        return tuple(fold for fold in range(folds) if not self.is_completed(trial, fold))
+
+    def completed(self) -> set[tuple[str, int]]:
+        return {key for key, record in self.folds.items() if record.status == "completed"}
+
+    def in_order(self, trials: Iterable[str]) -> list[Record]:
+        """The records of the given trials, trial by trial, each fold's epochs before the fold itself."""
+        position = {trial: index for index, trial in enumerate(trials)}
+        keyed: list[tuple[tuple[int, int, int, int], Record]] = [
+            ((position[trial], fold, 0, epoch), record)
+            for (trial, fold, epoch), record in self.epochs.items()
+            if trial in position
+        ]
+        keyed += [((position[t], fold, 1, 0), record) for (t, fold), record in self.folds.items() if t in position]
+        return [record for _, record in sorted(keyed, key=lambda pair: pair[0])]

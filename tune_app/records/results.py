@@ -1,0 +1,160 @@
+"""A results folder, read: the study, its records and the reported figures beside them."""
+
+import csv
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tune_app.errors import ResultsError
+from tune_app.records import RECORDS_FILE, RecordSet, read_records
+from tune_app.study import Regularizer, Study
+from tune_app.study.file import read_study
+
+STUDY_FILE = "study.yaml"
+REFERENCE_FILE = "reference.csv"
+ENVIRONMENT_FILE = "environment.json"
+PLAN_FILE = "plan.csv"
+TEST_FILE = "test.npz"
+PLAN_COLUMNS = ("trial", "fits", "parameters", "flops", "predicted_fit_seconds", "cpus", "gpus")
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A figure that somebody reported for one condition, on all images of `dataset` (empty: whichever a study has)."""
+
+    row: str
+    test_accuracy: float
+    note: str
+    dataset: str = ""
+
+
+Reference = Mapping[tuple[str, str, int], Reported]  # (model, regularizer, folds) → the reported figure
+
+
+@dataclass(frozen=True, eq=False)
+class TestSet:
+    """The test images that a study's predictions are about, and the pictures of some of them.
+
+    `labels` (N,) are in the order of `FoldRecord.test_predictions`, `positions` (N,) their places in the data set's
+    test split; `images` (M, height, width) are grey levels, those of the rows `image_rows` (M,) of `labels`.
+    """
+
+    __test__ = False  # a name that pytest must not take for a test
+
+    labels: NDArray[np.uint8]
+    positions: NDArray[np.int64]
+    images: NDArray[np.uint8]
+    image_rows: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a study left behind; a folder of an earlier version may lack the last three.
+
+    `plan` has a row per trial: trial, fits, parameters, flops and predicted_fit_seconds (of one fit), cpus, gpus.
+    """
+
+    study: Study
+    records: RecordSet
+    reference: Reference
+    test: TestSet | None = None
+    plan: pd.DataFrame | None = None
+    environment: Mapping[str, Any] | None = None
+
+
+def read_results(folder: Path) -> Results:
+    """The study and the records in a results folder; ResultsError if it is not one."""
+    for name in (STUDY_FILE, RECORDS_FILE):
+        if not (folder / name).is_file():
+            raise ResultsError(
+                f"{folder} is not a results folder: {name} is missing; give a folder that "
+                "`python -m tune_app.grid` exported, such as results/quick"
+            )
+    records, torn = read_records(folder / RECORDS_FILE)
+    if torn:
+        raise ResultsError(f"{folder / RECORDS_FILE} ends in the middle of a record; restore it, or run the study")
+    path = folder / REFERENCE_FILE
+    reference = read_reference(path) if path.is_file() else {}
+    return Results(read_study(folder / STUDY_FILE), records, reference, *_read_extras(folder))
+
+
+def _read_extras(folder: Path) -> tuple[TestSet | None, pd.DataFrame | None, Mapping[str, Any] | None]:
+    path = folder
+    try:
+        path = folder / TEST_FILE
+        test = read_test_set(path) if path.is_file() else None
+        path = folder / PLAN_FILE
+        plan = _read_plan(path) if path.is_file() else None
+    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise ResultsError(
+            f"{path} cannot be read ({type(error).__name__}: {error}); delete it, and `python -m tune_app.grid` with "
+            "the same study writes it anew"
+        ) from error
+    return test, plan, read_environment(folder)
+
+
+def _read_plan(path: Path) -> pd.DataFrame:
+    plan = pd.read_csv(path)
+    lacking = [name for name in PLAN_COLUMNS if name not in plan]
+    if lacking:
+        raise ValueError(f"no column {', '.join(lacking)}")
+    plan[list(PLAN_COLUMNS[1:])].astype(float)  # ValueError for what is no number
+    return plan
+
+
+def read_environment(folder: Path) -> Mapping[str, Any] | None:
+    """What environment.json in a results folder says, None if there is none; ResultsError if it cannot be read."""
+    path = folder / ENVIRONMENT_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        if not isinstance(content, dict | None):
+            raise ValueError("it is not a mapping")
+    except (OSError, ValueError) as error:
+        raise ResultsError(
+            f"{path} cannot be read ({type(error).__name__}: {error}); restore it, or delete it"
+        ) from error
+    return content
+
+
+def read_test_set(path: Path) -> TestSet:
+    """The test set that `export.folder` wrote; KeyError, ValueError or BadZipFile for another file."""
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        test = TestSet(arrays["labels"], arrays["positions"], arrays["images"], arrays["image_rows"])
+    if test.labels.ndim != 1 or test.positions.shape != test.labels.shape or len(test.image_rows) != len(test.images):
+        raise ValueError("its arrays do not fit together")
+    return test
+
+
+def read_reference(path: Path) -> Reference:
+    """Reported figures from a CSV with the columns row, model, regularizer, folds, test_accuracy, note and dataset.
+
+    The last two may be left out. Raises ResultsError for anything that is no such table.
+    """
+    found: dict[tuple[str, str, int], Reported] = {}
+    try:
+        with path.open(encoding="utf-8", newline="") as lines:
+            for number, row in enumerate(csv.DictReader(lines, strict=True), start=2):
+                figure = float(row["test_accuracy"])
+                if not 0 <= figure <= 1:
+                    raise ValueError(f"line {number}: test_accuracy {figure:g} is no share of images from 0 to 1")
+                key = row["model"], row["regularizer"], int(row["folds"])
+                if key in found:
+                    raise ValueError(f"line {number}: a second figure for {', '.join(map(str, key))}")
+                if key[1] not in get_args(Regularizer):
+                    raise ValueError(f"line {number}: no regularizer {key[1]!r}; {', '.join(get_args(Regularizer))}")
+                note, dataset = row.get("note") or "", row.get("dataset") or ""
+                found[key] = Reported(row["row"] or f"{key[0]} {key[1]} (folds={key[2]})", figure, note, dataset)
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        raise ResultsError(
+            f"reference table {path} cannot be read ({type(error).__name__}: {error}); it needs the columns row, "
+            "model, regularizer, folds, test_accuracy and, if wanted, note and dataset"
+        ) from error
+    return found

@@ -1,0 +1,136 @@
+"""What is wrong with a study as a whole: sentences, each with the value, what is allowed and the remedy."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tune_app.study.claims import Claim
+from tune_app.study.expansion import ExpandedStudy, has_levels
+from tune_app.study.protocol import find_idle_defects
+from tune_app.study.schema import Catalog
+from tune_app.study.spec import TrialSpec
+
+
+def find_problems(study: ExpandedStudy, catalog: Catalog | None) -> list[str]:
+    """Every problem of a study whose keys are valid by themselves; sizes are checked with a catalog alone."""
+    problems = list(dict.fromkeys(_find_protocol_problems(study)))
+    problems += [*_find_baseline_problems(study), *_find_repetitions(study), *_find_claim_problems(study)]
+    if catalog and study.data.name in catalog.datasets:
+        problems += _find_size_problems(study, *catalog.datasets[study.data.name])
+    return problems
+
+
+def _find_protocol_problems(study: ExpandedStudy) -> Iterator[str]:
+    for number, entry in enumerate(study.grid, start=1):
+        levels = {factor: study.levels(entry, factor) for factor in ("protocol", "regularizer")}
+        for text, regularizer in itertools.product(*levels.values()):
+            for defect in find_idle_defects(text, regularizer):
+                yield (
+                    f"grid, entry {number}: protocol {text!r} with regularizer {regularizer}: {defect} changes "
+                    "nothing there; leave it out, or write as-reported, which means the defects that apply"
+                )
+        trials = list(study.entry_trials(entry))
+        for trial in trials:
+            yield from (f"grid, entry {number}: {problem}" for problem in _find_spec_problems(trial.spec))
+        if len(entry.named("batch_slices")) > 1 and not any("replica-statistics" in t.spec.protocol for t in trials):
+            spelled = ", ".join(map(str, entry.named("batch_slices")))
+            yield (
+                f"grid, entry {number}: batch_slices {spelled}: no condition there has the defect replica-"
+                "statistics, so their number changes nothing; leave batch_slices out"
+            )
+
+
+def _find_baseline_problems(study: ExpandedStudy) -> Iterator[str]:
+    named = study.baseline.model_dump(exclude_none=True)
+    conditions = [specs[0].condition for specs in study.conditions()]
+    absent = [problem for factor, level in named.items() for problem in _find_absent(factor, level, conditions)]
+    yield from (f"baseline: {problem}" for problem in absent)
+    if not absent and not any(has_levels(condition, named) for condition in conditions):
+        yield f"baseline: no condition of the grid has {_spell_levels(named)}; name levels that occur together"
+
+
+def _find_repetitions(study: ExpandedStudy) -> Iterator[str]:
+    seen: dict[str, int] = {}
+    for number, entry in enumerate(study.grid, start=1):
+        for trial in study.entry_trials(entry):
+            earlier = seen.get(trial.spec.id)
+            seen.setdefault(trial.spec.id, number)
+            if earlier and trial.spec.replicate == 0:
+                both = f"entries {earlier} and {number} both ask" if earlier != number else f"entry {number} asks twice"
+                yield f"grid: {both} for {trial.spec.id}; keep one of them"
+
+
+def _find_claim_problems(study: ExpandedStudy) -> Iterator[str]:
+    conditions = [specs[0].condition for specs in study.conditions()]
+    for number, claim in enumerate(study.claims, start=1):
+        named = (*claim.levels.items(), *claim.against.items())
+        problems = [problem for factor, level in named for problem in _find_absent(factor, level, conditions)]
+        yield from (f"claims, entry {number}: {problem}" for problem in problems or _find_pair_problems(study, claim))
+
+
+def _find_pair_problems(study: ExpandedStudy, claim: Claim) -> Iterator[str]:
+    pairs = study.claim_pairs(claim)
+    if not pairs:
+        sides = [_spell_levels(side) for side in (claim.levels, claim.against)]
+        yield (
+            f"no condition with {sides[0]} has a counterpart with {sides[1]} and otherwise the same levels; name "
+            "more factors in against, or add the counterpart to the grid"
+        )
+    for side in (0, 1):
+        folds = sorted({pair[side][0].folds for pair in pairs})
+        if len(folds) > 1:
+            spelled = " and ".join(map(str, folds))
+            yield f"its conditions have {spelled} folds; name folds in levels, such as folds: {folds[-1]}"
+    if pairs:
+        epochs = min(spec.recipe.epochs for pair in pairs for side in pair for spec in side)
+        for window in (claim.epochs, claim.against_epochs):
+            if window and window[1] > epochs:
+                yield f"the window {list(window)} goes beyond the last epoch, {epochs}; end it there or before"
+
+
+def _find_size_problems(study: ExpandedStudy, train_images: int, test_images: int) -> Iterator[str]:
+    limits: dict[str, tuple[int | None, int]] = {
+        "data.train_images": (study.data.train_images, train_images),
+        "data.test_images": (study.data.test_images, test_images),
+    }
+    for number, entry in enumerate(study.grid, start=1):
+        limits |= {
+            f"grid, entry {number}: train_images {limit}": (limit, train_images)
+            for limit in entry.named("train_images")
+        }
+    for place, (limit, available) in limits.items():
+        if limit is not None and limit > available:
+            yield f"{place}: {limit} images asked for, {study.data.name} has {available}; choose 1 to {available}"
+    seen: set[tuple[int, int]] = set()
+    for trial in study.grid_trials():
+        pair = (trial.spec.folds, min(trial.spec.train_images or train_images, train_images))
+        if pair[0] > pair[1] and pair not in seen:
+            fewer = f"choose 2 to {pair[1]} folds, or more images" if pair[1] > 1 else "give it more images"
+            yield f"grid: {pair[0]} folds of {pair[1]} training images; {fewer}"
+        seen.add(pair)
+
+
+def _find_spec_problems(spec: TrialSpec) -> Iterator[str]:
+    if "replica-statistics" in spec.protocol and spec.recipe.batch_size % spec.batch_slices:
+        yield (
+            f"{spec.batch_slices} slices do not divide a batch of {spec.recipe.batch_size} images; choose batch_slices "
+            "that do, or another batch_size"
+        )
+    if spec.recipe.engine == "stacked" and spec.training.protocol:
+        yield (
+            f"engine stacked trains by sound protocol only, not with {', '.join(spec.training.protocol)}; "
+            "write engine: auto or eager"
+        )
+
+
+def _find_absent(factor: str, level: Any, conditions: list[dict[str, Any]]) -> Iterator[str]:
+    if not any(has_levels(condition, {factor: level}) for condition in conditions):
+        levels = dict.fromkeys(condition[factor] for condition in conditions)
+        if isinstance(level, str) and level in map(str, levels):
+            yield f"{factor} {level!r} is text where the grid has a number; write it without quotes"
+            return
+        yield f"{factor} {level} is not in the grid; choose from {', '.join(map(str, levels))}"
+
+
+def _spell_levels(levels: Mapping[str, Any]) -> str:
+    return ", ".join(f"{factor}={level}" for factor, level in levels.items())

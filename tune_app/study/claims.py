@@ -1,0 +1,90 @@
+"""Claims: sentences that a contrast can support or refute, and the metrics that they may name."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from tune_app.errors import choices
+from tune_app.study.factors import FACTORS, Count, Frozen, Share, rename_former
+from tune_app.study.protocol import parse_protocol
+
+Metric = Literal[
+    "test_accuracy",
+    "test_loss",
+    "train_accuracy",
+    "train_loss",
+    "validation_accuracy",
+    "validation_loss",
+    "validation_accuracy_auc",
+    "epochs_to_target",
+    "fit_seconds",
+]
+EPOCH_METRICS = ("train_accuracy", "train_loss", "validation_accuracy", "validation_loss")
+ACCURACIES = ("test_accuracy", "train_accuracy", "validation_accuracy", "validation_accuracy_auc")
+
+
+def _check_level(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(f"a level is a name or a number, not {value!r}")
+    return value
+
+
+Level = Annotated[Any, BeforeValidator(_check_level)]
+Window = tuple[Count, Count]
+
+
+class Claim(Frozen):
+    """A sentence that a contrast can support or refute.
+
+    The contrast is the mean over all pairs of conditions of which one has `levels` and the other, its other factors
+    being equal, `against`. `epochs` is the window [first, last] that an epoch metric is averaged over, the last epoch
+    if left out; `against_epochs` is the other side's window, the same if left out. `by` is the margin beyond which an
+    effect counts as higher or lower, and within which it counts as equal: for accuracies the study's `rope` if left
+    out, for other metrics 0.
+    """
+
+    sentence: Annotated[str, Field(min_length=1)]
+    metric: Metric = "test_accuracy"
+    levels: dict[str, Level]
+    against: dict[str, Level] = Field(default_factory=dict)
+    epochs: Window | None = None
+    against_epochs: Window | None = None
+    expect: Literal["higher", "lower", "equal"]
+    by: Share | None = None
+
+    @field_validator("levels", "against", mode="before")
+    @classmethod
+    def _former(cls, levels: Any) -> Any:
+        return rename_former(levels) if isinstance(levels, dict) else levels
+
+    @field_validator("levels", "against")
+    @classmethod
+    def _known(cls, levels: dict[str, Level]) -> dict[str, Level]:
+        unknown = [f"unknown factor {name!r}{choices(name, FACTORS)}" for name in levels if name not in FACTORS]
+        if unknown:
+            raise ValueError("; ".join(unknown))
+        if "protocol" in levels:
+            parse_protocol(str(levels["protocol"]))
+        return levels
+
+    @field_validator("epochs", "against_epochs")
+    @classmethod
+    def _in_order(cls, window: Window | None) -> Window | None:
+        if window and window[0] > window[1]:
+            raise ValueError(f"the window {list(window)} ends before it begins; write [first, last], such as [1, 2]")
+        return window
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Claim":
+        problems = []
+        if not self.against and self.against_epochs is None:
+            problems.append("it is held against nothing; add against, such as {regularizer: none}, or against_epochs")
+        if self.metric not in EPOCH_METRICS and (self.epochs or self.against_epochs):
+            problems.append(
+                f"{self.metric} has no epochs; leave the window out, or choose from {', '.join(EPOCH_METRICS)}"
+            )
+        if self.expect == "equal" and self.by is None and self.metric not in ACCURACIES:
+            problems.append(f"expect equal: {self.metric} needs a margin; add by, in the metric's unit")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self

@@ -1,0 +1,130 @@
+"""What can vary between the conditions of a study: one table of factors, with the type of their levels."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from tune_app.study.protocol import check_protocol
+
+Regularizer = Literal["none", "dropout", "batchnorm", "dropout+batchnorm"]
+Optimizer = Literal["adam", "adamw", "sgd"]
+Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+Splitter = Literal["kfold", "stratified"]
+Engine = Literal["auto", "eager", "stacked"]
+
+
+def _refuse_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"a number is needed, not {str(value).lower()}")
+    return value
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+def refuse_empty_or_repeated(levels: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The levels; ValueError for none, or for one listed twice."""
+    if not levels:
+        raise ValueError("an empty list of levels; give one level or more")
+    repeated = sorted({str(level) for level in levels if levels.count(level) > 1})
+    if repeated:
+        raise ValueError(f"level {', '.join(repeated)} is listed twice; list each level once")
+    return levels
+
+
+T = TypeVar("T")
+Levels = Annotated[tuple[T, ...], BeforeValidator(_as_tuple)]
+Count = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1)]
+# Limits that no study comes near, so that a slip of the finger is an error and not a machine that stands still.
+Epochs = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1, le=100_000)]
+Replicates = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1, le=1000)]
+Width = Annotated[float, BeforeValidator(_refuse_bool), Field(gt=0, le=64, allow_inf_nan=False)]
+MAX_TRIALS = 100_000
+Folds = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=2)]
+Rate = Annotated[float, BeforeValidator(_refuse_bool), Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0, lt=1)]
+ProtocolText = Annotated[str, AfterValidator(check_protocol)]
+Seed = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0)]
+
+# The name that a study of an earlier version may use → the name of today.
+FORMER_NAMES = {"replicas": "batch_slices"}
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_former_names(cls, content: Any) -> Any:
+        return rename_former(content) if isinstance(content, Mapping) else content
+
+
+def rename_former(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The mapping with former names of keys replaced; beside the new name, a former one stays and is refused."""
+    return {
+        FORMER_NAMES.get(name, name) if FORMER_NAMES.get(name) not in content else name: value
+        for name, value in content.items()
+    }
+
+
+class Recipe(Frozen):
+    """How one network is trained. `learning_rate` is constant; `momentum` is sgd's alone.
+
+    `engine` trains the folds of a trial one by one (eager) or at once (stacked): the same scores but for rounding.
+    """
+
+    epochs: Epochs = 5
+    batch_size: Count = 100
+    optimizer: Optimizer = "adam"
+    learning_rate: Rate = 0.001
+    momentum: Fraction = 0.9
+    weight_decay: Share = 0.0
+    precision: Precision = "fp32"
+    engine: Engine = "auto"
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A row of the table: `kind` is the type of one level, `spelling` how a level reads in a label.
+
+    `default` holds the levels of a grid entry that names none; None leaves the level to the section that `scope` names:
+    the study's `recipe`, its `data`, or the study itself.
+    """
+
+    name: str
+    kind: Any
+    spelling: str
+    scope: Literal["entry", "recipe", "data", "study"]
+    default: tuple[Any, ...] | None = None
+    required: bool = False
+
+
+def _of_recipe(name: str, spelling: str) -> Factor:
+    field = Recipe.model_fields[name]
+    kind = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    return Factor(name, kind, spelling, "recipe")
+
+
+TABLE = (
+    Factor("model", str, "{}", "entry", required=True),
+    Factor("width", Width, "width {:g}", "entry", (1.0,)),
+    Factor("regularizer", Regularizer, "{}", "entry", ("none",)),
+    Factor("folds", Folds, "{} folds", "entry", (4,)),
+    Factor("train_images", Count, "{:,} images", "data"),
+    Factor("protocol", ProtocolText, "{}", "study"),
+    Factor("batch_slices", Count, "{} slices a batch", "study"),
+    _of_recipe("epochs", "{} epochs"),
+    _of_recipe("batch_size", "batches of {:,}"),
+    _of_recipe("optimizer", "{}"),
+    _of_recipe("learning_rate", "learning rate {:g}"),
+    _of_recipe("momentum", "momentum {:g}"),
+    _of_recipe("weight_decay", "weight decay {:g}"),
+    _of_recipe("precision", "{}"),
+    _of_recipe("engine", "{} engine"),
+)
+FACTORS = tuple(factor.name for factor in TABLE)
+OWN_FACTORS = tuple(factor.name for factor in TABLE if factor.scope != "recipe")

@@ -1,0 +1,172 @@
+"""A YAML file and overrides in, a valid `Study` out, or one StudyError with everything that is wrong."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from tune_app.errors import StudyError
+from tune_app.study import Baseline, Catalog, Claim, DataChoice, GridEntry, Recipe, Study, choices
+
+SHIPPED = Path(__file__).resolve().parents[1] / "studies"
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "data": DataChoice,
+    "recipe": Recipe,
+    "grid": GridEntry,
+    "baseline": Baseline,
+    "claims": Claim,
+}
+_LISTS = ("grid", "claims")
+
+
+def find_study(name: str) -> Path:
+    """The path of a study file, or of a study that ships (`quick`, `report`)."""
+    shipped = {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
+    if name in shipped:
+        return shipped[name]
+    path = Path(name)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise StudyError(f"{name} is a folder; give the path of a .yaml file in it, or one of {', '.join(shipped)}")
+    if path.suffix in (".yaml", ".yml") or "/" in name:
+        siblings = [str(other) for other in sorted(path.parent.glob("*.y*ml"))] if path.parent.is_dir() else []
+        raise StudyError(f"study file {name} does not exist{choices(name, [*siblings, *shipped])}")
+    raise StudyError(f"unknown study {name!r}{choices(name, shipped)}, or give the path of a .yaml file")
+
+
+def read_study(path: Path, overrides: Sequence[str] = (), catalog: Catalog | None = None) -> Study:
+    """The study in a YAML file after `key.key=value` overrides.
+
+    Raises StudyError listing every problem, each with the place, the value, what is allowed and the remedy.
+    """
+    try:
+        content = _load_yaml(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StudyError(f"study file {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise StudyError(f"study file {path} is not UTF-8 text ({error.reason} at byte {error.start})") from error
+    except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
+        raise StudyError(f"study file {path} is not plain YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise StudyError(f"study file {path} must hold a mapping with the keys {', '.join(Study.model_fields)}")
+    problems = [problem for override in overrides for problem in _apply_override(content, override)]
+    try:
+        study = Study.model_validate(content, context=catalog)
+    except ValidationError as error:
+        raise StudyError([*problems, *(line for detail in error.errors() for line in _explain(detail))]) from None
+    if problems:
+        raise StudyError(problems)
+    return study
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain YAML in which a mapping names each key once: of two, YAML's own rule keeps the last without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for index, (key, (place, _)) in enumerate(zip(keys, node.value, strict=True)):
+            if key in keys[:index]:
+                raise yaml.MarkedYAMLError(problem=f"the key {key!r} is given twice", problem_mark=place.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _load_yaml(text: str) -> Any:
+    return yaml.load(text, Loader=_Loader)  # noqa: S506 - it is a SafeLoader
+
+
+def build_yaml(study: Study) -> str:
+    """The study as it was run, every default spelled out, as the text of a study file."""
+    content = study.model_dump(mode="json", exclude_none=True)
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _apply_override(content: dict[str, Any], override: str) -> list[str]:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        return [f"--set {override}: write key=value, such as recipe.epochs=1"]
+    try:
+        value = _load_yaml(text)
+    except (yaml.YAMLError, ValueError):
+        return [f"--set {override}: the value {text!r} is not plain YAML"]
+    place: Any = content
+    *parents, last = key.split(".")
+    for part in parents:
+        place = _step(place, part)
+        if place is None:
+            return [
+                f"--set {override}: {part!r} in {key!r} is no section and no entry (from 0) of a list; sections are "
+                f"{', '.join(_SECTIONS)}"
+            ]
+    if isinstance(place, list):
+        return [f"--set {override}: name a key inside the entry, such as grid.0.folds=4"]
+    if not isinstance(place, dict):
+        return [f"--set {override}: {key!r} leads through a value, not a section"]
+    place[last] = value
+    return []
+
+
+def _step(place: Any, part: str) -> Any:
+    if isinstance(place, list):
+        return place[int(part)] if re.fullmatch("[0-9]{1,6}", part) and int(part) < len(place) else None
+    if isinstance(place, dict):
+        return place.setdefault(part, [] if part in _LISTS else {}) if part in _SECTIONS else place.get(part)
+    return None
+
+
+def _explain(detail: Any) -> list[str]:
+    """Lines `place: rule, value, what is allowed` for one of pydantic's error details."""
+    place = [part for part in detail["loc"] if not (isinstance(part, str) and "[" in part)]
+    kind = detail["type"]
+    if kind == "extra_forbidden":
+        allowed = _fields_at(place[:-1])
+        return [f"{_spell(place[:-1])}unknown key {str(place[-1])!r}{choices(str(place[-1]), allowed)}"]
+    if kind == "invalid_key":
+        return [f"{_spell(place[:-1])}the key {place[-1]!r} is no name; keys are {', '.join(_fields_at(place[:-1]))}"]
+    if kind == "missing":
+        return [f"{_spell(place[:-1])}the key {str(place[-1])!r} is missing; add it"]
+    if kind == "literal_error":
+        allowed = _literals_at(place)
+        section = place[:2] if place[0] in _LISTS else place[: len(place) - 1]
+        what = f"unknown {_last_name(place)} {detail['input']!r}"
+        return [f"{_spell(section)}{what}{choices(str(detail['input']), allowed)}"]
+    if kind == "value_error":
+        message = str(detail["ctx"]["error"])
+        return [f"{_spell(place)}{line}" for line in message.splitlines()] if place else message.splitlines()
+    if kind == "string_pattern_mismatch":
+        rule = "must be 1 to 64 letters, digits, '.', '_' or '-', starting with a letter or digit"
+        return [f"{_spell(place)}{detail['input']!r} {rule}"]
+    message = detail["msg"].replace("Input should be", "must be").replace("a valid tuple", "a list of entries")
+    message = re.sub(r"a valid dictionary or instance of \w+", "a mapping of keys to values", message)
+    return [f"{_spell(place)}{message[0].lower() + message[1:]}, got {detail['input']!r}"]
+
+
+def _spell(place: list[Any]) -> str:
+    if not place:
+        return ""
+    if place[0] in _LISTS and len(place) > 1 and isinstance(place[1], int):
+        rest = [str(part) for part in place[2:] if not isinstance(part, int)]
+        return ": ".join([f"{place[0]}, entry {place[1] + 1}", *rest]) + ": "
+    return ".".join(str(part) for part in place if not isinstance(part, int)) + ": "
+
+
+def _last_name(place: list[Any]) -> str:
+    return str([part for part in place if isinstance(part, str)][-1])
+
+
+def _fields_at(place: list[Any]) -> list[str]:
+    return list(_SECTIONS[place[0]].model_fields) if place and place[0] in _SECTIONS else list(Study.model_fields)
+
+
+def _literals_at(place: list[Any]) -> list[str]:
+    owner = _SECTIONS.get(place[0], Study) if len(place) > 1 else Study
+    return _literals_in(owner.model_fields[_last_name(place)].annotation)
+
+
+def _literals_in(annotation: Any) -> list[str]:
+    if get_origin(annotation) is Literal:
+        return [str(level) for level in get_args(annotation)]
+    return [level for part in get_args(annotation) for level in _literals_in(part)]

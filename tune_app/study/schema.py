@@ -1,0 +1,136 @@
+"""The sections of a study: what each key means and which values it takes."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationInfo, create_model, field_validator
+
+from tune_app.errors import choices
+from tune_app.study.claims import Claim
+from tune_app.study.factors import (
+    FACTORS,
+    MAX_TRIALS,
+    TABLE,
+    Count,
+    Fraction,
+    Frozen,
+    Levels,
+    ProtocolText,
+    Recipe,
+    Replicates,
+    Seed,
+    Share,
+    Splitter,
+    refuse_empty_or_repeated,
+)
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What this installation can run: names and sizes to hold a study against.
+
+    Without one (an analysis on a machine without the networks) a study is read for its structure only.
+    """
+
+    models: tuple[str, ...]
+    datasets: Mapping[str, tuple[int, int]]  # name → (training images, test images)
+
+
+class DataChoice(Frozen):
+    """Which images: the limits take a stratified part of the data set; None takes all."""
+
+    name: str = "mnist"
+    train_images: Count | None = None
+    test_images: Count | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str, info: ValidationInfo) -> str:
+        catalog: Catalog | None = info.context
+        if catalog and name not in catalog.datasets:
+            raise ValueError(f"unknown data set {name!r}{choices(name, catalog.datasets)}")
+        return name
+
+
+def _entry_field(kind: Any, default: tuple[Any, ...] | None, required: bool) -> tuple[Any, Any]:
+    return (Levels[kind], ...) if required else (Levels[kind] | None, default)
+
+
+_EntryLevels = create_model(
+    "_EntryLevels",
+    __base__=Frozen,
+    **{factor.name: _entry_field(factor.kind, factor.default, factor.required) for factor in TABLE},  # type: ignore[call-overload]
+)
+_BaselineLevels = create_model(
+    "_BaselineLevels",
+    __base__=Frozen,
+    **{factor.name: (factor.kind | None, None) for factor in TABLE},  # type: ignore[call-overload]
+)
+
+
+class GridEntry(_EntryLevels):
+    """A block of the grid: the product of its levels. Factors left out keep the study's value."""
+
+    replicates: Replicates | None = None
+    cpus_per_trial: Share | None = None
+    gpus_per_trial: Share | None = None
+
+    def named(self, factor: str) -> tuple[Any, ...]:
+        """The levels that the entry itself names for a factor, none for one that it leaves out."""
+        return getattr(self, factor) or ()
+
+    @field_validator("model")
+    @classmethod
+    def _known(cls, models: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        catalog: Catalog | None = info.context
+        unknown = [name for name in models if catalog and name not in catalog.models]
+        if catalog and unknown:
+            raise ValueError("; ".join(f"unknown model {name!r}{choices(name, catalog.models)}" for name in unknown))
+        return models
+
+    @field_validator(*FACTORS)
+    @classmethod
+    def _distinct(cls, levels: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        return levels if levels is None else refuse_empty_or_repeated(levels)
+
+
+class Baseline(_BaselineLevels):
+    """The reference levels. A condition is held against the one that has them and otherwise most of its own levels.
+
+    Without any, the levels of the study's first condition are the reference, except for `folds`.
+    """
+
+
+class StudySchema(Frozen):
+    """The keys of a study, each valid by itself."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    title: str = ""
+    seed: Seed = 0
+    data: DataChoice = DataChoice()
+    recipe: Recipe = Recipe()
+    splitter: Splitter = "kfold"
+    protocol: ProtocolText = "sound"
+    batch_slices: Count = 4  # slices of a batch under the defect replica-statistics; 1 is what SyncBN gives
+    replicates: Replicates = 1
+    baseline: Baseline = Baseline()
+    reference: str | None = None
+    rope: Share = 0.001  # region of practical equivalence: accuracies this close are taken as equal
+    target_accuracy: Fraction = 0.95  # the validation accuracy that the metric epochs_to_target waits for
+    grid: tuple[GridEntry, ...]
+    claims: tuple[Claim, ...] = ()
+
+    @field_validator("grid")
+    @classmethod
+    def _not_empty(cls, grid: tuple[GridEntry, ...]) -> tuple[GridEntry, ...]:
+        if not grid:
+            raise ValueError("it has no entry; add one, such as - {model: cnn, folds: 4}")
+        trials = sum(
+            math.prod(len(getattr(entry, factor) or ((),)) for factor in FACTORS) * (entry.replicates or 1)
+            for entry in grid
+        )
+        if trials > MAX_TRIALS:
+            raise ValueError(f"it asks for {trials:,} trials, at most {MAX_TRIALS:,} are planned; leave levels out")
+        return grid

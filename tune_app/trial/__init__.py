@@ -1,0 +1,7 @@
+"""One trial: a spec and a data set in, records out."""
+
+from tune_app.trial.carry import BestNetwork, Carried, Carrier, Keep
+from tune_app.trial.fold import build_network
+from tune_app.trial.loop import RunTrial, run_trial
+
+__all__ = ["BestNetwork", "Carried", "Carrier", "Keep", "RunTrial", "build_network", "run_trial"]

@@ -1,0 +1,88 @@
+"""Networks on disk: the best one of each trial for `--keep best`, and the state that carry-over takes on."""
+
+import contextlib
+import pickle
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tune_app.models import read_weights, write_weights
+from tune_app.records import RecordSet
+from tune_app.trial import BestNetwork, Carried
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """Writes `<folder>/<trial>.pt`. Holds nothing but a path, so that it can be sent to where files are written."""
+
+    folder: Path
+
+    def __call__(self, best: BestNetwork) -> None:
+        """Write the network unless an earlier fold's is better; on a tie the first fold and epoch stay.
+
+        A disk that takes no more costs the network alone, not the fit: `holds_best` tells of it.
+        """
+        path = self._path(best.trial)
+        try:
+            better = _rank(best.facts) > _rank(read_weights(path)["facts"])
+        except (OSError, ValueError):
+            better = True
+        if better:
+            with contextlib.suppress(OSError, RuntimeError):  # torch's own writer raises the latter
+                write_weights(path, best.state, best.build, best.facts)
+
+    def holds_best(self, trial: str, records: RecordSet) -> bool:
+        """Whether the weights on disk are those of the best epoch in the trial's completed folds."""
+        try:
+            facts = read_weights(self._path(trial))["facts"]
+        except (OSError, ValueError):
+            return False
+        accuracies = [
+            record.validation_accuracy
+            for (name, fold, _), record in records.epochs.items()
+            if name == trial and records.is_completed(name, fold)
+        ]
+        return bool(accuracies) and facts["validation_accuracy"] >= max(accuracies)
+
+    def _path(self, trial: str) -> Path:
+        return self.folder / f"{trial}.pt"
+
+
+@dataclass(frozen=True)
+class CarriedStates:
+    """Writes `<folder>/<trial>.pt`, whole or not at all: a `tune_app.trial.Carrier`."""
+
+    folder: Path
+
+    def write(self, trial: str, carried: Carried) -> None:
+        """Replace the trial's state. A disk that takes no more costs a resumed trial its start: it begins again."""
+        path = self.folder / f"{trial}.pt"
+        partial = path.with_suffix(".partial")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            torch.save(vars(carried), partial)
+            partial.replace(path)
+        except (OSError, RuntimeError):  # torch's own writer raises the latter
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+        finally:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+
+    def read(self, trial: str) -> Carried | None:
+        """The trial's state, None if there is none that can be read."""
+        try:
+            return Carried(**torch.load(self.folder / f"{trial}.pt", weights_only=True, map_location="cpu"))
+        except (OSError, RuntimeError, TypeError, pickle.UnpicklingError):
+            return None  # the trial starts over: slower, with the same records
+
+    def clear(self) -> None:
+        """Delete every state: nothing is left to go on from."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _rank(facts: dict[str, Any]) -> tuple[float, int, int]:
+    return facts["validation_accuracy"], -facts["fold"], -facts["epoch"]

@@ -1,0 +1,167 @@
+"""The K-fold loop of one trial: a spec and a data set in, records out."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import torch
+
+from tune_app.data import Dataset
+from tune_app.engine import fit
+from tune_app.engine.cost import build_network_cost, choose_engine
+from tune_app.engine.memory import reset_peak_memory
+from tune_app.engine.stacked import StackedFold, fit_stacked
+from tune_app.errors import FitError
+from tune_app.records import FoldRecord, Record, build_failed_fold
+from tune_app.study import TrialSpec
+from tune_app.trial.carry import Carried, Carrier, Keep
+from tune_app.trial.fold import Fold
+from tune_app.trial.setup import TrialSetup
+
+RunTrial = Callable[..., Iterator[Record]]
+
+
+def run_trial(
+    spec: TrialSpec,
+    data: Dataset,
+    *,
+    folds: Sequence[int],
+    device: torch.device,
+    threads: int = 1,
+    also: Sequence[TrialSpec] = (),
+    keep: Keep | None = None,
+    carrier: Carrier | None = None,
+) -> Iterator[Record]:
+    """Run the given folds of a trial, each with a fresh network and optimizer, and yield records as they come.
+
+    A fold that raises becomes a failed FoldRecord and the next fold goes on. `threads` bounds torch's CPU threads:
+    records are the same bit for bit only at the same number. `also` are trials that share this one's training and are
+    recorded with it. `keep` is handed the best network of each fold. Under carry-over the folds depend on each other:
+    `carrier` holds what goes from one to the next, and without it a trial starts at its first fold again.
+    """
+    torch.set_num_threads(threads)
+    started = time.time()
+    try:
+        trial = TrialSetup(spec, data, device, also, keep)
+        network = spec.model, trial.image_shape, data.classes, spec.regularizer, spec.width
+        engine = choose_engine(spec, partial(build_network_cost, *network), device.type)
+    except Exception as error:  # a device without memory for the images, say: rows, as for a fold that fails
+        for fold in folds:
+            for each in (spec, *also):
+                yield build_failed_fold(each.id, each.replicate, fold, type(error).__name__, str(error), started)
+        return
+    if spec.has_dependent_folds:
+        yield from _run_carried(trial, list(folds), carrier)
+    elif engine == "stacked":
+        yield from _run_stacked(trial, list(folds))
+    else:
+        for fold in folds:
+            yield from _run_eager(trial, fold)
+
+
+def _run_eager(trial: TrialSetup, number: int, carried: Carried | None = None) -> Iterator[Record]:
+    """One fold by itself, with a fresh network and optimizer or the ones carried over."""
+    reset_peak_memory(trial.device)
+    fold = Fold(trial, trial.splits[number], "eager")
+    try:
+        fold.build(carried)
+        scores = fit(
+            fold.rewritten,
+            fold.optimizer,
+            trial.train,
+            fold.train,
+            fold.validation,
+            trial.spec.recipe,
+            shuffle_seed=fold.seed("shuffle"),
+            train_mode_validation="train-mode-validation" in trial.spec.protocol,
+        )
+        for epoch in scores:
+            yield from fold.record_epoch(epoch)
+    except Exception as error:  # a failure is a row, never a gap; the rest of the study goes on
+        yield from fold.record_failure(error)
+        return
+    if carried is not None:
+        carried.update(number, fold.network, fold.optimizer)
+    yield from fold.test()
+
+
+def _run_carried(trial: TrialSetup, numbers: list[int], carrier: Carrier | None) -> Iterator[Record]:
+    """`carry-over`: one network and one optimizer go through the folds in turn.
+
+    A trial goes on after the last fold that `carrier` knows, if no fold before that is asked for. A fold that fails
+    takes those after it with it.
+    """
+    carried = (carrier.read(trial.spec.id) if carrier else None) or Carried()
+    if carried.fold + 1 > min(numbers):
+        carried = Carried()
+    failure: FoldRecord | None = None
+    for number in range(carried.fold + 1, trial.spec.folds):
+        if failure:
+            error = FitError(f"the network comes from fold {failure.fold + 1}, which failed")
+            yield from Fold(trial, trial.splits[number], "eager").record_failure(error)
+            continue
+        written = False
+        for record in _run_eager(trial, number, carried):
+            if isinstance(record, FoldRecord) and carried.fold != number:
+                failure = record  # the training failed; a test that fails leaves a network to go on with
+            elif isinstance(record, FoldRecord) and carrier and not written:
+                carrier.write(trial.spec.id, carried)  # before the record: a recorded fold can always be gone on from
+                written = True
+            yield record
+
+
+def _run_stacked(trial: TrialSetup, numbers: list[int]) -> Iterator[Record]:
+    """The folds together, or in two halves where the device's memory does not hold them all."""
+    records = _run_stack(trial, numbers)
+    first: Record | None = None
+    with contextlib.suppress(torch.OutOfMemoryError):
+        first = next(records)
+    if first is not None:
+        yield first
+        yield from records
+        return
+    # Not where the error is caught: it holds the stack that was too large, and with it the memory.
+    torch.cuda.empty_cache()
+    if len(numbers) == 1:
+        yield from _run_eager(trial, numbers[0])
+        return
+    half = len(numbers) // 2
+    yield from _run_stacked(trial, numbers[:half])
+    yield from _run_stacked(trial, numbers[half:])
+
+
+def _run_stack(trial: TrialSetup, numbers: list[int]) -> Iterator[Record]:
+    reset_peak_memory(trial.device)
+    folds = [Fold(trial, trial.splits[number], "stacked", share=len(numbers)) for number in numbers]
+    failed: set[int] = set()
+    try:
+        for fold in folds:
+            fold.build()
+        stacked = [
+            StackedFold(fold.rewritten, fold.optimizer, fold.train, fold.validation, fold.seed("shuffle"))
+            for fold in folds
+        ]
+        for index, outcome in fit_stacked(stacked, trial.train, trial.spec.recipe):
+            if isinstance(outcome, FitError):
+                failed.add(index)
+                yield from folds[index].record_failure(outcome)
+            else:
+                yield from folds[index].record_epoch(outcome)
+    except Exception as error:
+        if isinstance(error, torch.OutOfMemoryError) and not any(fold.epochs for fold in folds):
+            raise
+        # As above: rows, one for each fold that the stack took with it.
+        for index, fold in enumerate(folds):
+            if index not in failed:
+                yield from fold.record_failure(error)
+        return
+    share = (time.perf_counter() - folds[0].clock - sum(fold.paused for fold in folds)) / len(folds)
+    started = folds[0].started
+    for index, fold in enumerate(folds):
+        if index in failed:
+            continue
+        fold.started = started  # the shares are told one after the other, for they are no parallel fits
+        for record in fold.test(share):
+            started += record.fit_seconds
+            yield record
