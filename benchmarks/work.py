@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Subset
 from torchvision.datasets import MNIST
 from torchvision.transforms import Compose, Normalize, ToTensor
 
-from tune_app.data.datasets import DATA_ROOT
+from tune_app.data import find_data_folder, load_dataset
 from tune_app.engine import build_normalisation
 from tune_app.engine.cost import build_network_cost
 from tune_app.models import MODELS, REGULARIZERS
@@ -88,7 +88,10 @@ def build_work_data(work: Work, train: MNIST, test: MNIST) -> WorkData:
 
 def read_mnist(work: Work) -> tuple[MNIST, MNIST, WorkData]:
     """torchvision's training and test set, each image transformed as it is read, and which of them the work takes."""
-    train, test = (MNIST(str(DATA_ROOT), train=part, download=True) for part in (True, False))
+    folder = find_data_folder()
+    if not (folder / "MNIST").is_dir():
+        load_dataset("mnist")  # unpacks what ships
+    train, test = (MNIST(str(folder), train=part, download=False) for part in (True, False))
     data = build_work_data(work, train, test)
     train.transform = test.transform = Compose([ToTensor(), Normalize(data.mean, data.std)])
     return train, test, data

@@ -2,17 +2,22 @@
 
 import gzip
 import hashlib
+import os
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 from numpy.typing import NDArray
 
 from tune_app.errors import DataError
 
-DATA_ROOT = Path(__file__).resolve().parent
+SHIPPED = Path(__file__).resolve().parent  # the archives that come with the package; only ever read
+FOLDER_VARIABLE = "TUNE_APP_DATA"
+Load = Callable[[Path, Path | None], tuple[NDArray[np.uint8], ...]]
 
 
 @dataclass(frozen=True)
@@ -36,55 +41,62 @@ class DatasetEntry:
     classes: int
     train_images: int
     test_images: int
-    load: Callable[[Path], tuple[NDArray[np.uint8], ...]]
+    load: Load  # (folder for unpacked and downloaded files, folder of shipped archives) → arrays
+    shipped: bool = False
 
 
-def _load_idx(name: str, shipped: bool, root: Path) -> tuple[NDArray[np.uint8], ...]:
+def _load_idx(name: str, folder: Path, shipped: Path | None) -> tuple[NDArray[np.uint8], ...]:
     from torchvision import datasets  # here: 2 s and 160 MB that an actor, which is sent the images, need not pay
 
     kind: type[datasets.MNIST] = getattr(datasets, name)
-    folder = root / kind.__name__ / "raw"
-    archives = [(folder / name, md5) for name, md5 in kind.resources]
-    for path, md5 in archives:
-        if shipped or path.exists():
-            _check_archive(path, md5)
+    raw = folder / name / "raw"
     try:
-        splits = [kind(root=str(root), train=train, download=True) for train in (True, False)]
+        raw.mkdir(parents=True, exist_ok=True)
+        for archive, md5 in kind.resources:
+            source = (shipped / name / "raw" if shipped else raw) / archive
+            if shipped or source.exists():
+                _unpack(source, md5, raw / source.stem)
+        splits = [kind(root=str(folder), train=train, download=shipped is None) for train in (True, False)]
     except (RuntimeError, OSError, ValueError) as error:
-        names = ", ".join(path.name for path, _ in archives)
+        names = ", ".join(archive for archive, _ in kind.resources)
         raise DataError(
-            f"{kind.__name__} could not be unpacked or downloaded into {folder}: {error}; "
-            f"with no network, copy {names} there"
+            f"{name} could not be unpacked or downloaded into {raw}: {error}; with no network, copy {names} there; "
+            f"for another folder give --data, or set {FOLDER_VARIABLE}"
         ) from error
     images = [np.ascontiguousarray(split.data.numpy()[:, None]) for split in splits]
     labels = [split.targets.numpy().astype(np.uint8) for split in splits]
     return images[0], labels[0], images[1], labels[1]
 
 
-def _check_archive(path: Path, md5: str) -> None:
+def _unpack(archive: Path, md5: str, target: Path) -> None:
+    """Write the archive's content to `target`, whole or not at all, unless it is there; DataError if it is damaged."""
     remedy = (
-        f"restore it with `git checkout -- data/{path.parent.parent.name}/raw`, or copy the original archive there "
-        "(data/MNIST/README.md lists size and sums)"
+        f"restore {archive.name} from a checkout (`git checkout -- data/MNIST/raw`) or install the package again; "
+        "data/MNIST/README.md lists sizes and sums"
     )
-    if not path.is_file():
-        raise DataError(f"{path} is missing; expected an archive with MD5 {md5}; {remedy}")
+    if not archive.is_file():
+        raise DataError(f"{archive} is missing; expected an archive with MD5 {md5}; {remedy}")
     try:
-        content = path.read_bytes()
+        content = archive.read_bytes()
     except OSError as error:
         raise DataError(
-            f"{path} cannot be read ({error.strerror}); expected an archive with MD5 {md5}; {remedy}"
+            f"{archive} cannot be read ({error.strerror}); expected an archive with MD5 {md5}; {remedy}"
         ) from error
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != md5:
-        raise DataError(f"{path} is damaged: {len(content)} bytes with MD5 {found}, expected MD5 {md5}; {remedy}")
+        raise DataError(f"{archive} is damaged: {len(content)} bytes with MD5 {found}, expected MD5 {md5}; {remedy}")
     # torchvision trusts an unpacked file that exists; one that an interrupted run left half-written must go.
-    unpacked = path.with_suffix("")
     (size,) = struct.unpack("<I", content[-4:])  # a gzip archive ends with the size of its content
-    if unpacked.exists() and unpacked.stat().st_size != size:
-        unpacked.write_bytes(gzip.decompress(content))
+    if not target.exists() or target.stat().st_size != size:
+        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+        try:
+            partial.write_bytes(gzip.decompress(content))
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
-def _load_digits(root: Path) -> tuple[NDArray[np.uint8], ...]:
+def _load_digits(folder: Path, shipped: Path | None) -> tuple[NDArray[np.uint8], ...]:
     from sklearn.datasets import load_digits  # here, because it costs a second that other data sets need not pay
     from sklearn.model_selection import train_test_split
 
@@ -97,7 +109,7 @@ def _load_digits(root: Path) -> tuple[NDArray[np.uint8], ...]:
 
 def _idx_entry(title: str, name: str, shipped: bool = False) -> DatasetEntry:
     """`name` is torchvision's class."""
-    return DatasetEntry(title, (1, 28, 28), 10, 60_000, 10_000, lambda root: _load_idx(name, shipped, root))
+    return DatasetEntry(title, (1, 28, 28), 10, 60_000, 10_000, partial(_load_idx, name), shipped)
 
 
 DATASETS: dict[str, DatasetEntry] = {
@@ -108,18 +120,28 @@ DATASETS: dict[str, DatasetEntry] = {
 }
 
 
-def load_dataset(name: str, root: Path = DATA_ROOT) -> Dataset:
-    """The data set called `name` in `DATASETS`, read from (or downloaded to) `root`.
+def find_data_folder(folder: Path | None = None) -> Path:
+    """Where data sets are unpacked and downloaded: `folder`, else $TUNE_APP_DATA, else the user's cache folder."""
+    if folder is not None:
+        return folder
+    named = os.environ.get(FOLDER_VARIABLE)
+    return Path(named) if named else platformdirs.user_cache_path("tune_app") / "data"
 
-    Raises DataError, with the file, what was found, what was expected and the remedy.
+
+def load_dataset(name: str, folder: Path | None = None, shipped: Path = SHIPPED) -> Dataset:
+    """The data set called `name` in `DATASETS`, unpacked in (or downloaded to) the folder of `find_data_folder`.
+
+    `shipped` holds the archives that come with the package. Raises DataError, with the file, what was found, what was
+    expected and the remedy.
     """
     entry = DATASETS[name]
-    train_images, train_labels, test_images, test_labels = entry.load(root)
+    folder = find_data_folder(folder)
+    train_images, train_labels, test_images, test_labels = entry.load(folder, shipped if entry.shipped else None)
     dataset = Dataset(name, train_images, train_labels, test_images, test_labels, entry.classes)
     expected = ((entry.train_images, *entry.image_shape), (entry.test_images, *entry.image_shape))
     found = (train_images.shape, test_images.shape)
     if found != expected:
         raise DataError(
-            f"data set {name!r}: images of shape {found}, expected {expected}; delete {root} unpacked files"
+            f"data set {name!r}: images of shape {found}, expected {expected}; delete its unpacked files in {folder}"
         )
     return dataset

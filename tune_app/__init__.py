@@ -1,3 +1,3 @@
 """tune_app: parallel ablation studies of networks on Ray Tune. See README.md."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

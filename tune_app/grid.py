@@ -194,12 +194,12 @@ class _Run:
         name = self.study.reference
         if name is None:
             return None
-        for folder in (study_path.parent, ROOT / "results" / "reference"):
+        for folder in (study_path.parent, SHIPPED):
             if (folder / name).is_file():
                 read_reference(folder / name)
                 return folder / name
         raise StudyError(
-            f"reference: {name} is neither beside {study_path} nor in results/reference; put it there, or leave it out"
+            f"reference: {name} is neither beside {study_path} nor among those that ship; put it beside the study, or leave it out"
         )
 
     def _build_plan(self, only: Mapping[str, str] | None) -> Plan:

@@ -99,7 +99,7 @@ def test_a_reported_figure_stands_beside_its_condition_and_a_narrow_network_has_
 
 
 def test_the_reports_tables_have_twelve_rows_with_the_notes() -> None:
-    reference = read_reference(ROOT / "results" / "reference" / "report.csv")
+    reference = read_reference(ROOT / "tune_app" / "studies" / "report.csv")
     assert len(reference) == 12
     assert reference["cnn", "dropout", 10].row == "CNN+DP(n_split=10)"
     assert "second CNN+DP+BN" in reference["cnn", "dropout", 10].note

@@ -20,7 +20,7 @@ from benchmarks.summary import build_markdown, build_summary, build_targets
 from benchmarks.work import Work, build_work_data, count_flops, read_work
 from tests.builders import plan_of
 from tune_app import data
-from tune_app.data.datasets import DATA_ROOT
+from tune_app.data import find_data_folder
 from tune_app.parts.catalog import build_catalog
 from tune_app.records import FoldRecord
 from tune_app.study import Study
@@ -61,7 +61,7 @@ def test_images_that_do_not_divide_into_the_folds_are_refused() -> None:
 
 
 def test_every_contestant_trains_on_the_images_that_tune_app_takes(mnist: data.Dataset) -> None:
-    parts = [MNIST(str(DATA_ROOT), train=train, download=True) for train in (True, False)]
+    parts = [MNIST(str(find_data_folder()), train=train, download=False) for train in (True, False)]
     chosen = build_work_data(TINY, parts[0], parts[1])
     assert len(chosen.train) == 200
     assert len(chosen.test) == 50

@@ -6,20 +6,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tune_app.data import DATASETS, Dataset, load_dataset
-from tune_app.data.datasets import DATA_ROOT
+from tune_app.data import DATASETS, Dataset, find_data_folder, load_dataset
+from tune_app.data.datasets import SHIPPED
 from tune_app.errors import DataError
 
 ARCHIVE = "train-labels-idx1-ubyte.gz"
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    raw = tmp_path / "MNIST" / "raw"
+def shipped(tmp_path: Path) -> Path:
+    """The archives as they come with the package."""
+    raw = tmp_path / "shipped" / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    for archive in (DATA_ROOT / "MNIST" / "raw").glob("*.gz"):
+    for archive in (SHIPPED / "MNIST" / "raw").glob("*.gz"):
         shutil.copy(archive, raw)
-    return tmp_path
+    return tmp_path / "shipped"
 
 
 def test_mnist_is_the_real_one(mnist: Dataset) -> None:
@@ -44,23 +45,43 @@ def test_every_entry_states_classes_and_sizes() -> None:
         assert entry.train_images > entry.test_images > 0
 
 
-def test_a_missing_archive_is_named_with_its_remedy(root: Path) -> None:
-    (root / "MNIST" / "raw" / ARCHIVE).unlink()
+def test_a_missing_archive_is_named_with_its_remedy(shipped: Path, tmp_path: Path) -> None:
+    (shipped / "MNIST" / "raw" / ARCHIVE).unlink()
     with pytest.raises(DataError, match=rf"{ARCHIVE} is missing; expected .*MD5 d53e105e.*git checkout"):
-        load_dataset("mnist", root)
+        load_dataset("mnist", tmp_path / "cache", shipped)
 
 
-def test_a_damaged_archive_is_named_with_what_was_found(root: Path) -> None:
-    path = root / "MNIST" / "raw" / ARCHIVE
+def test_a_damaged_archive_is_named_with_what_was_found(shipped: Path, tmp_path: Path) -> None:
+    path = shipped / "MNIST" / "raw" / ARCHIVE
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DataError, match=rf"{ARCHIVE} is damaged: 28781 bytes with MD5 \w+, expected MD5 d53e105e"):
-        load_dataset("mnist", root)
+        load_dataset("mnist", tmp_path / "cache", shipped)
 
 
-def test_a_half_unpacked_file_is_unpacked_again(root: Path) -> None:
-    load_dataset("mnist", root)
-    unpacked = root / "MNIST" / "raw" / ARCHIVE.removesuffix(".gz")
+def test_a_half_unpacked_file_is_unpacked_again(shipped: Path, tmp_path: Path) -> None:
+    load_dataset("mnist", tmp_path / "cache", shipped)
+    unpacked = tmp_path / "cache" / "MNIST" / "raw" / ARCHIVE.removesuffix(".gz")
     whole = unpacked.read_bytes()
     unpacked.write_bytes(whole[:1000])
-    assert load_dataset("mnist", root).train_labels[:3].tolist() == [5, 0, 4]
+    assert load_dataset("mnist", tmp_path / "cache", shipped).train_labels[:3].tolist() == [5, 0, 4]
     assert unpacked.read_bytes() == whole
+
+
+def test_data_go_to_the_folder_named_and_nothing_is_written_beside_the_archives(
+    tmp_path: Path, shipped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = sorted(path.name for path in shipped.rglob("*"))
+    monkeypatch.setenv("TUNE_APP_DATA", str(tmp_path / "by variable"))
+    assert find_data_folder(tmp_path / "by option") == tmp_path / "by option"
+    load_dataset("mnist", shipped=shipped)
+    assert len(list((tmp_path / "by variable" / "MNIST" / "raw").iterdir())) == 4
+    assert sorted(path.name for path in shipped.rglob("*")) == before
+    monkeypatch.delenv("TUNE_APP_DATA")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert find_data_folder() == tmp_path / "cache" / "tune_app" / "data"
+
+
+def test_a_folder_that_cannot_be_made_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"could not be unpacked .*give --data, or set TUNE_APP_DATA"):
+        load_dataset("mnist", tmp_path / "file")

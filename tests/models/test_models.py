@@ -1,4 +1,4 @@
-"""The networks, held layer by layer against results/reference's report."""
+"""The networks, compared layer by layer with the original report."""
 
 import pytest
 import torch
