@@ -4,22 +4,53 @@
 global random state. To add a family, write its file and add its line here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
-from tune_app.models.cnn import build_cnn
 from tune_app.models.layers import REGULARIZERS
-from tune_app.models.vgg import build_vgg
-from tune_app.models.weights import load_network, read_weights, write_weights
 
-MODELS: dict[str, Callable[..., nn.Module]] = {
-    "cnn": build_cnn,
-    "vgg10": partial(build_vgg, "vgg10"),
-    "vgg12": partial(build_vgg, "vgg12"),
-    "vgg15": partial(build_vgg, "vgg15"),
-    "vgg18": partial(build_vgg, "vgg18"),
-}
+if TYPE_CHECKING:
+    from torch import nn
 
-__all__ = ["MODELS", "REGULARIZERS", "build_cnn", "build_vgg", "load_network", "read_weights", "write_weights"]
+    from tune_app.models.weights import load_network, read_weights, write_weights
+
+__all__ = ["MODELS", "REGULARIZERS", "load_network", "read_weights", "write_weights"]
+
+
+class Registry(Mapping[str, "Callable[..., nn.Module]"]):
+    """Names that are known at once; a family's file, and torch with it, is imported when one of them is asked for."""
+
+    def __init__(self, places: Mapping[str, tuple[str, ...]]) -> None:
+        """`places`: name → (`module:function`, positional arguments …)."""
+        self._places = dict(places)
+
+    def __getitem__(self, name: str) -> "Callable[..., nn.Module]":
+        reference, *arguments = self._places[name]
+        module, _, function = reference.partition(":")
+        build: Callable[..., nn.Module] = getattr(import_module(module), function)
+        return partial(build, *arguments) if arguments else build
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+MODELS = Registry(
+    {
+        "cnn": ("tune_app.models.cnn:build_cnn",),
+        "vgg10": ("tune_app.models.vgg:build_vgg", "vgg10"),
+        "vgg12": ("tune_app.models.vgg:build_vgg", "vgg12"),
+        "vgg15": ("tune_app.models.vgg:build_vgg", "vgg15"),
+        "vgg18": ("tune_app.models.vgg:build_vgg", "vgg18"),
+    }
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("load_network", "read_weights", "write_weights"):
+        return getattr(import_module("tune_app.models.weights"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

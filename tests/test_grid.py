@@ -224,7 +224,7 @@ def test_a_resumed_trial_has_whole_curves_once(folder: Folder) -> None:
             marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"),
         ),
         (["--continue-from", "/nowhere"], "ResultsError: /nowhere is not a results folder"),
-        (["--set", "reference=nothing.csv"], "StudyError: reference: nothing.csv is neither beside"),
+        (["--set", "reference=nothing.csv"], "StudyError: reference: nothing.csv is neither in"),
         (["--set", "splitter=stratified", "--set", "grid.0.folds=20"], "StudyError: folds: 20 folds of"),
         (["--results", "/proc/nothing"], "ResultsError: /proc/nothing/small cannot be written"),
         (["--runs", "/dev/null"], "RecordError: records cannot be written to /dev/null/small"),
@@ -300,7 +300,7 @@ def test_an_interrupt_leaves_with_130_and_says_how_to_go_on(tmp_path: Path, numb
         os.kill(process.pid, number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "of 24 fits are done and on disk. Go on with: python -m tune_app.grid" in out
+    assert "of 24 fits are done and on disk. Resume with: python -m tune_app.grid" in out
     assert "Traceback" not in out + err
     assert folder.scores()["status"].tolist().count("completed") >= 1
 
@@ -365,7 +365,7 @@ def test_an_interrupt_while_tables_are_written_says_so(
     def interrupt(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tune_app.grid.write_results", interrupt)
+    monkeypatch.setattr("tune_app.session.session.write_results", interrupt)
     assert folder.run() == 130
     assert "Interrupted while the tables were written: every record is on disk" in capsys.readouterr().err
 

@@ -9,39 +9,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ANYTHING = {"tune_app"}
-# room → what of ours it may import; the longest matching key counts
-MAY_IMPORT: dict[str, set[str]] = {
-    "tune_app": set(),
-    "tune_app.errors": set(),
-    "tune_app.study": {"tune_app.errors", "tune_app.study"},
-    "tune_app.parts": {"tune_app.errors", "tune_app.study", "tune_app.parts", "tune_app.models", "tune_app.data"},
-    "tune_app.models": {"tune_app.models"},
-    "tune_app.data": {"tune_app.errors", "tune_app.data"},
-    "tune_app.engine": {"tune_app.errors", "tune_app.study", "tune_app.parts", "tune_app.engine", "tune_app.models"},
-    "tune_app.records": {"tune_app.errors", "tune_app.study", "tune_app.records"},
-    "tune_app.plan": {
-        "tune_app.errors", "tune_app.study", "tune_app.parts", "tune_app.plan", "tune_app.engine.cost", "tune_app.data",
-    },
-    "tune_app.trial": {
-        "tune_app.errors", "tune_app.study", "tune_app.parts", "tune_app.engine", "tune_app.records", "tune_app.trial",
-        "tune_app.models", "tune_app.data",
-    },
-    "tune_app.executors": {
-        "tune_app.errors", "tune_app.study", "tune_app.plan", "tune_app.trial", "tune_app.records",
-        "tune_app.executors", "tune_app.data",
-    },
-    "tune_app.monitor": {"tune_app.records", "tune_app.monitor"},
-    "tune_app.analysis": {"tune_app.errors", "tune_app.study", "tune_app.records", "tune_app.analysis"},
-    "tune_app.export": {
-        "tune_app.errors", "tune_app.study", "tune_app.records", "tune_app.analysis", "tune_app.export",
-    },
-    "tune_app.session": ANYTHING,
-    "tune_app.report": ANYTHING,
-    "tune_app.grid": ANYTHING,
-    "benchmarks": ANYTHING | {"benchmarks"},
-}  # fmt: skip
-OURS = ANYTHING | {"benchmarks"}
+EVERYTHING = "everything"
+
+
+def _read_rooms() -> dict[str, set[str]]:
+    """Room → what of ours it may import besides itself, from the table in ARCHITECTURE.md."""
+    rows = re.findall(r"^\| `([\w.]+)` \|.*\| ([^|]*?) ?\|$", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE)
+    found = {}
+    for room, allowed in rows:
+        names = [name for name in allowed.split(", ") if name]
+        found[room] = {name if name in (EVERYTHING, "benchmarks") else f"tune_app.{name}" for name in names}
+    return found
+
+
+ROOMS = _read_rooms()
+OURS = {"tune_app", "benchmarks"}
 
 
 def _find_sources(folder: Path) -> Iterator[Path]:
@@ -73,12 +55,24 @@ def is_within(module: str, place: str) -> bool:
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_of)
-def test_modules_import_what_the_design_allows(path: Path) -> None:
+def test_modules_import_what_the_architecture_allows(path: Path) -> None:
     module = module_of(path)
-    rule = max((key for key in MAY_IMPORT if is_within(module, key)), key=len)
-    ours = {name for name in imports_of(path) if name.split(".")[0] in OURS}
-    forbidden = {name for name in ours if not any(is_within(name, allowed) for allowed in MAY_IMPORT[rule])}
-    assert not forbidden, f"{module} imports {forbidden}"
+    room = max((name for name in ROOMS if is_within(module, name)), key=len)
+    allowed = ROOMS[room] | {room}
+    ours = {name for name in imports_of(path) if name.split(".")[0] in OURS and name != "tune_app"}
+    forbidden = {name for name in ours if not any(is_within(name, place) for place in allowed)}
+    assert EVERYTHING in allowed or not forbidden, f"{module} imports {forbidden}"
+
+
+def test_every_folder_of_the_package_is_a_room() -> None:
+    folders = {path.name for path in (ROOT / "tune_app").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    files = {path.stem for path in (ROOT / "tune_app").glob("*.py")} - {"__init__"}
+    assert {f"tune_app.{name}" for name in folders | files} | {"tune_app", "benchmarks"} == set(ROOMS)
+
+
+def test_the_names_models_and_data_are_left_to_users() -> None:
+    for path in FILES:
+        assert not {name.split(".")[0] for name in imports_of(path)} & {"models", "data"}, path
 
 
 def test_one_file_and_one_peer_import_ray() -> None:

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _compare(console, results, options.folder, options.other)
             return 0
         check_writable(options.folder)
-        write_results(options.folder, results)
+        write_results(options.folder, results, sources=False)
     except TuneAppError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2

@@ -25,7 +25,7 @@ from tune_app.parts.catalog import build_catalog
 from tune_app.records import pack_labels
 from tune_app.records.results import Results
 from tune_app.study import Metric, Study, TrialSpec
-from tune_app.study.file import build_yaml, find_study, read_study
+from tune_app.study.file import build_yaml, find_study_file, read_study
 
 GRID = [{"model": "cnn", "width": 0.05, "regularizer": ["none", "dropout", "batchnorm"], "folds": [4, 10]}]
 GAIN = {"none": 0.0, "dropout": 0.03, "batchnorm": -0.05}
@@ -68,7 +68,7 @@ def test_without_a_baseline_the_first_condition_is_the_reference() -> None:
 
 
 def test_a_network_of_another_family_is_held_against_the_baseline() -> None:
-    study = read_study(find_study("report"))
+    study = read_study(find_study_file("report"))
     pairs = find_contrasts(study)
     vggs = [(a[0].model, b[0]) for a, b in pairs if a[0].model != "cnn"]
     assert [name for name, _ in vggs] == ["vgg10", "vgg12", "vgg15", "vgg18"]
@@ -376,7 +376,7 @@ def test_claims_and_rope_leave_the_ids_and_survive_being_written(tmp_path: Path)
 
 
 def test_the_report_ships_with_its_conclusions_as_claims() -> None:
-    claims = read_study(find_study("report"), catalog=build_catalog()).claims
+    claims = read_study(find_study_file("report"), catalog=build_catalog()).claims
     assert {claim.sentence[0] for claim in claims} == set("123456")
 
 

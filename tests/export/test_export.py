@@ -41,7 +41,7 @@ def results_of(**changes: Any) -> Results:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    write_results(tmp_path / "small", results_of(), {"versions": {"torch": "2"}})
+    write_results(tmp_path / "small", replace(results_of(), environment={"versions": {"torch": "2"}}))
     return tmp_path / "small"
 
 
@@ -217,7 +217,7 @@ def test_a_narrow_terminal_shows_claims_in_words(folder: Path) -> None:
 
 
 def test_two_folders_are_compared_and_left_as_they_are(folder: Path, tmp_path: Path, capsys: Any) -> None:
-    write_results(tmp_path / "other", results_of(seed=1), {"versions": {"torch": "3"}})
+    write_results(tmp_path / "other", replace(results_of(seed=1), environment={"versions": {"torch": "3"}}))
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
     assert main([str(folder), str(tmp_path / "other")]) == 0
     out = capsys.readouterr().out

@@ -50,7 +50,7 @@ def build_page_results(**changes: Any) -> Results:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("results")
-    write_results(folder, build_page_results(), {})
+    write_results(folder, build_page_results())
     return folder
 
 
@@ -69,7 +69,7 @@ def test_text_of_the_user_is_escaped(folder: Path) -> None:
 
 
 def test_the_same_results_give_the_same_page_and_figures(folder: Path, tmp_path: Path) -> None:
-    write_results(tmp_path, build_page_results(), {})
+    write_results(tmp_path, build_page_results())
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     assert f"figures{'/'}scores.svg" in names
     for name in names:
@@ -78,7 +78,7 @@ def test_the_same_results_give_the_same_page_and_figures(folder: Path, tmp_path:
 
 def test_frames_without_rows_leave_their_sections_out(tmp_path: Path) -> None:
     study = build_study(grid=[{"model": "cnn", "folds": 3}])
-    write_results(tmp_path, build_results(study, lambda spec, fold: 0.9, epochs=(1,)), {})
+    write_results(tmp_path, build_results(study, lambda spec, fold: 0.9, epochs=(1,)))
     page = (tmp_path / PAGE_FILE).read_text()
     assert "This study lists no claims" in page
     assert 'id="audit"' not in page

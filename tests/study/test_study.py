@@ -12,9 +12,10 @@ from pydantic import ValidationError
 from tests.builders import RATES, build_study, plan_of, study_content, write_study_file
 from tune_app.errors import ResourceError, StudyError
 from tune_app.parts.catalog import build_catalog
-from tune_app.plan import Shares, build_plan, check_shares, parse_only
-from tune_app.study.file import build_yaml, find_study, read_study
+from tune_app.plan import Shares, build_plan, check_shares
+from tune_app.study.file import build_yaml, find_study_file, read_study
 from tune_app.study.protocol import DEFECTS, applies, build_protocol, spell_protocol
+from tune_app.study.selection import parse_only
 
 
 def problems_of(tmp_path: Path, **changes: object) -> tuple[str, ...]:
@@ -25,7 +26,7 @@ def problems_of(tmp_path: Path, **changes: object) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("name", ["quick", "report"])
 def test_the_shipped_studies_have_the_reports_twelve_conditions(name: str) -> None:
-    study = read_study(find_study(name), catalog=build_catalog())
+    study = read_study(find_study_file(name), catalog=build_catalog())
     specs = [trial.spec for trial in study.grid_trials()]
     conditions = {(s.model, s.regularizer, s.folds) for s in specs}
     assert len(conditions) == 12
@@ -152,7 +153,7 @@ def test_bad_overrides_are_refused(tmp_path: Path, override: str) -> None:
 
 def test_an_unknown_study_names_the_nearest() -> None:
     with pytest.raises(StudyError, match="unknown study 'quik'; did you mean 'quick'"):
-        find_study("quik")
+        find_study_file("quik")
 
 
 def test_the_plan_has_the_longest_trial_first() -> None:
@@ -197,7 +198,7 @@ def test_a_share_that_no_node_has_is_refused_with_the_nodes_capacity() -> None:
 
 
 def test_a_shipped_study_is_named_after_its_file() -> None:
-    for path in Path(find_study("quick")).parent.glob("*.yaml"):
+    for path in Path(find_study_file("quick")).parent.glob("*.yaml"):
         assert yaml.safe_load(path.read_text())["name"] == path.stem
 
 
@@ -245,7 +246,7 @@ def test_as_reported_means_the_defects_that_apply() -> None:
 
 def test_the_sound_protocol_leaves_ids_as_they_were() -> None:
     """The id that these records had before there were protocols."""
-    study = read_study(find_study("quick"))
+    study = read_study(find_study_file("quick"))
     assert study.grid_trials()[0].spec.id == "cnn-none-k4-r0-e650441d"
 
 
@@ -357,4 +358,4 @@ def test_levels_and_keys_of_the_wrong_type_are_one_line_each(
 
 def test_a_folder_is_no_study(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"is a folder; give the path of a \.yaml file in it"):
-        find_study(str(tmp_path))
+        find_study_file(str(tmp_path))

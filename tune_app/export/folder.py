@@ -1,35 +1,29 @@
 """A results folder, written: complete in itself, each file whole or not at all."""
 
 import contextlib
-import io
 import json
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from tune_app.errors import RecordError, ResultsError
 from tune_app.export.figures.write import prepare_drawing
-from tune_app.export.frames import TIDY, build_frames, build_json, write_csv, write_parquet
+from tune_app.export.frames import (
+    SUMMARIES,
+    TIDY,
+    build_frames,
+    build_json,
+    build_stamp,
+    write_csv,
+    write_parquet,
+)
 from tune_app.export.latex import build_latex
 from tune_app.export.page import PAGE_FILE, write_page
 from tune_app.export.tables import build_markdown, build_tables
-from tune_app.records import RECORDS_FILE, read_records, write_records, write_whole
-from tune_app.records.files import write_bytes_whole
-from tune_app.records.results import (
-    ENVIRONMENT_FILE,
-    PLAN_FILE,
-    REFERENCE_FILE,
-    STUDY_FILE,
-    TEST_FILE,
-    Results,
-    TestSet,
-)
-from tune_app.study.file import build_yaml
+from tune_app.records import RECORDS_FILE, read_records, write_whole
+from tune_app.records.results import Results, build_sources
+
+SUMMARY_FILE = "results.json"
 
 
 def check_writable(folder: Path) -> None:
@@ -63,37 +57,21 @@ def choose_folder(folder: Path, results: Results) -> Path:
     return partial_folder if there.completed() - results.records.completed() else folder
 
 
-def write_results(
-    folder: Path, results: Results, environment: Mapping[str, Any] | None = None, reference: Path | None = None
-) -> None:
-    """Write records, study, environment and tables; ResultsError if the folder refuses.
+def write_results(folder: Path, results: Results, sources: bool = True) -> None:
+    """Write tables, figures and page, with `sources` the records, study and environment too.
 
-    Without `environment` (when tables are made anew from records) only the tables are written. The plan and the test
-    set are written where `results` has them.
+    Each file appears whole or not at all; ResultsError if the folder refuses one.
     """
     prepare_drawing()
-    order = [trial.spec.id for trial in results.study.grid_trials()]
-    plan, test = results.plan, results.test
-    writers: dict[str, Callable[[Path], None]] = {}
-    if environment is not None:
-        results = replace(results, environment=environment)
-        writers[RECORDS_FILE] = lambda path: write_records(path, results.records.in_order(order))
-        writers[STUDY_FILE] = lambda path: write_whole(path, build_yaml(results.study))
-        writers[ENVIRONMENT_FILE] = lambda path: write_whole(path, json.dumps(environment, indent=2) + "\n")
-        if plan is not None:
-            writers[PLAN_FILE] = lambda path: write_csv(path, plan)
-        if test is not None:
-            writers[TEST_FILE] = lambda path: _write_test_set(path, test)
-        if reference:
-            writers[REFERENCE_FILE] = lambda path: write_whole(path, reference.read_text(encoding="utf-8"))
+    writers = build_sources(results) if sources else {}
     frames = build_frames(results)
     writers |= {f"{name}.csv": partial(write_csv, frame=frame) for name, frame in frames.items()}
     writers |= {f"{name}.parquet": partial(write_parquet, frame=frames[name]) for name in TIDY}
-    writers["results.json"] = lambda path: write_whole(path, build_json(results, frames))
     tables = build_tables(results, frames)
     writers["table.md"] = lambda path: write_whole(path, build_markdown(results, tables))
     writers["table.tex"] = lambda path: write_whole(path, build_latex(tables, results.study.name))
     writers[PAGE_FILE] = lambda path: write_page(path.parent, results, frames)
+    writers[SUMMARY_FILE] = lambda path: write_whole(path, build_json(results, frames))  # last: it says all is there
     for name, write in writers.items():
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -105,9 +83,12 @@ def write_results(
             ) from error
 
 
-def _write_test_set(path: Path, test: TestSet) -> None:
-    content = io.BytesIO()
-    np.savez_compressed(
-        content, labels=test.labels, positions=test.positions, images=test.images, image_rows=test.image_rows
-    )
-    write_bytes_whole(path, content.getvalue())
+def is_current(folder: Path, results: Results) -> bool:
+    """Whether the folder's tables were made from these results by this version, and none of its files is gone."""
+    try:
+        summary = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
+        made_from = summary["made_from"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    names = [*build_sources(results), *(f"{name}.csv" for name in TIDY | SUMMARIES), "table.md", "table.tex", PAGE_FILE]
+    return bool(made_from == build_stamp(results)) and all((folder / name).is_file() for name in names)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from tune_app import __version__
 from tune_app.analysis.audit import build_audit
 from tune_app.analysis.claims import build_verdicts
 from tune_app.analysis.conclusions import build_conclusions
@@ -18,7 +19,7 @@ from tune_app.analysis.networks import build_networks
 from tune_app.analysis.reference_check import build_reference_check
 from tune_app.records import write_whole
 from tune_app.records.files import write_bytes_whole
-from tune_app.records.results import Results
+from tune_app.records.results import Results, build_digest
 
 TIDY: dict[str, Callable[[Results], pd.DataFrame]] = {
     "epochs": build_epochs,
@@ -56,9 +57,14 @@ def write_parquet(path: Path, frame: pd.DataFrame) -> None:
     write_bytes_whole(path, content.getvalue())
 
 
+def build_stamp(results: Results) -> dict[str, str]:
+    """What tables follow from: the sources of the results, and the version that makes tables of them."""
+    return {"tune_app": __version__, "sources": build_digest(results)}
+
+
 def build_json(results: Results, frames: dict[str, pd.DataFrame]) -> str:
     """The study and its summaries as strict JSON; a number that does not exist is null."""
-    content: dict[str, Any] = {"study": results.study.model_dump(mode="json")}
+    content: dict[str, Any] = {"made_from": build_stamp(results), "study": results.study.model_dump(mode="json")}
     for name in [name for name in (*SUMMARIES, *OCCASIONAL, "networks") if name in frames]:
         cells = frames[name].astype(object)
         content[name] = cells.where(cells.notna(), None).to_dict("records")

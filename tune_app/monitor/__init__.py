@@ -1,5 +1,5 @@
 """Where records flow while a study runs: to the store first, then to whoever watches."""
 
-from tune_app.monitor.flow import Monitor, RecordFlow
+from tune_app.monitor.flow import Callback, Monitor, RecordFlow
 
-__all__ = ["Monitor", "RecordFlow"]
+__all__ = ["Callback", "Monitor", "RecordFlow"]

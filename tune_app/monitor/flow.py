@@ -21,6 +21,25 @@ class Monitor(Protocol):
     def close(self) -> None: ...
 
 
+class Callback:
+    """A monitor that does nothing: derive from it and override what you want to know.
+
+    Its methods are called in the process that runs the study, one at a time. One that raises is dropped with a warning.
+    """
+
+    def trial_started(self, trial: str) -> None:
+        """The trial's first fold is about to run."""
+
+    def record(self, record: Record) -> None:
+        """An epoch or a fold has ended; the record is on disk already."""
+
+    def trial_ended(self, trial: str) -> None:
+        """No more records of the trial will come in this run."""
+
+    def close(self) -> None:
+        """The run is over."""
+
+
 class RecordFlow:
     """The store must take every record, or the run ends; a monitor that fails is dropped with one warning."""
 

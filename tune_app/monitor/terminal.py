@@ -3,6 +3,8 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -164,6 +166,11 @@ def describe_fit(record: FoldRecord, folds: int) -> str:
     return f"{head}test accuracy {record.test_accuracy:.4f} in {spell_seconds(record.fit_seconds)}"
 
 
+def shorten_path(path: Path) -> str:
+    """The path as seen from here, if it lies below."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
 def spell_seconds(seconds: float) -> str:
     """`4.2 s`, `3 min 20 s`, `2 h 05 min`."""
     seconds = max(seconds, 0.0)
@@ -173,3 +180,11 @@ def spell_seconds(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def build_display(console: Console, progress: Progress) -> PlainMonitor | LiveMonitor:
+    """Live tables in a terminal, and in a notebook that can redraw them; else a line for each fit that ends."""
+    can_redraw = console.is_terminal and not console.is_dumb_terminal
+    if console.is_jupyter:
+        can_redraw = find_spec("ipywidgets") is not None  # what rich redraws with there
+    return LiveMonitor(console, progress) if can_redraw else PlainMonitor(console, progress)

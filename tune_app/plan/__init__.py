@@ -1,6 +1,5 @@
 """A study → planned trials, their costs and shares → work items."""
 
-from tune_app.plan.selection import parse_only
 from tune_app.plan.shares import check_shares
 from tune_app.plan.trials import GpuShare, PlannedTrial, Shares, build_plan, build_plan_frame
 from tune_app.plan.work import WorkItem
@@ -13,5 +12,4 @@ __all__ = [
     "build_plan",
     "build_plan_frame",
     "check_shares",
-    "parse_only",
 ]

@@ -1,6 +1,6 @@
 """Whether the nodes can hold what the trials ask for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tune_app.errors import ResourceError
 from tune_app.plan.trials import PlannedTrial
@@ -8,7 +8,7 @@ from tune_app.plan.trials import PlannedTrial
 SMALLEST_SHARE = 0.001  # below, a thousand trials would run at once; Ray counts in steps of a ten-thousandth
 
 
-def check_shares(plan: tuple[PlannedTrial, ...], nodes: list[Mapping[str, float]]) -> None:
+def check_shares(plan: Sequence[PlannedTrial], nodes: Sequence[Mapping[str, float]]) -> None:
     """Raise ResourceError for trials that no node can hold; `nodes` gives each node's CPU and GPU capacity."""
     for trial in plan:
         shares = trial.cpus, trial.gpus

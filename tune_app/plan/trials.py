@@ -16,8 +16,8 @@ from tune_app.engine.cost import (
     fit_flops,
 )
 from tune_app.errors import StudyError
-from tune_app.plan.selection import check_only, matches
 from tune_app.study import Study, TrialSpec
+from tune_app.study.selection import select_trials
 
 GpuShare = Callable[[TrialSpec, NetworkCost], float]
 
@@ -58,16 +58,9 @@ def build_plan(
 
     Raises StudyError if a network cannot be built for the images, or `only` names no factor, level or trial.
     """
-    trials = study.grid_trials()
-    only = only or {}
-    check_only(only, [trial.spec for trial in trials])
-    selected = [trial for trial in trials if matches(trial.spec, only)]
-    if not selected:
-        wanted = ",".join(f"{name}={level}" for name, level in only.items())
-        raise StudyError(f"--only {wanted}: no trial has all of these levels; see --dry-run for the trials there are")
     entry = DATASETS[study.data.name]
     planned, problems = [], []
-    for trial in selected:
+    for trial in select_trials(study.grid_trials(), only):
         spec = trial.spec
         network = spec.model, entry.image_shape, entry.classes, spec.regularizer, spec.width
         try:

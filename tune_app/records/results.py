@@ -1,10 +1,12 @@
-"""A results folder, read: the study, its records and the reported figures beside them."""
+"""A results folder's sources, read and written: the study, its records, what was reported, where it ran."""
 
 import csv
+import hashlib
+import io
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -14,9 +16,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tune_app.errors import ResultsError
-from tune_app.records import RECORDS_FILE, RecordSet, read_records
+from tune_app.records.codec import record_to_line
+from tune_app.records.files import write_bytes_whole, write_whole
+from tune_app.records.model import RecordSet
+from tune_app.records.store import RECORDS_FILE, read_records, write_records
 from tune_app.study import Regularizer, Study
-from tune_app.study.file import read_study
+from tune_app.study.file import build_yaml, read_study
 
 STUDY_FILE = "study.yaml"
 REFERENCE_FILE = "reference.csv"
@@ -57,7 +62,7 @@ class TestSet:
 
 @dataclass(frozen=True)
 class Results:
-    """What a study left behind; a folder of an earlier version may lack the last three.
+    """What a study left behind; a folder of an earlier version may lack test set, plan and environment.
 
     `plan` has a row per trial: trial, fits, parameters, flops and predicted_fit_seconds (of one fit), cpus, gpus.
     """
@@ -68,6 +73,7 @@ class Results:
     test: TestSet | None = None
     plan: pd.DataFrame | None = None
     environment: Mapping[str, Any] | None = None
+    reference_text: str = ""  # the table of reported figures as it was read
 
 
 def read_results(folder: Path) -> Results:
@@ -83,7 +89,50 @@ def read_results(folder: Path) -> Results:
         raise ResultsError(f"{folder / RECORDS_FILE} ends in the middle of a record; restore it, or run the study")
     path = folder / REFERENCE_FILE
     reference = read_reference(path) if path.is_file() else {}
-    return Results(read_study(folder / STUDY_FILE), records, reference, *_read_extras(folder))
+    text = path.read_text(encoding="utf-8") if reference else ""
+    return Results(read_study(folder / STUDY_FILE), records, reference, *_read_extras(folder), text)
+
+
+def build_sources(results: Results) -> dict[str, Callable[[Path], None]]:
+    """What writes each source file of a results folder, by its name: records, study, and what else there is."""
+    order = [trial.spec.id for trial in results.study.grid_trials()]
+    writers: dict[str, Callable[[Path], None]] = {
+        RECORDS_FILE: lambda path: write_records(path, results.records.in_order(order)),
+        STUDY_FILE: lambda path: write_whole(path, build_yaml(results.study)),
+    }
+    environment, plan, test = results.environment, results.plan, results.test
+    if environment is not None:
+        writers[ENVIRONMENT_FILE] = lambda path: write_environment(path, environment)
+    if plan is not None:
+        writers[PLAN_FILE] = lambda path: write_plan(path, plan)
+    if test is not None:
+        writers[TEST_FILE] = lambda path: _write_test_set(path, test)
+    if results.reference_text:
+        writers[REFERENCE_FILE] = lambda path: write_whole(path, results.reference_text)
+    return writers
+
+
+def write_environment(path: Path, environment: Mapping[str, Any]) -> None:
+    write_whole(path, json.dumps(environment, indent=2) + "\n")
+
+
+def write_plan(path: Path, plan: pd.DataFrame) -> None:
+    write_whole(path, plan.to_csv(index=False, lineterminator="\n"))
+
+
+def build_digest(results: Results) -> str:
+    """A hash of all sources: results of equal digests give equal tables with the same version of this package."""
+    digest = hashlib.sha256()
+    order = [trial.spec.id for trial in results.study.grid_trials()]
+    texts = [build_yaml(results.study), results.reference_text, json.dumps(results.environment, sort_keys=True)]
+    texts += map(record_to_line, results.records.in_order(order))
+    texts += [] if results.plan is None else [results.plan.to_csv(index=False, float_format="%.9g")]
+    texts += (
+        [] if results.test is None else [results.test.labels.tobytes().hex(), results.test.positions.tobytes().hex()]
+    )
+    for text in texts:
+        digest.update(text.encode() + b"\0")
+    return digest.hexdigest()
 
 
 def _read_extras(folder: Path) -> tuple[TestSet | None, pd.DataFrame | None, Mapping[str, Any] | None]:
@@ -92,7 +141,7 @@ def _read_extras(folder: Path) -> tuple[TestSet | None, pd.DataFrame | None, Map
         path = folder / TEST_FILE
         test = read_test_set(path) if path.is_file() else None
         path = folder / PLAN_FILE
-        plan = _read_plan(path) if path.is_file() else None
+        plan = read_plan(path) if path.is_file() else None
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise ResultsError(
             f"{path} cannot be read ({type(error).__name__}: {error}); delete it, and `python -m tune_app.grid` with "
@@ -101,7 +150,8 @@ def _read_extras(folder: Path) -> tuple[TestSet | None, pd.DataFrame | None, Map
     return test, plan, read_environment(folder)
 
 
-def _read_plan(path: Path) -> pd.DataFrame:
+def read_plan(path: Path) -> pd.DataFrame:
+    """The frame that `write_plan` wrote; ValueError for another file."""
     plan = pd.read_csv(path)
     lacking = [name for name in PLAN_COLUMNS if name not in plan]
     if lacking:
@@ -131,6 +181,14 @@ def read_test_set(path: Path) -> TestSet:
     if test.labels.ndim != 1 or test.positions.shape != test.labels.shape or len(test.image_rows) != len(test.images):
         raise ValueError("its arrays do not fit together")
     return test
+
+
+def _write_test_set(path: Path, test: TestSet) -> None:
+    content = io.BytesIO()
+    np.savez_compressed(
+        content, labels=test.labels, positions=test.positions, images=test.images, image_rows=test.image_rows
+    )
+    write_bytes_whole(path, content.getvalue())
 
 
 def read_reference(path: Path) -> Reference:

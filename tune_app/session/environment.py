@@ -3,14 +3,11 @@
 import os
 import platform
 import subprocess
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-
-import torch
 
 import tune_app
 from tune_app.study import Study
@@ -22,22 +19,28 @@ _SOURCE = ("commit", "versions", "platform", "processor")  # what a record may d
 
 
 def build_environment(
-    study: Study, nodes: list[Any], command: str, earlier: Iterable[Mapping[str, Any]] = ()
+    study: Study,
+    command: str,
+    nodes: Sequence[Mapping[str, float]] = (),
+    gpus: Sequence[str] = (),
+    earlier: Iterable[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """The content of `environment.json`; `nodes` gives each node's CPUs and GPUs.
+    """The content of `environment.json`; `nodes` gives each node's CPUs and GPUs, `gpus` the names of those here.
 
-    `earlier` are the environments of runs whose records this one goes on from; each that differs is told once.
+    `earlier` are the environments of runs whose records this one goes on from; each that differs is named once.
     """
-    current = _describe_here(study, nodes, command)
-    told: list[dict[str, Any]] = []
+    current = _describe_here(study, command, nodes, gpus)
+    named: list[dict[str, Any]] = []
     for content in (part for whole in earlier for part in (*whole.get("earlier", ()), whole)):
         brief = {name: content.get(name) for name in ("finished", *_SOURCE)}
-        if not any(all(brief[name] == other.get(name) for name in _SOURCE) for other in (current, *told)):
-            told.append(brief)
-    return current | ({"earlier": told} if told else {})
+        if not any(all(brief[name] == other.get(name) for name in _SOURCE) for other in (current, *named)):
+            named.append(brief)
+    return current | ({"earlier": named} if named else {})
 
 
-def _describe_here(study: Study, nodes: list[Any], command: str) -> dict[str, Any]:
+def _describe_here(
+    study: Study, command: str, nodes: Sequence[Mapping[str, float]], gpus: Sequence[str]
+) -> dict[str, Any]:
     return {
         "command": command,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -47,15 +50,8 @@ def _describe_here(study: Study, nodes: list[Any], command: str) -> dict[str, An
         "platform": platform.platform(),
         "processor": read_processor(),
         "nodes": [{"cpus": node.get("CPU", 0), "gpus": node.get("GPU", 0)} for node in nodes],
-        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
+        "gpus": list(gpus),
     }
-
-
-def build_command() -> str:
-    """The command line as a user would type it."""
-    import shlex
-
-    return "python -m tune_app.grid " + shlex.join(sys.argv[1:])
 
 
 def count_cpus() -> int:
@@ -74,11 +70,17 @@ def _versions() -> dict[str, str]:
 
 
 def read_commit() -> str | None:
-    """The commit of the source, with `+changes` if the working tree differs; None outside a checkout."""
-    root = Path(__file__).resolve().parents[1]
+    """The commit of the source, with `+changes` if the source differs from it; None outside a checkout.
+
+    Results that a study has written over are no change of the source.
+    """
+    root = Path(__file__).resolve().parents[2]
     try:
+        if Path(_git(root, "rev-parse", "--show-toplevel")).resolve() != root:
+            return None  # installed below somebody else's checkout
         head = _git(root, "rev-parse", "HEAD")
-        return head + ("+changes" if _git(root, "status", "--porcelain", "--untracked-files=no") else "")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")
+        return head + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
 
@@ -89,7 +91,7 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 def read_processor() -> str:
-    """The processor's name as the system tells it."""
+    """The processor's name as the system gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

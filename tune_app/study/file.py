@@ -22,7 +22,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
 _LISTS = ("grid", "claims")
 
 
-def find_study(name: str) -> Path:
+def find_study_file(name: str) -> Path:
     """The path of a study file, or of a study that ships (`quick`, `report`)."""
     shipped = {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
     if name in shipped:

@@ -1,10 +1,12 @@
 """A part of a grid: `--only model=cnn,folds=4`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tune_app.errors import StudyError, choices
-from tune_app.study import FACTORS, TrialSpec, resolve_levels
+from tune_app.study.expansion import GridTrial, resolve_levels
+from tune_app.study.factors import FACTORS, FORMER_NAMES
 from tune_app.study.protocol import parse_protocol
+from tune_app.study.spec import TrialSpec
 
 
 def parse_only(text: str) -> dict[str, str]:
@@ -14,6 +16,7 @@ def parse_only(text: str) -> dict[str, str]:
         factor, equals, level = (piece.strip() for piece in part.partition("="))
         if not equals or not level:
             raise StudyError(f"--only {text}: write factor=level,factor=level, such as model=cnn,folds=4")
+        factor = FORMER_NAMES.get(factor, factor)
         if factor not in (*FACTORS, "replicate"):
             raise StudyError(f"--only {text}: unknown factor {factor!r}{choices(factor, (*FACTORS, 'replicate'))}")
         if factor in only:
@@ -27,14 +30,24 @@ def parse_only(text: str) -> dict[str, str]:
     return only
 
 
-def check_only(only: Mapping[str, str], specs: list[TrialSpec]) -> None:
+def select_trials(trials: Sequence[GridTrial], only: Mapping[str, str] | None) -> list[GridTrial]:
+    """The trials that have all levels of `only` (factor → level as `parse_only` spells it), in their order.
+
+    Raises StudyError for a level that the grid lacks, or levels that do not occur together.
+    """
+    only = only or {}
     for factor, level in only.items():
-        if not any(matches(spec, {factor: level}) for spec in specs):
-            levels = sorted({_spell(_build_levels(spec)[factor]) for spec in specs})
+        if not any(_matches(trial.spec, {factor: level}) for trial in trials):
+            levels = sorted({_spell(_build_levels(trial.spec)[factor]) for trial in trials})
             raise StudyError(f"--only: {factor} {level!r} is not in the grid{choices(level, levels)}")
+    selected = [trial for trial in trials if _matches(trial.spec, only)]
+    if not selected:
+        wanted = ",".join(f"{name}={level}" for name, level in only.items())
+        raise StudyError(f"--only {wanted}: no trial has all of these levels; see --dry-run for the trials there are")
+    return selected
 
 
-def matches(spec: TrialSpec, only: Mapping[str, str]) -> bool:
+def _matches(spec: TrialSpec, only: Mapping[str, str]) -> bool:
     """Whether the trial has the levels, spelled as `parse_only` spells them."""
     levels = _build_levels(spec)
     return all(_spell(levels[factor]) == level for factor, level in resolve_levels(only, spec.condition).items())

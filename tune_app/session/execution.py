@@ -1,0 +1,158 @@
+"""A plan run: work items made, an executor started, records stored and shown. Importing this takes torch along."""
+
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from rich.console import Console
+from tensorboardX import SummaryWriter
+
+from tune_app.data import Dataset
+from tune_app.errors import ResourceError, StudyError
+from tune_app.executors.inline import run_inline
+from tune_app.monitor import Monitor, RecordFlow
+from tune_app.monitor.tensorboard import TensorBoardMonitor
+from tune_app.monitor.terminal import Progress, Watched, build_display, shorten_path
+from tune_app.parts.splits import build_limit, build_splits
+from tune_app.plan import PlannedTrial, WorkItem
+from tune_app.records import RecordSet, RecordStore
+from tune_app.session.interrupts import ignore_interrupts
+from tune_app.session.options import RunOptions
+from tune_app.session.planning import Plan, make_plan
+from tune_app.study.seeds import build_seed
+from tune_app.trial import build_network
+from tune_app.trial.keeper import CarriedStates, Keeper
+
+BIN = Path(sys.executable).parent
+Report = Callable[[str], None]
+
+
+def build_work(plan: Plan, missing: Mapping[str, tuple[int, ...]]) -> list[WorkItem]:
+    """The plan's trials with the folds that they or those who share their training lack, in the plan's order."""
+    work = []
+    for trial in plan:
+        sharing = [other for other in plan if other.shares_fits_of == trial.id and missing[other.id]]
+        folds = sorted({fold for each in (trial, *sharing) for fold in missing[each.id]})
+        if folds and trial.shares_fits_of is None:
+            work.append(WorkItem(trial, tuple(folds), tuple(sharing)))
+    return work
+
+
+def check_splits(plan: Plan, dataset: Dataset) -> None:
+    """Raise StudyError for splits that the labels cannot give (a class rarer than the folds): not in every actor."""
+    study = plan.study
+    problems: list[str] = []
+    for images, folds in dict.fromkeys((trial.spec.train_images, trial.spec.folds) for trial in plan):
+        labels = dataset.train_labels[build_limit(dataset.train_labels, images, build_seed(study.seed, "limit"))]
+        try:
+            build_splits(labels, folds, study.splitter, 0)
+        except StudyError as error:
+            problems += error.problems
+    if problems:
+        raise StudyError(problems)
+
+
+@dataclass
+class Execution:
+    """One run of a plan's missing folds. `plan` is made again from the nodes where a cluster is joined."""
+
+    plan: Plan
+    options: RunOptions
+    folder: Path  # of the study, in `options.runs`
+    dataset: Dataset
+    report: Report
+    console: Console | None  # None: nothing is displayed
+    callbacks: Sequence[Monitor] = ()
+
+    def run(self, missing: Mapping[str, tuple[int, ...]], store: RecordStore) -> bool:
+        """Run the folds; True if it was interrupted. Records are in the store when this returns, come what may."""
+        work = build_work(self.plan, missing)
+        self._announce(work)
+        keep = Keeper(self.folder / "weights") if self.options.keep == "best" else None
+        carries = any(trial.spec.has_dependent_folds for trial in self.plan)
+        carrier = CarriedStates(self.folder / "carried") if carries else None
+        run, stop = run_inline, None
+        flow: RecordFlow | None = None
+        try:
+            if self.options.executor == "ray":
+                on_ray = _import_ray()
+                run, stop = on_ray.run_on_ray, on_ray.stop_ray
+                cluster = on_ray.start_ray(self.options.address)
+                self.plan = make_plan(self.plan.study, self.options, cluster.nodes)
+                self.plan.check_shares()
+                work = build_work(self.plan, missing)
+                self._report_where(cluster.dashboard)
+            else:
+                self._report_where(None)
+            flow = RecordFlow(store, self._build_monitors(store.records))
+            run(work, self.dataset, flow, device=self.options.device, keep=keep, carrier=carrier)
+        except KeyboardInterrupt:
+            ignore_interrupts()  # a second Ctrl-C must not break off the goodbye
+            return True
+        finally:
+            if flow:
+                flow.close()
+            if stop:
+                stop()
+        return False
+
+    def _announce(self, work: Sequence[WorkItem]) -> None:
+        fits = sum(len(item.folds) * len(item.trials) for item in work)
+        done = f", {self.plan.fits - fits} done before" if fits < self.plan.fits else ""
+        trials = sum(len(item.trials) for item in work)
+        self.report(f"{self.plan.study.name}: {fits} fits in {trials} trials to run{done}.")
+
+    def _report_where(self, dashboard: str | None) -> None:
+        if dashboard:
+            self.report(f"Ray dashboard: {dashboard} (it asks for a token: {shorten_path(BIN / 'ray')} get-auth-token)")
+        elif self.options.executor == "ray":
+            self.report("Ray dashboard: none on this cluster")
+        board = shorten_path(self.folder / "tensorboard")
+        self.report(f"TensorBoard: {shorten_path(BIN / 'tensorboard')} --logdir {board}")
+
+    def _build_monitors(self, records: RecordSet) -> list[Monitor]:
+        monitors: list[Monitor] = []
+        if self.console is not None:
+            watched = {
+                trial.id: Watched(trial.fits, trial.spec.recipe.epochs, trial.seconds, _describe_share(trial))
+                for trial in self.plan
+            }
+            completed = {key for key in records.completed() if key[0] in watched}
+            monitors.append(build_display(self.console, Progress(watched, completed)))
+        conditions = {trial.id: {**trial.spec.condition, "replicate": trial.spec.replicate} for trial in self.plan}
+        folder = self.folder / "tensorboard"
+        try:
+            monitors.append(TensorBoardMonitor(folder, conditions, records, self._draw_graph))
+        except OSError as error:
+            self.report(f"Without TensorBoard: {folder} cannot be written ({error.strerror}).")
+        return [*monitors, *self.callbacks]
+
+    def _draw_graph(self, writer: SummaryWriter, trial: str) -> None:
+        spec = next(planned.spec for planned in self.plan if planned.id == trial)
+        shape = self.dataset.train_images.shape[1:]
+        torch.manual_seed(0)
+        network = build_network(spec, (shape[0], shape[1], shape[2]), self.dataset.classes).eval()
+        with warnings.catch_warnings():
+            # tensorboardX draws what torch.jit traces, and torch deprecates that without another way to draw.
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            writer.add_graph(network, torch.zeros(1, *shape))
+
+
+def _import_ray() -> ModuleType:
+    """The executor on Ray; ResourceError where Ray is not installed."""
+    try:
+        from tune_app.executors import ray as on_ray  # here, because it costs seconds and inline needs no Ray
+    except ImportError as error:
+        raise ResourceError(
+            f"Ray cannot be imported ({error}); install requirements.txt, or run with --executor inline"
+        ) from error
+    return on_ray
+
+
+def _describe_share(trial: PlannedTrial) -> str:
+    return f"{trial.cpus:g} CPU" + (f", {trial.gpus:g} GPU" if trial.gpus else "") + f", {trial.engine}"

@@ -1,0 +1,68 @@
+"""How a study is run: what the command's options and the arguments of `run_study` both mean."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from tune_app.errors import StudyError, choices
+from tune_app.study.selection import parse_only
+
+_CHOICES = {"executor": ("ray", "inline"), "device": ("auto", "cpu", "cuda"), "keep": ("none", "best")}
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Options of a run; StudyError for values that cannot be, all at once.
+
+    `executor`: actors on Ray Tune, or this process. `address`: a Ray cluster to use instead of this machine. `device`:
+    `auto` is a GPU for trials that hold a share of one. `cpus_per_trial`, `gpus_per_trial`: shares of a node (None: one
+    core; a share of a GPU by predicted memory). `keep`: `best` saves each trial's best network. `only`: factor → level.
+    `fresh` starts over and keeps the old records beside the new ones. `continue_from`: a results folder whose records
+    are taken over first. `runs`, `results`, `data`: where records, tables and unpacked data sets go. `command` is what
+    a user types to resume.
+    """
+
+    executor: Literal["ray", "inline"] = "ray"
+    address: str | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    cpus_per_trial: float | None = None
+    gpus_per_trial: float | None = None
+    keep: Literal["none", "best"] = "none"
+    only: Mapping[str, str] | None = None
+    fresh: bool = False
+    continue_from: Path | None = None
+    runs: Path = Path("runs")
+    results: Path = Path("results")
+    data: Path | None = None
+    command: str = "the same call"
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"{name} {getattr(self, name)!r}{choices(str(getattr(self, name)), allowed)}"
+            for name, allowed in _CHOICES.items()
+            if getattr(self, name) not in allowed
+        ]
+        for name in ("cpus_per_trial", "gpus_per_trial"):
+            share = getattr(self, name)
+            if share is not None and not 0 <= share < float("inf"):
+                problems.append(f"--{name.replace('_', '-')} {share:g}: a share must be 0 or more, such as 0.5 or 1")
+        if problems:
+            raise StudyError(problems)
+
+
+def build_options(only: Mapping[str, Any] | str | None = None, **options: Any) -> RunOptions:
+    """The options from plain values: paths may be texts, `only` a text such as `model=cnn,folds=4` or a mapping.
+
+    Raises StudyError for an option that there is not, or a value that cannot be.
+    """
+    names = [option.name for option in fields(RunOptions) if option.name != "only"]
+    unknown = [f"unknown option {name!r}{choices(name, names)}" for name in options if name not in names]
+    if unknown:
+        raise StudyError(unknown)
+    for name in ("runs", "results", "data", "continue_from"):
+        if isinstance(options.get(name), str):
+            options[name] = Path(options[name])
+    if isinstance(only, Mapping):
+        only = ",".join(f"{factor}={level}" for factor, level in only.items())
+    return RunOptions(only=None if only is None else parse_only(only), **options)

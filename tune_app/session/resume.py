@@ -1,0 +1,52 @@
+"""What a study still lacks, what is taken over, and what has changed since its records were made."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from tune_app.records import RECORDS_FILE, Record, RecordSet, RecordStore
+from tune_app.records.results import Results
+from tune_app.study import Study, TrialSpec
+
+HoldsBest = Callable[[str, RecordSet], bool]  # whether a trial's best network is on disk
+
+
+def find_missing(
+    specs: Iterable[TrialSpec], records: RecordSet, holds_best: HoldsBest | None = None
+) -> dict[str, tuple[int, ...]]:
+    """Trial → its folds without a completed record; with `holds_best`, all folds of a trial whose network is lost."""
+    missing = {}
+    for spec in specs:
+        missing[spec.id] = records.missing_folds(spec.id, spec.folds)
+        if holds_best and len(missing[spec.id]) < spec.folds and not holds_best(spec.id, records):
+            missing[spec.id] = tuple(range(spec.folds))
+    return missing
+
+
+def find_new(origin: RecordSet, specs: Sequence[TrialSpec], known: RecordSet) -> list[Record]:
+    """The records of completed folds in `origin` that `known` lacks, of the given trials."""
+    return [
+        record
+        for record in origin.in_order(spec.id for spec in specs)
+        if origin.is_completed(record.trial, record.fold) and not known.is_completed(record.trial, record.fold)
+    ]
+
+
+def take_over(store: RecordStore, origin: Results, specs: Sequence[TrialSpec]) -> int:
+    """Append what `origin` has completed and the store lacks; the number of fits taken over."""
+    new = find_new(origin.records, specs, store.records)
+    for record in new:
+        store.append(record)
+    return len({(record.trial, record.fold) for record in new})
+
+
+def describe_changes(study: Study, specs: Sequence[TrialSpec], store: RecordStore) -> str:
+    """A sentence on records that no longer match the study, and on the trials that are new; empty without any."""
+    recorded = {trial for trial, _ in store.records.folds}
+    foreign = recorded - {trial.spec.id for trial in study.grid_trials()}
+    if not foreign:
+        return ""
+    new = [spec.id for spec in specs if spec.id not in recorded]
+    named = f": {', '.join(new[:6])}{', …' if len(new) > 6 else ''}." if new else "."
+    return (
+        f"The study has changed: records of {len(foreign)} trials no longer match it and are left out of the tables "
+        f"(kept in {store.path.parent / RECORDS_FILE}); {len(new)} trials are new{named}"
+    )

@@ -1,0 +1,300 @@
+"""A study on its way: plan, take over, run what is missing, export. What commands and notebooks share.
+
+Importing this takes neither torch nor Ray along: a finished study needs neither. `planning` and `execution` do, and are
+imported where there is something to plan or to run.
+"""
+
+import contextlib
+import logging
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from rich.console import Console
+
+from tune_app.data import Dataset, load_dataset
+from tune_app.errors import DataError, ResultsError
+from tune_app.export.folder import check_writable, choose_folder, is_current, write_results
+from tune_app.records import FoldRecord, RecordSet, RecordStore, read_records, set_records_aside
+from tune_app.records.results import (
+    ENVIRONMENT_FILE,
+    PLAN_FILE,
+    TEST_FILE,
+    read_environment,
+    read_plan,
+    read_test_set,
+    write_environment,
+    write_plan,
+)
+from tune_app.records.results import Results as StoredResults
+from tune_app.records.store import RECORDS_FILE
+from tune_app.session.environment import build_environment
+from tune_app.session.interrupts import terminate_as_interrupt
+from tune_app.session.options import RunOptions, build_options
+from tune_app.session.results import Results, read_results
+from tune_app.session.resume import describe_changes, find_missing, find_new, take_over
+from tune_app.session.studies import FoundStudy, find_study
+from tune_app.session.testset import build_test_set
+from tune_app.study import Study, TrialSpec
+from tune_app.study.selection import select_trials
+
+if TYPE_CHECKING:
+    from tune_app.monitor import Monitor
+    from tune_app.session.planning import Plan
+
+logger = logging.getLogger("tune_app")
+Missing = Mapping[str, tuple[int, ...]]  # trial → folds
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left: results, the folder of its tables, and what is not done.
+
+    `failed` are the records of failed fits, `unkept` the trials whose best network could not be saved.
+    """
+
+    results: Results
+    folder: Path
+    fits: int
+    missing: int
+    failed: tuple[FoldRecord, ...]
+    unkept: tuple[str, ...]
+    interrupted: bool
+    written: bool  # false where the tables were up to date
+
+
+@dataclass
+class Session:
+    """One study with the options of one run.
+
+    `report` is given a line for each step, `console` (None: none) shows the progress, `callbacks` see every event.
+    """
+
+    found: FoundStudy
+    options: RunOptions = field(default_factory=RunOptions)
+    report: Callable[[str], None] = logger.info
+    console: Console | None = None
+    callbacks: "Sequence[Monitor]" = ()
+    phase: str = "Interrupted before anything started."  # what there is to say if an interrupt comes now
+
+    def __post_init__(self) -> None:
+        self.study = self.found.study
+        self.specs: list[TrialSpec] = [
+            trial.spec for trial in select_trials(self.study.grid_trials(), self.options.only)
+        ]
+        self.folder = self.options.runs.resolve() / self.study.name
+        self.results = self.options.results.resolve() / self.study.name
+
+    def make_plan(self) -> "Plan":
+        """The plan of the selected trials on this machine; imports torch."""
+        from tune_app.session.planning import make_plan
+
+        return make_plan(self.study, self.options)
+
+    def run(self) -> Outcome:
+        """Run what the records lack and export what there is.
+
+        Raises a TuneAppError for bad input before anything starts, and where disks or folders refuse.
+        """
+        origin = self.check_origin()
+        missing = self._find_missing(self._peek(origin))
+        plan = dataset = None
+        if any(missing.values()):  # bad input is refused before records are touched
+            plan = self.make_plan()
+            if not self.options.address:
+                plan.check_shares()
+            dataset = load_dataset(self.study.data.name, self.options.data)
+            from tune_app.session.execution import check_splits
+
+            check_splits(plan, dataset)
+        check_writable(self.results)
+        if self.options.fresh and (aside := set_records_aside(self.folder)):
+            self.report(f"Starting over; the old records are in {aside}.")
+        store = RecordStore(self.folder)
+        try:
+            self._take_over(store, origin)
+            interrupted = bool(plan and dataset and self._execute(plan, dataset, store))
+            return self._finish(store, interrupted, dataset)
+        finally:
+            store.close()
+
+    def check_origin(self) -> Results | None:
+        """The results whose records are taken over first, if any; raises a TuneAppError if they cannot be read."""
+        return read_results(self.options.continue_from) if self.options.continue_from else None
+
+    def _peek(self, origin: Results | None) -> RecordSet:
+        """The records that the run will start from, read without touching anything."""
+        path = self.folder / RECORDS_FILE
+        known = RecordSet() if self.options.fresh or not path.exists() else read_records(path)[0]
+        for record in find_new(origin.records, self.specs, known) if origin else ():
+            known.add(record)
+        return known
+
+    def _find_missing(self, records: RecordSet) -> Missing:
+        missing = find_missing(self.specs, records)
+        if self.options.keep != "best":
+            return missing
+        from tune_app.trial.keeper import Keeper  # torch reads the weights
+
+        again = find_missing(self.specs, records, Keeper(self.folder / "weights").holds_best)
+        lost = sum(len(again[trial]) > len(folds) for trial, folds in missing.items())
+        if lost:
+            self.report(f"{lost} trials have records but no kept network; they run again to keep one.")
+        return again
+
+    def _take_over(self, store: RecordStore, origin: Results | None) -> None:
+        if store.torn:
+            self.report(
+                f"The last record was cut off ({len(store.torn)} bytes); it is dropped and its fold runs again."
+            )
+        if origin:
+            fits = take_over(store, origin, self.specs)
+            self.report(f"Took over {fits} completed fits from {self.options.continue_from}.")
+        if changed := describe_changes(self.study, self.specs, store):
+            self.report(changed)
+
+    def _execute(self, plan: "Plan", dataset: Dataset, store: RecordStore) -> bool:
+        """Run the missing folds; True if it was interrupted. Notes where they run and what was planned."""
+        from tune_app.session.execution import Execution
+        from tune_app.session.planning import find_gpu_names, make_plan
+
+        execution = Execution(plan, self.options, self.folder, dataset, self.report, self.console, self.callbacks)
+        earlier = self._find_earlier()
+        self.phase = "Interrupted: every finished fit is on disk."
+
+        def note_environment() -> None:
+            nodes, command = execution.plan.nodes, self.options.command
+            environment = build_environment(self.study, command, nodes, find_gpu_names(), earlier)
+            write_environment(self.folder / ENVIRONMENT_FILE, environment)
+
+        note_environment()  # a run that is killed has said where it ran, too
+        interrupted = execution.run(self._find_missing(store.records), store)
+        note_environment()
+        whole = execution.plan
+        if self.options.only:
+            whole = make_plan(self.study, replace(self.options, only=None), whole.nodes)
+        write_plan(self.folder / PLAN_FILE, whole.build_frame())
+        return interrupted
+
+    def _find_earlier(self) -> list[Mapping[str, Any]]:
+        """The environments of the runs before this one, as far as their folders say."""
+        places = [] if self.options.fresh else [self.folder, self.results]
+        if self.options.continue_from:
+            places.insert(0, self.options.continue_from)
+        found = []
+        for place in places:
+            with contextlib.suppress(ResultsError):  # one that cannot be read is about to be written again
+                found.append(read_environment(place))
+        return [environment for environment in found if environment]
+
+    def _finish(self, store: RecordStore, interrupted: bool, dataset: Dataset | None) -> Outcome:
+        self.phase = (
+            "Interrupted while the tables were written: every record is on disk, and the same command writes them "
+            "again."
+        )
+        results, folder = self._build_results(store.records, dataset)
+        written = not is_current(folder, results)
+        if written:
+            write_results(folder, results)
+        left = {(spec.id, fold) for spec in self.specs for fold in store.records.missing_folds(spec.id, spec.folds)}
+        if not left:
+            self._clear_carried()
+        return Outcome(
+            results=results,
+            folder=folder,
+            fits=sum(spec.folds for spec in self.specs),
+            missing=len(left),
+            failed=tuple(store.records.folds[key] for key in sorted(left) if key in store.records.folds),
+            unkept=self._find_unkept(store.records),
+            interrupted=interrupted,
+            written=written,
+        )
+
+    def _build_results(self, records: RecordSet, dataset: Dataset | None) -> tuple[Results, Path]:
+        """The results as they are exported, and the folder to export them to."""
+        found = self.found
+        stored = StoredResults(self.study, records, found.reference, reference_text=found.reference_text)
+        folder = choose_folder(self.results, stored)
+        stored = replace(stored, environment=self._find_environment(), plan=self._find_plan(folder))
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            same = replace(stored, test=read_test_set(folder / TEST_FILE))
+            if is_current(folder, same):
+                return Results.of(same), folder
+        try:
+            dataset = dataset or load_dataset(self.study.data.name, self.options.data)
+            stored = replace(stored, test=build_test_set(stored, dataset))
+        except DataError as error:  # nothing ran, so nothing but the confusions needs the images
+            self.report(f"The confusions are left out: {error}")
+        return Results.of(stored), folder
+
+    def _find_environment(self) -> Mapping[str, Any]:
+        """Where the records were made: as noted when they were, else as the folders say that they came from."""
+        path = self.folder / ENVIRONMENT_FILE
+        if not path.exists():
+            earlier = self._find_earlier()
+            write_environment(path, earlier[0] if earlier else build_environment(self.study, self.options.command))
+        environment = read_environment(self.folder)
+        if environment is None:
+            raise ResultsError(f"{path} was there and is gone; run the same command again")
+        return environment
+
+    def _find_plan(self, folder: Path) -> pd.DataFrame:
+        """What the study's trials were planned to cost, planned now if no folder says it of all of them."""
+        trials = {trial.spec.id for trial in self.study.grid_trials()}
+        for place in (self.folder, folder):
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                plan = read_plan(place / PLAN_FILE)
+                if set(plan["trial"]) == trials:
+                    return plan
+        from tune_app.session.planning import make_plan
+
+        return make_plan(self.study, replace(self.options, only=None)).build_frame()
+
+    def _clear_carried(self) -> None:
+        """Nothing is left that a carried state could be resumed from."""
+        shutil.rmtree(self.folder / "carried", ignore_errors=True)
+
+    def _find_unkept(self, records: RecordSet) -> tuple[str, ...]:
+        """The complete trials whose best network is not on disk though it should be."""
+        if self.options.keep != "best":
+            return ()
+        from tune_app.trial.keeper import Keeper
+
+        holds_best = Keeper(self.folder / "weights").holds_best
+        whole = [spec.id for spec in self.specs if not records.missing_folds(spec.id, spec.folds)]
+        return tuple(trial for trial in whole if not holds_best(trial, records))
+
+
+def run_study(
+    study: Study | str | Path,
+    *,
+    only: Mapping[str, Any] | str | None = None,
+    progress: bool = True,
+    callbacks: "Sequence[Monitor]" = (),
+    **options: Any,
+) -> Results:
+    """Run what a study's records lack, write its results folder, and return its results.
+
+    `study` is a `Study`, the name of one that ships, or the path of a YAML file; `options` are those of `RunOptions`,
+    such as `executor="inline"`, `runs="runs"`, `results="results"`; `only` selects levels, such as {"model": "cnn"}.
+    `callbacks` see every event (`tune_app.Callback`). A failed fit is a row of the results, not an exception. On
+    KeyboardInterrupt everything finished is on disk and exported, and the interrupt comes out. Raises a TuneAppError
+    for bad input before anything starts.
+    """
+    console = Console() if progress else None
+    session = Session(
+        find_study(study), build_options(only, **options), print if progress else logger.info, console, callbacks
+    )
+    with terminate_as_interrupt():
+        outcome = session.run()
+    if outcome.interrupted:
+        raise KeyboardInterrupt(f"{outcome.fits - outcome.missing} of {outcome.fits} fits are done and on disk")
+    return outcome.results
+
+
+def build_plan(study: Study | str | Path, *, only: Mapping[str, Any] | str | None = None, **options: Any) -> "Plan":
+    """Every trial of the study with its predicted cost and its share, on this machine; nothing is started."""
+    return Session(find_study(study), build_options(only, **options)).make_plan()
