@@ -1,6 +1,8 @@
 """Both executors: the same records; and what Ray must survive."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -150,3 +152,25 @@ def test_an_actor_that_fails_says_why_in_its_rows(cluster: on_ray.Cluster, digit
     on_ray.run_on_ray(work_of(plan_of(build_study())), digits, collector, run=run)
     failed = [record for record in RecordSet(collector.records).folds.values() if record.status == "failed"]
     assert [record.error_message for record in failed] == ["RuntimeError: the device caught fire"] * 3
+
+
+def test_what_travels_to_a_cluster_is_enough_for_a_trial_and_no_more(tmp_path: Path) -> None:
+    staged = on_ray.stage_source(tmp_path / "staged")
+    code = (
+        "import torch\n"
+        "from tune_app.data import load_dataset\n"
+        "from tune_app.executors import ray\n"
+        "from tune_app.study import TrialSpec\n"
+        "from tune_app.trial import run_trial\n"
+        f"spec = TrialSpec.model_validate_json({build_study().grid_trials()[0].spec.model_dump_json()!r})\n"
+        "records = list(run_trial(spec, load_dataset('digits'), folds=[0], device=torch.device('cpu')))\n"
+        "print(records[-1].status, ray.__file__)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(staged.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["completed", str(staged / "executors" / "ray.py")], done.stderr
+    files = [path for path in staged.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert sum(path.stat().st_size for path in files) < 500_000
+    assert {path.suffix for path in files} == {".py"}

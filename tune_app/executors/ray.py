@@ -43,7 +43,8 @@ from tune_app.study import TrialSpec
 from tune_app.trial import BestNetwork, Carried, Carrier, Keep, RunTrial, run_trial
 
 SILENT_END = "the trial's process ended without a message"
-ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = Path(__file__).resolve().parents[1]
+TRAVELS = ("study", "models", "data", "parts", "engine", "plan", "trial", "records", "executors")  # rooms of a trial
 # Starting an actor costs about 5 s (a process, ray, torch). Below this length of a trial, actors go on to the next
 # trial instead; the price is that the dashboard keeps calling such an actor by its first trial.
 REUSE_BELOW_SECONDS = 60.0
@@ -64,14 +65,16 @@ def start_ray(address: str | None = None, **options: Any) -> Cluster:
     """
     settings: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     if address:
-        excludes = [".git", ".venv", "runs", "results", "tests", "data/MNIST/raw"]
-        settings |= {"address": address, "runtime_env": {"working_dir": str(ROOT), "excludes": excludes}}
+        settings |= {"address": address}
     else:
         # "local", because without an address Ray would join whatever cluster happens to run on this machine.
         settings |= {"address": "local", "include_dashboard": True}
     on_terminate = signal.getsignal(signal.SIGTERM)
     try:
-        context = ray.init(**(settings | options))
+        with tempfile.TemporaryDirectory(prefix="tune_app-source-") as staged:
+            if address:
+                settings["runtime_env"] = {"py_modules": [str(stage_source(Path(staged)))]}
+            context = ray.init(**(settings | options))
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = f"the cluster at {address}" if address else "Ray on this machine"
         raise ResourceError(
@@ -84,6 +87,21 @@ def start_ray(address: str | None = None, **options: Any) -> Cluster:
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     url = context.dashboard_url
     return Cluster(nodes, f"http://{url}" if url else None)
+
+
+def stage_source(folder: Path) -> Path:
+    """Copy what trials import of this package into `folder`, nothing else, and return the copy.
+
+    A checkout's links become files, and a cluster is sent no archives, no tables and no page.
+    """
+    target = folder / PACKAGE.name
+    for source in sorted(
+        [*PACKAGE.glob("*.py"), *(path for room in TRAVELS for path in (PACKAGE / room).glob("*.py"))]
+    ):
+        copy = target / source.relative_to(PACKAGE)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, copy)
+    return target
 
 
 def stop_ray() -> None:
