@@ -4,8 +4,9 @@ BIN := .venv/bin
 .DELETE_ON_ERROR:
 .PHONY: grid test chromium check bench format clean
 
+# The tables go where git does not look: results/ holds what is committed.
 grid: .venv/.ready  ## install, then run the default study (STUDY=report ARGS="--only model=cnn" for others)
-	$(BIN)/python -m tune_app.grid $(STUDY) $(ARGS)
+	$(BIN)/tune-grid $(STUDY) --results runs/results $(ARGS)
 
 test: .venv/.ready-dev  ## install, then run the tests; those of the page need a Chromium
 	@command -v chromium > /dev/null || command -v google-chrome > /dev/null || $(MAKE) --no-print-directory chromium \
@@ -33,15 +34,15 @@ format: .venv/.ready-dev
 	  || { echo "Python 3.11 or newer is needed; name one with make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
 
-.venv/.ready: requirements.txt | .venv/bin/python
-	@echo "Installing requirements.txt into .venv (torch with CUDA: about 6 GB, some minutes) ..."
-	$(BIN)/python -m pip install --quiet -r requirements.txt
+.venv/.ready: requirements.txt pyproject.toml | .venv/bin/python
+	@echo "Installing tune_app and requirements.txt into .venv (torch with CUDA: about 6 GB, some minutes) ..."
+	$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
-.venv/.ready-dev: requirements.txt requirements-dev.txt | .venv/bin/python
-	@echo "Installing requirements-dev.txt into .venv (torch with CUDA: about 6 GB, some minutes) ..."
+.venv/.ready-dev: .venv/.ready requirements-dev.txt
+	@echo "Installing requirements-dev.txt into .venv ..."
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
-	@touch $@ .venv/.ready
+	@touch $@
 
 .venv/.ready-bench: .venv/.ready benchmarks/requirements.txt
 	@echo "Installing benchmarks/requirements.txt into .venv ..."
