@@ -90,7 +90,7 @@ def _build_session(options: argparse.Namespace) -> "Session":
     from tune_app.session.studies import find_study
 
     class _Console(Console):
-        """A console whose reader may leave (`| head`): the study goes on without it."""
+        """A console whose reader may leave (`| head`): the study continues without it."""
 
         def on_broken_pipe(self) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -342,7 +342,7 @@ def test_a_claim_on_a_missing_fold_is_undecided_with_the_reason() -> None:
             "claims, entry 1: regularizer dropuot is not in the grid; choose from none,",
         ),
         ({"metric": "accuracy"}, "claims, entry 1: unknown metric 'accuracy'; did you mean"),
-        ({"against": {}}, "claims, entry 1: it is held against nothing; add against"),
+        ({"against": {}}, "claims, entry 1: it is compared with nothing; add against"),
         ({"epochs": [1, 2]}, "test_accuracy has no epochs; leave the window out"),
         ({"metric": "train_loss", "epochs": [2, 1]}, "the window [2, 1] ends before it begins"),
         ({"metric": "train_loss", "epochs": [1, 3]}, "the window [1, 3] goes beyond the last epoch, 2"),

@@ -145,7 +145,7 @@ def _read_extras(folder: Path) -> tuple[TestSet | None, pd.DataFrame | None, Map
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise ResultsError(
             f"{path} cannot be read ({type(error).__name__}: {error}); delete it, and `python -m tune_app.grid` with "
-            "the same study writes it anew"
+            "the same study writes it again"
         ) from error
     return test, plan, read_environment(folder)
 

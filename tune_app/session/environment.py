@@ -27,7 +27,7 @@ def build_environment(
 ) -> dict[str, Any]:
     """The content of `environment.json`; `nodes` gives each node's CPUs and GPUs, `gpus` the names of those here.
 
-    `earlier` are the environments of runs whose records this one goes on from; each that differs is named once.
+    `earlier` are the environments of runs whose records this one continues; each that differs is named once.
     """
     current = _describe_here(study, command, nodes, gpus)
     named: list[dict[str, Any]] = []

@@ -12,7 +12,7 @@ from tune_app.records.results import read_results as read_stored
 class Results(StoredResults):
     """A study, its records, and the frames made from them; each frame is built when it is first asked for.
 
-    What the columns mean is in docs/results.md. Frames are the caller's own to change; `frames` and `write` build anew.
+    What the columns mean is in docs/results.md. `build_frames` and `write` build their own.
     """
 
     @classmethod

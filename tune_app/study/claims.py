@@ -78,7 +78,7 @@ class Claim(Frozen):
     def _consistent(self) -> "Claim":
         problems = []
         if not self.against and self.against_epochs is None:
-            problems.append("it is held against nothing; add against, such as {regularizer: none}, or against_epochs")
+            problems.append("it is compared with nothing; add against, such as {regularizer: none}, or against_epochs")
         if self.metric not in EPOCH_METRICS and (self.epochs or self.against_epochs):
             problems.append(
                 f"{self.metric} has no epochs; leave the window out, or choose from {', '.join(EPOCH_METRICS)}"

@@ -89,7 +89,7 @@ class Recipe(Frozen):
 
 @dataclass(frozen=True)
 class Factor:
-    """A row of the table: `kind` is the type of one level, `spelling` how a level reads in a label.
+    """A row of the table: `kind` is the type of one level, `wording` how a level reads in a label.
 
     `default` holds the levels of a grid entry that names none; None leaves the level to the section that `scope` names:
     the study's `recipe`, its `data`, or the study itself.
@@ -97,16 +97,16 @@ class Factor:
 
     name: str
     kind: Any
-    spelling: str
+    wording: str
     scope: Literal["entry", "recipe", "data", "study"]
     default: tuple[Any, ...] | None = None
     required: bool = False
 
 
-def _of_recipe(name: str, spelling: str) -> Factor:
+def _of_recipe(name: str, wording: str) -> Factor:
     field = Recipe.model_fields[name]
     kind = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
-    return Factor(name, kind, spelling, "recipe")
+    return Factor(name, kind, wording, "recipe")
 
 
 TABLE = (

@@ -29,7 +29,7 @@ from tune_app.study.factors import (
 
 @dataclass(frozen=True)
 class Catalog:
-    """What this installation can run: names and sizes to hold a study against.
+    """What this installation can run: names and sizes to check a study with.
 
     Without one (an analysis on a machine without the networks) a study is read for its structure only.
     """
@@ -97,7 +97,7 @@ class GridEntry(_EntryLevels):
 
 
 class Baseline(_BaselineLevels):
-    """The reference levels. A condition is held against the one that has them and otherwise most of its own levels.
+    """The reference levels. A condition is compared with the one that has them and otherwise most of its own levels.
 
     Without any, the levels of the study's first condition are the reference, except for `folds`.
     """
