@@ -124,7 +124,7 @@ def _dry_run(session: "Session") -> int:
 def _run(session: "Session") -> int:
     """Run the study, print its tables and what is not done."""
     from tune_app.export.page import PAGE_FILE
-    from tune_app.export.tables import build_terminal_tables
+    from tune_app.export.tables.document import build_terminal_tables
     from tune_app.monitor.terminal import describe_fit, shorten_path
 
     outcome = session.run()

@@ -16,7 +16,9 @@ from tune_app.analysis.comparison import build_changes, build_comparison
 from tune_app.errors import TuneAppError
 from tune_app.export.folder import check_writable, write_results
 from tune_app.export.page import PAGE_FILE
-from tune_app.export.tables import build_comparison_tables, build_terminal_table, build_terminal_tables
+from tune_app.export.tables.comparison import build_comparison_tables
+from tune_app.export.tables.document import build_terminal_tables
+from tune_app.export.tables.terminal import render_terminal
 from tune_app.records.results import Results, read_results
 
 
@@ -53,10 +55,10 @@ def _compare(console: Console, first: Results, folder: Path, other: Path) -> Non
     origins = [_describe_origin(results) for results in (first, second)]
     changes = build_changes(settings[0] | origins[0], settings[1] | origins[1])
     console.print(f"A: {folder}\nB: {other}", markup=False, highlight=False)
-    for text in build_comparison_tables(build_comparison(first, second), changes):
-        console.print(f"\n{text.title}", style="bold", highlight=False)
-        console.print(build_terminal_table(text))
-        for note in text.notes:
+    for table in build_comparison_tables(build_comparison(first, second), changes):
+        console.print(f"\n{table.title}", style="bold", highlight=False)
+        console.print(*render_terminal(table))
+        for note in table.notes:
             console.print(note, markup=False, highlight=False)
 
 

@@ -12,7 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tune_app.analysis.contrasts import Condition, Contrast, Side, build_contrast
-from tune_app.analysis.frames import build_row_label, find_reported
+from tune_app.analysis.frames import find_reported
+from tune_app.analysis.labels import build_row_label
 from tune_app.analysis.metrics import build_replicate_scores
 from tune_app.analysis.t_tests import LEVEL, TTest, build_sum_t_test, run_sign_test
 from tune_app.errors import RefusedError
@@ -113,7 +114,7 @@ def _build_row(
     """`gap` as `_find_gap` gives it."""
     spec = setting.spec
     row: dict[str, Any] = {
-        "setting": _label(results, spec),
+        "setting": build_row_label(spec, results.study, leave_out=("protocol",)),
         "model": spec.model,
         "regularizer": spec.regularizer,
         "folds": spec.folds,
@@ -233,11 +234,6 @@ def _contrast(results: Results, first: Condition, second: Condition) -> Contrast
         return build_contrast([(Side(results, first), Side(results, second))], "test_accuracy")
     except RefusedError as refusal:
         return str(refusal)
-
-
-def _label(results: Results, spec: TrialSpec) -> str:
-    label = build_row_label(spec.model_copy(update={"protocol": ()}), results.study, results.reference)
-    return label.replace(f", {SOUND}", "")
 
 
 def build_waterfall(audit: pd.DataFrame) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from tune_app.analysis.metrics import METRICS, build_scores
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results
 from tune_app.study import FACTORS, Metric, Study
+from tune_app.study.labels import Labelling
 
 COMPARED: tuple[Metric, ...] = ("test_accuracy", "test_loss", "fit_seconds")
 
@@ -23,8 +24,23 @@ def build_comparison(first: Results, second: Results) -> pd.DataFrame:
     varying = [factor for factor in FACTORS if any(factor in r.study.varying_factors() for r in (first, second))]
     ours, theirs = _by_levels(first.study, varying), _by_levels(second.study, varying)
     levels = dict.fromkeys((*ours, *theirs))
-    rows = [_build_row(first, ours.get(key), second, theirs.get(key), metric) for metric in COMPARED for key in levels]
+    labels = _build_labels(first.study, second.study, varying)
+    rows = [
+        {"row": labels[key]} | _build_row(first, ours.get(key), second, theirs.get(key), metric)
+        for metric in COMPARED
+        for key in levels
+    ]
     return pd.DataFrame(rows)
+
+
+def _build_labels(first: Study, second: Study, varying: list[str]) -> dict[tuple[Any, ...], str]:
+    """The labels of the conditions of both, unique among all of them: the first study's own labels come first."""
+    conditions = [specs[0].condition for study in (first, second) for specs in study.conditions()]
+    names = dict.fromkeys(label.label for label in first.labels)
+    labels = [*first.labels, *(label for label in second.labels if label.label not in names)]
+    members = list({tuple(condition[name] for name in varying): condition for condition in conditions}.items())
+    labelling = Labelling([condition for _, condition in members], labels, conditions[0], varying)
+    return {key: labelling.label(condition) for key, condition in members}
 
 
 def _build_row(
@@ -32,8 +48,7 @@ def _build_row(
 ) -> dict[str, Any]:
     sides = [Side(results, specs) if specs else None for results, specs in ((first, ours), (second, theirs))]
     a, b = sides
-    label = next(side.label for side in sides if side)
-    row: dict[str, Any] = {"metric": metric, "unit": METRICS[metric].unit, "row": label, **dict.fromkeys(NUMBERS)}
+    row: dict[str, Any] = {"metric": metric, "unit": METRICS[metric].unit, **dict.fromkeys(NUMBERS)}
     if a and b:
         row |= build_contrast_numbers(b, a, metric)
     else:

@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 
 from tune_app.analysis.contrasts import Condition
-from tune_app.analysis.frames import build_row_label, find_reported, is_single_class
+from tune_app.analysis.frames import find_reported, is_single_class
 from tune_app.analysis.intervals import corrected_interval
+from tune_app.analysis.labels import build_row_label
 from tune_app.analysis.metrics import METRICS, SUMMARISED, build_scores
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results
@@ -42,17 +43,18 @@ def build_conditions(results: Results) -> list[pd.DataFrame]:
         groups: dict[tuple[Any, ...], list[TrialSpec]] = {}
         for trial in entry_trials:
             groups.setdefault(tuple(trial.spec.condition.values()), []).append(trial.spec)
-        tables.append(pd.DataFrame([_read_row(results, specs) for specs in groups.values()]))
+        tables.append(pd.DataFrame([build_condition(results, specs) for specs in groups.values()]))
     return tables
 
 
-def _read_row(results: Results, specs: Sequence[TrialSpec]) -> dict[str, Any]:
+def build_condition(results: Results, specs: Sequence[TrialSpec]) -> dict[str, Any]:
+    """A row of `build_conditions`: the levels, the fits, means and intervals over the replicates `specs`."""
     reported = find_reported(results, specs[0])
     summary = _summarise_fits(results, specs)
     figure = reported.test_accuracy if reported else None
     mean = summary["test_accuracy_mean"]
     return {
-        "row": build_row_label(specs[0], results.study, results.reference),
+        "row": build_row_label(specs[0], results.study),
         **specs[0].condition,
         "replicates": len(specs),
         **summary,
@@ -91,7 +93,7 @@ def _condition_row(results: Results, specs: Condition, metric: Metric) -> dict[s
         "metric": metric,
         "unit": METRICS[metric].unit,
         "better": METRICS[metric].better,
-        "row": build_row_label(specs[0], results.study, results.reference),
+        "row": build_row_label(specs[0], results.study),
         **specs[0].condition,
         "replicates": len(specs),
         "fits_planned": len(planned),

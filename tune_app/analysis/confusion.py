@@ -47,7 +47,7 @@ def build_confusions(results: Results) -> pd.DataFrame:
     if results.test is None:
         return pd.DataFrame(columns=columns)
     labels = results.test.labels
-    rows = build_rows(results)
+    rows = build_rows(results.study)
     specs = [spec for row in rows for spec in row.trials]
     found: dict[str, list[NDArray[np.uint8]]] = {}
     for spec, _, predicted in iterate_predictions(results.records, specs, len(labels)):
@@ -83,7 +83,7 @@ def rank_confused(
 def build_confused(results: Results, labels: NDArray[np.uint8], most: int = 10) -> pd.DataFrame:
     """One row per (condition, rank): row, rank (from 1), image (row of `labels`), true, predicted, wrong_fits, fits."""
     rows = []
-    for row in build_rows(results):
+    for row in build_rows(results.study):
         found = [guess for _, _, guess in iterate_predictions(results.records, row.trials, len(labels))]
         for rank, (image, wrong, guess) in enumerate(rank_confused(found, labels, most) if found else [], start=1):
             rows.append((row.label, rank, image, int(labels[image]), guess, wrong, len(found)))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tune_app.analysis.frames import build_row_label
+from tune_app.analysis.labels import build_row_label
 from tune_app.analysis.metrics import METRICS, SUMMARISED, Scores, build_scores, choose_rope
 from tune_app.analysis.t_tests import TTest, adjust_by_holm, build_corrected_t_test, build_welch_t_test
 from tune_app.errors import RefusedError
@@ -63,7 +63,7 @@ class Side:
 
     @property
     def label(self) -> str:
-        return build_row_label(self.specs[0], self.results.study, self.results.reference)
+        return build_row_label(self.specs[0], self.results.study)
 
 
 @dataclass(frozen=True)
@@ -203,11 +203,12 @@ def find_fewest_replicates(folds: int | None) -> int:
     return -(-MIN_PAIRS // folds) if folds and folds > 1 else MIN_REPLICATES
 
 
+# A clause of a reason; tables that have the number in a column leave it out.
+DETECTABLE = "to be found four times in five, a true difference would have to be"
+
+
 def _spell_too_few(count: str, asked: str, test: TTest) -> str:
-    return (
-        f"{count} are too few for a p-value (at least {asked}); to be found four times in five, a true difference "
-        f"would have to be {test.smallest_detectable:.2g}."
-    )
+    return f"{count} are too few for a p-value (at least {asked}); {DETECTABLE} {test.smallest_detectable:.2g}."
 
 
 def _contrast_unpaired(first: list[Scores], second: list[Scores], means: tuple[float, float]) -> Contrast:

@@ -13,7 +13,7 @@ METRICS = ("accuracy", "loss")
 def build_fit_curves(results: Results) -> pd.DataFrame:
     """One row per (trial, fold, epoch, metric, split): row, trial, fold (from 1), epoch, metric, split, value."""
     columns = ["row", "trial", "fold", "epoch", "metric", "split", "value"]
-    labels = {spec.id: row.label for row in build_rows(results) for spec in row.trials}
+    labels = {spec.id: row.label for row in build_rows(results.study) for spec in row.trials}
     points = []
     for record in results.records.in_order(labels):
         if not isinstance(record, EpochRecord):

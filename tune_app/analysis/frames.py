@@ -1,15 +1,14 @@
-"""Tidy tables: a row per epoch, per fold. Every factor is a column of each. And how rows are labelled."""
+"""Tidy tables: a row per epoch, per fold, with every factor as a column; and the reported figure of a condition."""
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tune_app.analysis.intervals import wilson_interval
 from tune_app.records import FoldRecord, record_to_dict, unpack_labels
-from tune_app.records.results import Reference, Reported, Results
-from tune_app.study import Study, TrialSpec
+from tune_app.records.results import Reported, Results
+from tune_app.study import TrialSpec
 
 SINGLE_CLASS_SHARE = 0.99  # a few images that fall to another label are no learning
 _LEFT_OUT = ("schema", "kind", "trial", "test_predictions")
@@ -67,25 +66,15 @@ def _is_single_class(packed: str) -> bool:
 def find_reported(results: Results, spec: TrialSpec) -> Reported | None:
     """The figure reported for the trial's condition; another width, data set or number of images is another one."""
     reported = results.reference.get((spec.model, spec.regularizer, spec.folds))
-    if reported is None or spec.width != 1 or spec.train_images is not None or spec.test_images is not None:
-        return None
-    return reported if reported.dataset in ("", spec.dataset) else None
+    return None if reported is None or find_departures(reported, spec) else reported
 
 
-def build_row_label(spec: TrialSpec, study: Study, reference: Reference) -> str:
-    """The reference's own label where there is one; what else varies in the study stands behind it."""
-    reported = reference.get((spec.model, spec.regularizer, spec.folds))
-    label = reported.row if reported else f"{spec.model} {spec.regularizer} (folds={spec.folds})"
-    others = [name for name in study.varying_factors() if name not in ("model", "regularizer", "folds", "width")]
-    extra = [_spell_level(name, spec.condition[name]) for name in others]
-    if spec.width != 1:
-        extra.insert(0, f"width {spec.width:g}")
-    return f"{label}, {', '.join(extra)}" if extra else label
-
-
-def _spell_level(factor: str, level: Any) -> str:
-    if factor == "protocol":
-        return str(level)
-    if factor == "train_images":
-        return "all images" if level is None else f"{level:,} images"
-    return f"{factor.replace('_', ' ')} {level}"
+def find_departures(reported: Reported, spec: TrialSpec) -> list[str]:
+    """What makes the trial another experiment than the one that was reported, in words; empty if nothing does."""
+    departures = [] if spec.width == 1 else [f"width {spec.width:g}"]
+    if reported.dataset not in ("", spec.dataset):
+        departures.append(f"data set {spec.dataset}")
+    for kind, images in (("training", spec.train_images), ("test", spec.test_images)):
+        if images is not None:
+            departures.append(f"{images:,} {kind} images")
+    return departures

@@ -7,7 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tune_app.analysis.frames import build_row_label, is_single_class
+from tune_app.analysis.frames import is_single_class
+from tune_app.analysis.labels import build_row_label
 from tune_app.analysis.speed import build_area_under_curve, find_epochs_to_target
 from tune_app.errors import RefusedError
 from tune_app.records import FoldRecord
@@ -97,7 +98,7 @@ def _find_shared(study: Study, specs: Sequence[TrialSpec]) -> str:
 
 
 def _label(results: Results, specs: Sequence[TrialSpec]) -> str:
-    return build_row_label(specs[0], results.study, results.reference)
+    return build_row_label(specs[0], results.study)
 
 
 def _find_folds(results: Results, spec: TrialSpec) -> list[FoldRecord | None]:

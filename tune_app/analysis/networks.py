@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from tune_app.analysis.contrasts import find_contrasts
-from tune_app.analysis.frames import build_row_label
+from tune_app.analysis.labels import build_row_label
 from tune_app.analysis.t_tests import LEVEL
 from tune_app.records import unpack_labels
 from tune_app.records.results import Results
@@ -83,7 +83,7 @@ def build_networks(results: Results, labels: NDArray[np.uint8]) -> pd.DataFrame:
     for specs, baseline in find_contrasts(results.study):
         first, second = _read_correct(results, specs[0], labels), _read_correct(results, baseline[0], labels)
         if first is not None and second is not None:
-            names = [build_row_label(side[0], results.study, results.reference) for side in (specs, baseline)]
+            names = [build_row_label(side[0], results.study) for side in (specs, baseline)]
             folds = {"fold": _choose_fold(specs[0]) + 1, "baseline_fold": _choose_fold(baseline[0]) + 1}
             rows.append({"row": names[0], "baseline_row": names[1], **folds, **_compare(first, second)})
     return pd.DataFrame(rows)

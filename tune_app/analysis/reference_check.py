@@ -1,5 +1,6 @@
 """The reported figures among our replicates."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,11 @@ from scipy import stats
 from tune_app.analysis.audit import group_by_protocol
 from tune_app.analysis.contrasts import Condition
 from tune_app.analysis.frames import find_reported
+from tune_app.analysis.labels import build_row_label
 from tune_app.analysis.metrics import build_replicate_scores
 from tune_app.errors import RefusedError
 from tune_app.records.results import Reported, Results
+from tune_app.study import TrialSpec
 from tune_app.study.protocol import AS_REPORTED, SOUND
 
 
@@ -22,20 +25,23 @@ def build_reference_check(results: Results) -> pd.DataFrame:
     `place` tells where the figure lies among the replicates run as reported: inside their range, outside the 95%
     prediction interval for one more of them (normal, so a rough one with few replicates), or else undecidable.
     """
+    return pd.DataFrame([row for _, _, row in iterate_checks(results)])
+
+
+def iterate_checks(results: Results) -> Iterator[tuple[Reported, TrialSpec, dict[str, Any]]]:
+    """(reported figure, a trial of the setting, the row of `build_reference_check`), in the reference's order."""
     groups = group_by_protocol(results.study)
-    rows = [
-        _check(results, reported, group)
-        for figure in results.reference.values()
-        for group in groups
-        if (reported := find_reported(results, next(iter(group.values()))[0])) is figure
-    ]
-    return pd.DataFrame(rows)
+    for figure in results.reference.values():
+        for group in groups:
+            spec = next(iter(group.values()))[0]
+            if find_reported(results, spec) is figure:
+                yield figure, spec, _check(results, figure, group)
 
 
 def _check(results: Results, reported: Reported, group: dict[str, Condition]) -> dict[str, Any]:
     spec = next(iter(group.values()))[0]
     row: dict[str, Any] = {
-        "row": reported.row,
+        "row": build_row_label(spec, results.study, leave_out=("protocol", "batch_size")),
         "reported_test_accuracy": reported.test_accuracy,
         "batch_size": spec.recipe.batch_size,
     }

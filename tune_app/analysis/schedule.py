@@ -17,7 +17,7 @@ def build_schedule(results: Results) -> pd.DataFrame:
     lie in different lanes, from 1), start_minutes and end_minutes (since the first fit, idle stretches cut out),
     fit_seconds, idle_seconds (cut out just before this fit).
     """
-    rows = {spec.id: (row.label, spec) for row in build_rows(results) for spec in row.trials}
+    rows = {spec.id: (row.label, spec) for row in build_rows(results.study) for spec in row.trials}
     fits = sorted((r for r in results.records.folds.values() if r.trial in rows), key=lambda r: (r.started, r.trial))
     lanes: dict[tuple[str, str], list[tuple[float, str]]] = {}
     found = []

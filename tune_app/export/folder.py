@@ -17,9 +17,9 @@ from tune_app.export.frames import (
     write_csv,
     write_parquet,
 )
-from tune_app.export.latex import build_latex
 from tune_app.export.page import PAGE_FILE, write_page
-from tune_app.export.tables import build_markdown, build_tables
+from tune_app.export.tables.document import build_document, build_tables
+from tune_app.export.tables.latex import render_latex
 from tune_app.records import RECORDS_FILE, read_records, write_whole
 from tune_app.records.results import Results, build_sources
 
@@ -68,9 +68,9 @@ def write_results(folder: Path, results: Results, sources: bool = True) -> None:
     writers |= {f"{name}.csv": partial(write_csv, frame=frame) for name, frame in frames.items()}
     writers |= {f"{name}.parquet": partial(write_parquet, frame=frames[name]) for name in TIDY}
     tables = build_tables(results, frames)
-    writers["table.md"] = lambda path: write_whole(path, build_markdown(results, tables))
-    writers["table.tex"] = lambda path: write_whole(path, build_latex(tables, results.study.name))
-    writers[PAGE_FILE] = lambda path: write_page(path.parent, results, frames)
+    writers["table.md"] = lambda path: write_whole(path, build_document(results, tables.on_paper))
+    writers["table.tex"] = lambda path: write_whole(path, render_latex(tables.on_paper, results.study.name))
+    writers[PAGE_FILE] = lambda path: write_page(path.parent, results, frames, tables)
     writers[SUMMARY_FILE] = lambda path: write_whole(path, build_json(results, frames))  # last: it says all is there
     for name, write in writers.items():
         try:

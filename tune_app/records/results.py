@@ -33,12 +33,16 @@ PLAN_COLUMNS = ("trial", "fits", "parameters", "flops", "predicted_fit_seconds",
 
 @dataclass(frozen=True)
 class Reported:
-    """A figure that somebody reported for one condition, on all images of `dataset` (empty: whichever a study has)."""
+    """A figure that somebody reported for one condition, on all images of `dataset` (empty: whichever a study has).
+
+    `row` and `table` are where it stands in the report.
+    """
 
     row: str
     test_accuracy: float
     note: str
     dataset: str = ""
+    table: str = ""
 
 
 Reference = Mapping[tuple[str, str, int], Reported]  # (model, regularizer, folds) → the reported figure
@@ -192,9 +196,9 @@ def _write_test_set(path: Path, test: TestSet) -> None:
 
 
 def read_reference(path: Path) -> Reference:
-    """Reported figures from a CSV with the columns row, model, regularizer, folds, test_accuracy, note and dataset.
+    """Reported figures from a CSV with the columns row, model, regularizer, folds and test_accuracy.
 
-    The last two may be left out. Raises ResultsError for anything that is no such table.
+    It may have the columns note, dataset and table, too. Raises ResultsError for anything that is no such table.
     """
     found: dict[tuple[str, str, int], Reported] = {}
     try:
@@ -208,11 +212,11 @@ def read_reference(path: Path) -> Reference:
                     raise ValueError(f"line {number}: a second figure for {', '.join(map(str, key))}")
                 if key[1] not in get_args(Regularizer):
                     raise ValueError(f"line {number}: no regularizer {key[1]!r}; {', '.join(get_args(Regularizer))}")
-                note, dataset = row.get("note") or "", row.get("dataset") or ""
-                found[key] = Reported(row["row"] or f"{key[0]} {key[1]} (folds={key[2]})", figure, note, dataset)
+                note, dataset, table = (row.get(name) or "" for name in ("note", "dataset", "table"))
+                found[key] = Reported(row["row"] or f"{key[0]} {key[1]} (folds={key[2]})", figure, note, dataset, table)
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise ResultsError(
             f"reference table {path} cannot be read ({type(error).__name__}: {error}); it needs the columns row, "
-            "model, regularizer, folds, test_accuracy and, if wanted, note and dataset"
+            "model, regularizer, folds, test_accuracy and, if wanted, note, dataset and table"
         ) from error
     return found

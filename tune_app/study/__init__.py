@@ -4,7 +4,8 @@ from tune_app.errors import choices
 from tune_app.study.claims import ACCURACIES, EPOCH_METRICS, Claim, Metric, Window
 from tune_app.study.expansion import GridTrial, has_levels, resolve_levels
 from tune_app.study.factors import FACTORS, TABLE, Recipe, Regularizer
-from tune_app.study.schema import Baseline, Catalog, DataChoice, GridEntry
+from tune_app.study.labels import Labelling
+from tune_app.study.schema import Baseline, Catalog, DataChoice, GridEntry, Label
 from tune_app.study.spec import TrialSpec
 from tune_app.study.study import Study
 
@@ -19,6 +20,8 @@ __all__ = [
     "DataChoice",
     "GridEntry",
     "GridTrial",
+    "Label",
+    "Labelling",
     "Metric",
     "Recipe",
     "Regularizer",

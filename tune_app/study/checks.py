@@ -6,6 +6,7 @@ from typing import Any
 
 from tune_app.study.claims import Claim
 from tune_app.study.expansion import ExpandedStudy, has_levels
+from tune_app.study.labels import build_labelling
 from tune_app.study.protocol import find_idle_defects
 from tune_app.study.schema import Catalog
 from tune_app.study.spec import TrialSpec
@@ -15,6 +16,7 @@ def find_problems(study: ExpandedStudy, catalog: Catalog | None) -> list[str]:
     """Every problem of a study whose keys are valid by themselves; sizes are checked with a catalog alone."""
     problems = list(dict.fromkeys(_find_protocol_problems(study)))
     problems += [*_find_baseline_problems(study), *_find_repetitions(study), *_find_claim_problems(study)]
+    problems += _find_label_problems(study)
     if catalog and study.data.name in catalog.datasets:
         problems += _find_size_problems(study, *catalog.datasets[study.data.name])
     return problems
@@ -86,6 +88,29 @@ def _find_pair_problems(study: ExpandedStudy, claim: Claim) -> Iterator[str]:
         for window in (claim.epochs, claim.against_epochs):
             if window and window[1] > epochs:
                 yield f"the window {list(window)} goes beyond the last epoch, {epochs}; end it there or before"
+
+
+def _find_label_problems(study: ExpandedStudy) -> list[str]:
+    conditions = [specs[0].condition for specs in study.conditions()]
+    seen: dict[frozenset[tuple[str, Any]], int] = {}
+    problems = []
+    for number, label in enumerate(study.labels, start=1):
+        spelled = _spell_levels(label.levels)
+        found = [
+            problem for factor, level in label.levels.items() for problem in _find_absent(factor, level, conditions)
+        ]
+        if not found and not any(has_levels(condition, label.levels) for condition in conditions):
+            found = [f"no condition of the grid has {spelled}; name levels that occur together"]
+        first = seen.setdefault(frozenset(label.levels.items()), number)
+        if first != number:
+            found.append(f"it stands for the same levels as entry {first}, {spelled}; keep one of them")
+        problems += [f"labels, entry {number}: {problem}" for problem in found]
+    if problems or not study.labels:
+        return problems
+    return [
+        f"labels: {shared!r} would be the name of more than one condition; give each its own, or name more levels"
+        for shared in build_labelling(study).find_shared()
+    ]
 
 
 def _find_size_problems(study: ExpandedStudy, train_images: int, test_images: int) -> Iterator[str]:

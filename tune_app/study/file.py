@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from tune_app.errors import StudyError
-from tune_app.study import Baseline, Catalog, Claim, DataChoice, GridEntry, Recipe, Study, choices
+from tune_app.study import Baseline, Catalog, Claim, DataChoice, GridEntry, Label, Recipe, Study, choices
 
 SHIPPED = Path(__file__).resolve().parents[1] / "studies"
 _SECTIONS: dict[str, type[BaseModel]] = {
@@ -18,8 +18,9 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "grid": GridEntry,
     "baseline": Baseline,
     "claims": Claim,
+    "labels": Label,
 }
-_LISTS = ("grid", "claims")
+_LISTS = ("grid", "claims", "labels")
 
 
 def find_study_file(name: str) -> Path:

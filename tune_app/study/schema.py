@@ -3,9 +3,10 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationInfo, create_model, field_validator
+from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
 
 from tune_app.errors import choices
 from tune_app.study.claims import Claim
@@ -25,6 +26,8 @@ from tune_app.study.factors import (
     Splitter,
     refuse_empty_or_repeated,
 )
+
+LONGEST_LABEL = 60  # characters
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,17 @@ _BaselineLevels = create_model(
 )
 
 
+class _Labelled(Frozen):
+    label: str
+
+
+_LabelLevels = create_model(
+    "_LabelLevels",
+    __base__=_Labelled,
+    **{factor.name: (factor.kind | None, None) for factor in TABLE},  # type: ignore[call-overload]
+)
+
+
 class GridEntry(_EntryLevels):
     """A block of the grid: the product of its levels. Factors left out keep the study's value."""
 
@@ -103,6 +117,37 @@ class Baseline(_BaselineLevels):
     """
 
 
+class Label(_LabelLevels):
+    """A display name and the levels that it stands for; it replaces them wherever a condition is named.
+
+    The levels are keys beside the label: `{label: CNN+DP, model: cnn, regularizer: dropout}`.
+    """
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Label":
+        problems = []
+        if not self.label or self.label != " ".join(self.label.split()) or len(self.label) > LONGEST_LABEL:
+            problems.append(
+                f"the label {self.label!r} must be one line of 1 to {LONGEST_LABEL} characters, with single spaces "
+                "between its words"
+            )
+        if not self.levels:
+            problems.append("it names no level; add one or more, such as model: cnn, regularizer: dropout")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    @cached_property
+    def levels(self) -> dict[str, Any]:
+        """The levels that the label stands for, by factor."""
+        return self.model_dump(exclude={"label"}, exclude_none=True)
+
+    @property
+    def meaning(self) -> str:
+        """The levels as readers find them explained: `model cnn, regularizer dropout`."""
+        return ", ".join(f"{factor.replace('_', ' ')} {level}" for factor, level in self.levels.items())
+
+
 class StudySchema(Frozen):
     """The keys of a study, each valid by itself."""
 
@@ -121,6 +166,7 @@ class StudySchema(Frozen):
     target_accuracy: Fraction = 0.95  # the validation accuracy that the metric epochs_to_target waits for
     grid: tuple[GridEntry, ...]
     claims: tuple[Claim, ...] = ()
+    labels: tuple[Label, ...] = ()  # display names; without any, the levels that vary
 
     @field_validator("grid")
     @classmethod

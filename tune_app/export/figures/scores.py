@@ -23,7 +23,7 @@ def build_scores(results: Results) -> pd.DataFrame:
         for entry, table in enumerate(build_conditions(results), start=1)
         for row in table.to_dict("records")
     }
-    for row in build_rows(results):
+    for row in build_rows(results.study):
         where = {"row": row.label, "entry": row.entry}
         for spec in row.trials:
             for fold in range(spec.folds):

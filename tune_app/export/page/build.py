@@ -4,7 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jinja2
@@ -21,18 +21,11 @@ from tune_app.export.figures import Figure, build_figures
 from tune_app.export.figures.study import build_trial_figures
 from tune_app.export.figures.write import drawing, write_drawn
 from tune_app.export.page.charts import ChartPool
-from tune_app.export.page.content import (
-    build_audit_table,
-    build_condition_table,
-    build_contrast_table,
-    build_facts,
-    build_fold_table,
-    build_plan_page_table,
-    build_reference_table,
-    build_trial_summary,
-    build_verdicts,
-)
-from tune_app.export.page.tables import PageTable
+from tune_app.export.page.content import build_facts, build_trial_summary, build_verdicts
+from tune_app.export.tables.document import StudyTables
+from tune_app.export.tables.model import Table
+from tune_app.export.tables.page import PageTable, render_page
+from tune_app.export.tables.trials import build_fold_table, build_plan_table
 from tune_app.records import write_whole
 from tune_app.records.results import Results
 from tune_app.study import TrialSpec
@@ -54,21 +47,25 @@ class TrialSection:
     folds: PageTable
 
 
-def write_page(folder: Path, results: Results, frames: Mapping[str, pd.DataFrame]) -> None:
+def write_page(folder: Path, results: Results, frames: Mapping[str, pd.DataFrame], tables: StudyTables) -> None:
     """Write `figures/` and `index.html` into a results folder: the same bytes for the same results.
 
-    `frames` are those of `export.frames.build_frames`.
+    `frames` are those of `export.frames.build_frames`, `tables` those of `export.tables.document.build_tables`.
     """
     audit = frames.get("audit")
     figures = build_figures(results, frames["contrasts"], None if audit is None else build_waterfall(audit))
     with drawing(figures) as finish:
-        page = build_page(results, figures, frames, lambda: finish().library)
+        page = build_page(results, figures, frames, tables, lambda: finish().library)
         write_drawn(folder / FIGURES_FOLDER, finish())
     write_whole(folder / PAGE_FILE, page)
 
 
 def build_page(
-    results: Results, figures: list[Figure], frames: Mapping[str, pd.DataFrame], library: Callable[[], str]
+    results: Results,
+    figures: list[Figure],
+    frames: Mapping[str, pd.DataFrame],
+    tables: StudyTables,
+    library: Callable[[], str],
 ) -> str:
     """The page as HTML; a browser without JavaScript is sent to the files in `figures/`.
 
@@ -79,20 +76,25 @@ def build_page(
     for figure in figures:
         pool.add(figure.name, figure)
     by_trial = (build_fit_curves(results), build_confusions(results), build_folds(results))
-    trials = [_build_trial(results, row, spec, by_trial, pool) for row in build_rows(results) for spec in row.trials]
+    rows = build_rows(results.study)
+    trials = [_build_trial(results, row, spec, by_trial, pool) for row in rows for spec in row.trials]
     script, style = _read("page.js"), _read("page.css")
+    conclusions = [] if audit is None else build_conclusions(audit)
+    verdicts, reasons = build_verdicts(frames["claims"])
+    plan = build_plan_table(results)
     content = {
         "study": results.study,
         "facts": build_facts(results),
-        "conclusions": [] if audit is None else build_conclusions(audit),
-        "verdicts": build_verdicts(frames["claims"]),
-        "audit": build_audit_table(audit),
-        "reference": build_reference_table(frames.get("reference_check")),
-        "contrasts": build_contrast_table(frames["contrasts"]),
-        "conditions": build_condition_table(results),
+        "conclusions": conclusions,
+        "verdicts": verdicts,
+        "reasons": reasons,
+        "reported": [render_page(table) for table in (*tables.reported, tables.check) if table],
+        "audit": tables.audit and render_page(_leave_out(tables.audit, conclusions)),
+        "conditions": render_page(tables.conditions),
+        "contrasts": [render_page(table) for table in tables.contrasts],
         "figures": figures,
         "trials": trials,
-        "plan": build_plan_page_table(results),
+        "plan": plan and render_page(plan),
         "without_test": results.test is None,
         "environment": results.environment or {},
         "study_yaml": build_yaml(results.study),
@@ -116,7 +118,12 @@ def _build_trial(
         figures.append((key, figure))
     label = f"{row.label}, replicate {spec.replicate}" if len(row.trials) > 1 else row.label
     summary = build_trial_summary(results, spec)
-    return TrialSection(spec.id, label, summary, tuple(figures), build_fold_table(folds, spec.id))
+    return TrialSection(spec.id, label, summary, tuple(figures), render_page(build_fold_table(folds, spec.id)))
+
+
+def _leave_out(table: Table, sentences: list[str]) -> Table:
+    """The table without notes that the page has elsewhere."""
+    return replace(table, notes=tuple(note for note in table.notes if note not in sentences))
 
 
 def _select(frame: pd.DataFrame, trial: str) -> pd.DataFrame:

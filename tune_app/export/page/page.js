@@ -53,8 +53,14 @@
     }
   }
 
+  // The rows of a group without its caption.
+  function listRows(group) {
+    return [...group.rows].filter((row) => !row.classList.contains("group"));
+  }
+
   function addFilter(box, table) {
-    const rows = [...table.tBodies[0].rows];
+    const groups = [...table.tBodies];
+    const rows = groups.flatMap(listRows);
     const bar = document.createElement("div");
     const label = document.createElement("label");
     const input = document.createElement("input");
@@ -72,6 +78,7 @@
         const text = row.textContent.toLowerCase();
         row.hidden = !words.every((word) => text.includes(word));
       }
+      for (const group of groups) group.hidden = listRows(group).every((row) => row.hidden);
       tell(rows.filter((row) => !row.hidden).length);
     });
     tell(rows.length);
@@ -80,7 +87,6 @@
   }
 
   function addSorting(table) {
-    const body = table.tBodies[0];
     const headings = [...table.tHead.rows[0].cells];
     headings.forEach((heading, index) => {
       const button = document.createElement("button");
@@ -94,12 +100,12 @@
         const number = heading.classList.contains("number");
         const key = (row) => row.cells[index].dataset.sort;
         const compare = (a, b) => (number ? a - b : a.localeCompare(b, "en", { numeric: true }));
-        const sorted = [...body.rows].sort((left, right) => {
+        const order = (left, right) => {
           const [a, b] = [key(left), key(right)];
           if (a === "" || b === "") return (a === "") - (b === ""); // what is missing stays at the end
           return ascending ? compare(a, b) : compare(b, a);
-        });
-        body.append(...sorted);
+        };
+        for (const group of table.tBodies) group.append(...listRows(group).sort(order));
         announcer.textContent = `Sorted by ${button.textContent}, ${ascending ? "ascending" : "descending"}.`;
       });
     });
@@ -117,9 +123,9 @@
   for (const box of document.querySelectorAll("[data-table]")) {
     const table = box.querySelector("table");
     addSorting(table);
-    if (table.tBodies[0].rows.length > 5 && !box.closest("details")) addFilter(box, table);
+    if (table.rows.length > 6 && !box.closest("details")) addFilter(box, table);
   }
-  for (const trial of document.querySelectorAll("details")) {
+  for (const trial of document.querySelectorAll("details.trial")) {
     trial.addEventListener("toggle", () => {
       if (trial.open && !trial.querySelector("[data-drawn]")) drawAll(trial);
     });

@@ -1,9 +1,10 @@
-"""The tables for reading as LaTeX, with the rules of the package booktabs."""
+"""Tables as LaTeX, with the rules of the package booktabs."""
 
 import re
 from collections.abc import Sequence
 
-from tune_app.export.tables import TextTable
+from tune_app.export.tables.cells import spell
+from tune_app.export.tables.model import Column, Medium, Table
 
 LONG = 30  # rows that fit on a page
 WRAP_FROM = 40  # characters
@@ -31,13 +32,13 @@ def escape_latex(text: str) -> str:
     return "".join(_SPECIAL.get(character, character) for character in _MINUS.sub("−", line))
 
 
-def build_latex(tables: list[TextTable], name: str) -> str:
+def render_latex(tables: Sequence[Table], name: str) -> str:
     r"""The tables with their notes, to be read with \input; the preamble needs booktabs, for long ones longtable."""
-    long = any(len(table.cells) > LONG for table in tables)
+    long = any(len(table.rows) > LONG for table in tables)
     parts = ["% Needs \\usepackage{booktabs}" + (" and \\usepackage{longtable}" if long else "")]
     for number, table in enumerate(tables, start=1):
-        heading = f"\\caption{{{escape_latex(table.title)}}}", f"\\label{{tab:{name}-{number}}}"
-        build = _build_long if len(table.cells) > LONG else _build_float
+        heading = f"\\caption{{{escape_latex(table.caption)}}}", f"\\label{{tab:{name}-{number}}}"
+        build = _build_long if len(table.rows) > LONG else _build_float
         parts.append("\n".join(build(table, heading)))
         if table.notes:
             items = [f"  \\item {escape_latex(note)}" for note in table.notes]
@@ -45,52 +46,71 @@ def build_latex(tables: list[TextTable], name: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _build_float(table: TextTable, heading: tuple[str, str]) -> list[str]:
+def _build_float(table: Table, heading: tuple[str, str]) -> list[str]:
+    columns = table.select_columns(Medium.PAPER)
     return [
         "\\begin{table}",
         "  \\centering",
         *(f"  {line}" for line in heading),
-        f"  \\begin{{tabular}}{{{_columns(table)}}}",
+        f"  \\begin{{tabular}}{{{_specify(table, columns)}}}",
         "    \\toprule",
-        f"    {_row(table.headings)}",
+        f"    {_build_headings(columns)}",
         "    \\midrule",
-        *(f"    {_row(cells)}" for cells in table.cells),
+        *(f"    {line}" for line in _build_body(table, columns)),
         "    \\bottomrule",
         "  \\end{tabular}",
         "\\end{table}",
     ]
 
 
-def _build_long(table: TextTable, heading: tuple[str, str]) -> list[str]:
+def _build_long(table: Table, heading: tuple[str, str]) -> list[str]:
+    columns = table.select_columns(Medium.PAPER)
+    headings = _build_headings(columns)
     return [
-        f"\\begin{{longtable}}{{{_columns(table)}}}",
+        f"\\begin{{longtable}}{{{_specify(table, columns)}}}",
         f"  {heading[0]}{heading[1]} \\\\",
         "  \\toprule",
-        f"  {_row(table.headings)}",
+        f"  {headings}",
         "  \\midrule",
         "  \\endfirsthead",
         "  \\toprule",
-        f"  {_row(table.headings)}",
+        f"  {headings}",
         "  \\midrule",
         "  \\endhead",
         "  \\bottomrule",
         "  \\endlastfoot",
-        *(f"  {_row(cells)}" for cells in table.cells),
+        *(f"  {line}" for line in _build_body(table, columns)),
         "\\end{longtable}",
     ]
 
 
-def _columns(table: TextTable) -> str:
+def _build_body(table: Table, columns: list[Column]) -> list[str]:
+    """The rows, those of several groups each below a line with the group's caption."""
+    lines = []
+    for number, group in enumerate(table.groups):
+        if number:
+            lines.append(r"\addlinespace")
+        if len(table.groups) > 1:
+            width = f"\\multicolumn{{{len(columns)}}}{{@{{}}l@{{}}}}"
+            lines.append(f"{width}{{\\textit{{{escape_latex(group.caption)}}}}} \\\\")
+        lines += [_build_line([spell(row, column) for column in columns]) for row in group.rows]
+    return lines
+
+
+def _specify(table: Table, columns: list[Column]) -> str:
     """Numbers flush right, words flush left, and words that may be long in a column that breaks its lines."""
     kinds = []
-    for place, heading in enumerate(table.headings):
-        longest = max((len(cells[place]) for cells in table.cells), default=0)
-        text = table.is_text(heading)
-        kinds.append("r" if not text else "p{0.3\\linewidth}" if longest > WRAP_FROM else "l")
+    for column in columns:
+        longest = max((len(spell(row, column)) for row in table.rows), default=0)
+        kinds.append("r" if not column.is_text else "p{0.3\\linewidth}" if longest > WRAP_FROM else "l")
     return f"@{{}}{''.join(kinds)}@{{}}"
 
 
-def _row(cells: Sequence[str]) -> str:
+def _build_headings(columns: list[Column]) -> str:
+    return _build_line([column.title for column in columns])
+
+
+def _build_line(cells: Sequence[str]) -> str:
     line = " & ".join(map(escape_latex, cells))
     # After the line break before it, a bracket or a star would be that command's argument.
     return ("{}" if line.startswith(("[", "*")) else "") + line + r" \\"

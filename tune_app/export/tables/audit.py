@@ -1,0 +1,65 @@
+"""What each defect costs, in groups by setting, and the conclusions below."""
+
+from typing import Any
+
+import pandas as pd
+
+from tune_app.analysis.audit import Setting, find_settings
+from tune_app.analysis.conclusions import build_conclusions
+from tune_app.analysis.labels import ROWS_A_GROUP, build_row_label
+from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Row, Table, list_records
+from tune_app.export.tables.notes import build_notes, share_reasons
+from tune_app.records.results import Results
+
+PROTOCOL = ("protocol",)  # settings are conditions without it
+SETTING = Column("row", "row", wraps=True)
+COLUMNS = (
+    Column("defect", "defect"),
+    Column("way", "way"),
+    Column("replicates_without", "n without", Kind.COUNT),
+    Column("replicates_with", "n with", Kind.COUNT),
+    Column("accuracy_without", "without", Kind.NUMBER),
+    Column("accuracy_with", "with", Kind.NUMBER),
+    Column("cost", "cost", Kind.ESTIMATE, signed=True),
+    Column("cost", "95% interval", Kind.INTERVAL, signed=True),
+    Column("cost_median", "median", Kind.NUMBER, signed=True),
+    Column("share_of_gap", "of the gap", Kind.SHARE),
+    Column("share_of_reported_gap", "of the reported gap", Kind.SHARE),
+    Column("explains", "explains"),
+    Column("p_sign", "p of the signs", Kind.P_VALUE, least=Medium.SCREEN),
+    Column("method", "method", least=Medium.SCREEN),
+)
+EXPLANATION = "Costs are test accuracies (share) without the defect minus with it; n are replicates."
+
+
+def build_audit_table(results: Results, audit: pd.DataFrame) -> Table:
+    """A row for each of audit.csv: a group for each setting, or one group where settings have few rows."""
+    settings = {build_row_label(setting.spec, results.study, PROTOCOL): setting for setting in find_settings(results)}
+    records = list_records(audit)
+    reasons = share_reasons([(f"{record['setting']}, {record['defect']}", record["reason"]) for record in records])
+    notes = (EXPLANATION, *build_conclusions(audit), *build_notes(reasons, len(records)))
+    named = {record["setting"]: settings[record["setting"]] for record in records}
+    if len(records) >= ROWS_A_GROUP * len(named):
+        groups = tuple(
+            _build_group(results, {label: setting}, [record for record in records if record["setting"] == label])
+            for label, setting in named.items()
+        )
+        return Table("audit", "What the defects cost", COLUMNS, groups, notes)
+    group = _build_group(results, named, records)
+    return Table("audit", "What the defects cost", (SETTING, *COLUMNS), (group,), notes)
+
+
+def _build_group(results: Results, settings: dict[str, Setting], records: list[dict[str, Any]]) -> Group:
+    conditions = {label: setting.spec.condition for label, setting in settings.items()}
+    labelling = results.study.labelling.within(list(conditions.values()))
+    rows = tuple(
+        Row(
+            {
+                **record,
+                "row": labelling.label(conditions[record["setting"]], PROTOCOL),
+                "cost": Estimate(record["cost"], record["ci95_low"], record["ci95_high"]),
+            }
+        )
+        for record in records
+    )
+    return Group(labelling.build_caption(PROTOCOL), rows)

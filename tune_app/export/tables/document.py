@@ -1,0 +1,105 @@
+"""The tables of a study in the order to read them, and what must be known to read them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+from rich.console import RenderableType
+
+from tune_app.analysis.claims import build_verdicts
+from tune_app.analysis.metrics import SUMMARISED
+from tune_app.export.tables.audit import build_audit_table
+from tune_app.export.tables.claims import build_claim_table
+from tune_app.export.tables.conditions import build_condition_table
+from tune_app.export.tables.contrasts import build_contrast_table
+from tune_app.export.tables.markdown import escape_markdown, render_markdown
+from tune_app.export.tables.model import Table
+from tune_app.export.tables.reference import build_check_table, build_reported_tables
+from tune_app.export.tables.terminal import render_terminal
+from tune_app.records.results import Results
+
+
+@dataclass(frozen=True)
+class StudyTables:
+    """Every table of a study; one that has no rows is None or left out. `contrasts` has one for each metric."""
+
+    reported: tuple[Table, ...]
+    claims: Table | None
+    audit: Table | None
+    check: Table | None
+    conditions: Table
+    contrasts: tuple[Table, ...]
+
+    @property
+    def on_paper(self) -> list[Table]:
+        """Those of table.md and table.tex; of the contrasts the test accuracy's alone."""
+        found = (*self.reported, self.claims, self.audit, self.check, self.conditions, *self.contrasts[:1])
+        return [table for table in found if table]
+
+
+def build_tables(results: Results, frames: Mapping[str, pd.DataFrame]) -> StudyTables:
+    """The tables of a study, from its results and the frames of `build_frames`."""
+    audit, check = frames.get("audit"), frames.get("reference_check")
+    contrasts = [build_contrast_table(results, frames["contrasts"], metric) for metric in SUMMARISED]
+    return StudyTables(
+        reported=tuple(build_reported_tables(results)),
+        claims=build_claim_table(frames["claims"]) if len(frames["claims"]) else None,
+        audit=None if audit is None else build_audit_table(results, audit),
+        check=None if check is None else build_check_table(results, check),
+        conditions=build_condition_table(results),
+        contrasts=tuple(table for table in contrasts if table.rows),
+    )
+
+
+def build_document(results: Results, tables: list[Table]) -> str:
+    """The tables as one Markdown document, with the study's settings before and how to read them after."""
+    study, recipe = results.study, results.study.recipe
+    train = study.data.train_images or "all"
+    test = study.data.test_images or "all"
+    parts = [
+        f"# {escape_markdown(study.title or study.name)}",
+        f"Data set {study.data.name}: {train} training and {test} test images. {recipe.epochs} epochs a fold, batch "
+        f"size {recipe.batch_size}, {recipe.optimizer} at {recipe.learning_rate:g}, {recipe.precision}; splitter "
+        f"{study.splitter}, seed {study.seed}.",
+        *map(render_markdown, tables),
+        "## How to read this",
+        *build_reading(results),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def build_terminal_tables(results: Results) -> list[RenderableType]:
+    """The claims, in brief, and the conditions for a rich console."""
+    claims = build_claim_table(build_verdicts(results))
+    return [line for table in (claims, build_condition_table(results)) if table.rows for line in render_terminal(table)]
+
+
+def build_reading(results: Results) -> list[str]:
+    """Paragraphs: how the numbers came about and what they do not say."""
+    notes = [
+        "Test accuracy is the mean over folds and replicates. The interval is the corrected resampled one (Nadeau & "
+        "Bengio 2003), which allows for the training images that folds share; it is a heuristic, no more: no unbiased "
+        "estimate of a cross-validation's variance exists.",
+        "An effect is the row minus its baseline, paired on (replicate, fold) and tested by the corrected resampled "
+        "t-test where both have the same splits, else by Welch's test over replicate means. p is adjusted by Holm over "
+        "the contrasts of the metric; P(worse), P(equal) and P(better) are the Bayesian correlated t-test's, equal "
+        f"meaning within ±{results.study.rope:g}. Detectable is the true difference that this design finds four times "
+        "in five.",
+    ]
+    notes.append(
+        "All networks are tested on one test set, and folds share most training images: for test metrics the numbers "
+        "speak of new seeds and splits of these very images, not of new images (docs/statistics.md)."
+    )
+    if results.study.claims:
+        notes.append(
+            "A claim is supported where the 95% interval of its effect lies within the effects claimed, refuted where "
+            "it lies outside, undecided where it reaches across the edge. The intervals are not widened for the number "
+            "of claims."
+        )
+    if results.reference:
+        notes.append(
+            "A reported figure is one test of one network; the difference is ours minus the reported one. It is "
+            "compared with the same network on all images of the same data set alone: another width or fewer images "
+            "make another experiment. The interval that it lies inside or outside of is that of our mean."
+        )
+    return notes

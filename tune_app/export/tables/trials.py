@@ -1,0 +1,52 @@
+"""Tables of single trials: their folds, and what they were planned to cost."""
+
+import pandas as pd
+
+from tune_app.analysis.schedule import build_plan_table as build_plan_frame
+from tune_app.export.tables.model import Column, Group, Kind, Part, Row, Table, list_records
+from tune_app.records.results import Results
+
+FOLDS = (
+    Column("fold", "fold", Kind.COUNT),
+    Column("status", "status"),
+    Column("test_accuracy", "test accuracy", Kind.NUMBER, unit="share"),
+    Column("test_loss", "test loss", Kind.NUMBER, unit="nats"),
+    Column("best_epoch", "best epoch", Kind.COUNT),
+    Column("fit_seconds", "fit took", Kind.NUMBER, unit="s", decimals=1),
+    Column("peak_memory_mib", "peak memory", Kind.COUNT, unit="MiB"),
+    Column("device", "device"),
+    Column("error_type", "error"),
+    Column("error_message", "message"),
+)
+PLAN = (
+    Column("trial", "trial", wraps=True),
+    Column("done", "fits", Kind.PART),
+    Column("parameters", "parameters", Kind.COUNT),
+    Column("giga_operations", "operations of a fit", Kind.NUMBER, unit="10⁹", decimals=1),
+    Column("cpus", "CPUs", Kind.NUMBER, decimals=2),
+    Column("gpus", "GPUs", Kind.NUMBER, decimals=2),
+    Column("predicted_fit_seconds", "predicted", Kind.NUMBER, unit="s a fit", decimals=1),
+    Column("measured_fit_seconds", "measured", Kind.NUMBER, unit="s a fit", decimals=1),
+    Column("measured_to_predicted", "measured / predicted", Kind.NUMBER, decimals=2),
+)
+
+
+def build_fold_table(folds: pd.DataFrame, trial: str) -> Table:
+    """A row for each fold of one trial, failed ones included; `folds` are its rows of `build_folds`."""
+    rows = tuple(Row(r | {"peak_memory_mib": r["peak_memory_bytes"] / 2**20}) for r in list_records(folds))
+    return Table(f"folds-{trial}", "Folds of this trial", FOLDS, (Group("", rows),))
+
+
+def build_plan_table(results: Results) -> Table | None:
+    """Plan against actual, a row for each trial; None without a plan."""
+    frame = build_plan_frame(results)
+    if frame.empty:
+        return None
+    rows = tuple(
+        Row(
+            r | {"done": Part(r["fits_completed"], r["fits"]), "giga_operations": r["flops"] / 1e9},
+            target=f"trial-{r['trial']}",
+        )
+        for r in list_records(frame)
+    )
+    return Table("plan", "Plan against actual: seconds of one fit", PLAN, (Group("", rows),))
