@@ -18,7 +18,8 @@ from tune_app.analysis.frames import build_folds, is_single_class
 from tune_app.analysis.intervals import corrected_interval
 from tune_app.errors import ResultsError
 from tune_app.export.folder import choose_folder, write_results
-from tune_app.export.tables import build_condition_tables, build_markdown, build_terminal_tables
+from tune_app.export.tables.conditions import build_condition_table
+from tune_app.export.tables.document import build_document, build_terminal_tables
 from tune_app.records import RecordSet, pack_labels
 from tune_app.records.results import Reported, Results, read_reference, read_results
 
@@ -51,7 +52,7 @@ def test_a_failed_fold_is_a_row_and_is_counted_and_the_others_have_no_mean() -> 
     assert trials["fits_planned"].tolist() == [3, 3]
     assert trials["test_accuracy_mean"].isna().all(), "a mean over some of the folds is another number"
     assert trials["flags"].tolist() == ["1 failed"] * 2
-    text = build_markdown(results, build_condition_tables(results))
+    text = build_document(results, [build_condition_table(results)])
     assert "2/3" in text
     assert "0.85" not in text
     assert build_conditions(results)[0]["test_accuracy_ci95_low"].isna().all()
@@ -93,7 +94,7 @@ def test_a_reported_figure_stands_beside_its_condition_and_a_narrow_network_has_
         replace(results_of(build_study(grid=grid), [0.9, 0.92, 0.94]), reference=results.reference),
     ):
         assert build_conditions(other)[0]["reported_test_accuracy"].isna().all(), "another data set, and fewer images"
-    assert table["row"].tolist() == ["CNN(n_split=3)", "CNN(n_split=3), width 0.5"]
+    assert table["row"].tolist() == ["width 1", "width 0.5"]
     assert table["difference"].iloc[0] == pytest.approx(0.02)
     assert math.isnan(table["difference"].iloc[1])
 
@@ -121,7 +122,7 @@ def test_the_report_command_rebuilds_the_same_tables_without_ray_or_torch(tmp_pa
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "cnn none" in done.stdout
+    assert "no regularizer" in done.stdout
     assert _read_files(folder) == before
 
 

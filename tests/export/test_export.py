@@ -16,9 +16,12 @@ from tests.builders import build_results, build_study
 from tune_app.analysis.audit import build_waterfall
 from tune_app.export.folder import write_results
 from tune_app.export.frames import TIDY, build_frames
-from tune_app.export.latex import escape_latex
 from tune_app.export.rounding import choose_decimals, format_estimate, format_number, format_p_value, format_share
-from tune_app.export.tables import build_audit_table, build_reference_table, build_terminal_tables
+from tune_app.export.tables.audit import build_audit_table
+from tune_app.export.tables.cells import spell
+from tune_app.export.tables.document import build_terminal_tables
+from tune_app.export.tables.latex import escape_latex
+from tune_app.export.tables.reference import build_check_table
 from tune_app.records.results import Reported, Results, read_results
 from tune_app.report import main
 from tune_app.study import FACTORS
@@ -87,10 +90,10 @@ def test_the_verdicts_come_first_and_user_text_is_escaped(folder: Path) -> None:
     assert r"\textbar{} \{a\_b\}" in latex
     assert latex.count(r"\toprule") == latex.count(r"\bottomrule") == latex.count(r"\begin{table}") == 3
     columns = {line.count("&") - line.count(r"\&") for line in latex.splitlines() if line.endswith(r"\\")}
-    assert columns == {5, 4, 9}
+    assert columns == {6, 4, 8}
     specifications = re.findall(r"\\begin\{tabular\}\{@\{\}(.*)@\{\}\}", latex)
     kinds = [re.sub(r"p\{.*?\}", "p", specification) for specification in specifications]
-    assert kinds == ["pllrrr", "lrrrr", "llrrrrrrrr"], "words to the left, numbers to the right"
+    assert kinds == ["rpllrrl", "lrrrr", "lrrrrrrrl"], "words to the left, numbers to the right"
     assert latex.count(r"\begin{itemize}") == 1, "the reason of the verdict; the contrasts have none"
 
 
@@ -110,12 +113,14 @@ def test_a_study_of_one_condition_has_no_contrasts(tmp_path: Path) -> None:
 
 def test_words_of_users_never_break_a_table(tmp_path: Path) -> None:
     claim = CLAIM | {"sentence": "[a] first | line\nand [/red] second"}
-    write_results(tmp_path, results_of(claims=[claim], title="A <i>title</i>\n# twice"))
+    labels = [{"label": "[b_c] | <i>", "regularizer": "dropout"}]
+    write_results(tmp_path, results_of(claims=[claim], title="A <i>title</i>\n# twice", labels=labels))
     markdown, latex = (tmp_path / "table.md").read_text(), (tmp_path / "table.tex").read_text()
     assert markdown.startswith("# A &lt;i>title&lt;/i> # twice\n")
     assert "| [a] first \\| line and [/red] second |" in markdown
-    (row,) = (line for line in latex.splitlines() if "first" in line and line.endswith(r"\\"))
-    assert row.strip().startswith("{}[a] first"), "or the bracket would be an argument of the line break before it"
+    rows = [line.strip() for line in latex.splitlines() if "b_c" in line.replace("\\", "") and line.endswith(r"\\")]
+    assert rows
+    assert all(row.startswith("{}[b\\_c]") for row in rows), "or the bracket were an argument of the line break before"
     console = Console(file=io.StringIO(), width=120)
     for table in build_terminal_tables(results_of(claims=[claim])):
         console.print(table)
@@ -154,9 +159,10 @@ def build_audited_results() -> Results:
 
 
 def test_the_audits_tables_say_what_its_frames_hold() -> None:
-    frames = build_frames(build_audited_results())
-    audit, check = build_audit_table(frames["audit"]), build_reference_table(frames["reference_check"])
-    cells = [dict(zip(audit.headings, row, strict=True)) for row in audit.cells]
+    results = build_audited_results()
+    frames = build_frames(results)
+    audit, check = build_audit_table(results, frames["audit"]), build_check_table(results, frames["reference_check"])
+    cells = [{column.heading: spell(row, column) for column in audit.columns} for row in audit.rows]
     assert [(c["defect"], c["way"]) for c in cells] == list(
         zip(frames["audit"]["defect"], frames["audit"]["way"], strict=True)
     )
@@ -165,10 +171,10 @@ def test_the_audits_tables_say_what_its_frames_hold() -> None:
     assert removed["with"].startswith("0.75")
     assert removed["cost"].startswith("+0.2")
     assert removed["of the gap"] in ("99%", "100%", "101%")
-    assert (removed["replicates"], removed["explains"]) == ("3", "more than half of the gap")
+    assert (removed["n with"], removed["explains"]) == ("3", "more than half of the gap")
     assert not any("explains" in note for note in audit.notes), "no conclusion without the report's own hypothesis"
-    (row,) = (dict(zip(check.headings, cells, strict=True)) for cells in check.cells)
-    assert (row["row"], row["reported"], row["replicates"], row["range holds"]) == ("CNN+BN", "0.7560", "3", "50%")
+    (row,) = ({column.heading: spell(row, column) for column in check.columns} for row in check.rows)
+    assert (row["reported"], row["replicates"], row["range holds"]) == ("0.7560", "3", "50%")
     assert row["sound"].startswith("0.95")
 
 

@@ -106,7 +106,7 @@ def test_a_figure_that_is_no_longer_made_goes(results: Results, tmp_path: Path) 
 
 
 def test_curves_hold_mean_lowest_and_highest_fit(results: Results) -> None:
-    row = "cnn none (folds=3), width 0.05"
+    row = "no regularizer"
     chosen = f"row == '{row}' and metric == 'accuracy' and split == 'validation' and epoch == 2"
     (last,) = build_curves(results).query(chosen).to_dict("records")
     assert [last["mean"], last["low"], last["high"]] == pytest.approx([0.71, 0.7, 0.72])

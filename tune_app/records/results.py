@@ -213,7 +213,7 @@ def read_reference(path: Path) -> Reference:
                 if key[1] not in get_args(Regularizer):
                     raise ValueError(f"line {number}: no regularizer {key[1]!r}; {', '.join(get_args(Regularizer))}")
                 note, dataset, table = (row.get(name) or "" for name in ("note", "dataset", "table"))
-                found[key] = Reported(row["row"] or f"{key[0]} {key[1]} (folds={key[2]})", figure, note, dataset, table)
+                found[key] = Reported(row["row"], figure, note, dataset, table)
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise ResultsError(
             f"reference table {path} cannot be read ({type(error).__name__}: {error}); it needs the columns row, "

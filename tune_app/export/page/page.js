@@ -123,7 +123,7 @@
   for (const box of document.querySelectorAll("[data-table]")) {
     const table = box.querySelector("table");
     addSorting(table);
-    if (table.rows.length > 6 && !box.closest("details")) addFilter(box, table);
+    if ([...table.tBodies].flatMap(listRows).length > 5 && !box.closest("details")) addFilter(box, table);
   }
   for (const trial of document.querySelectorAll("details.trial")) {
     trial.addEventListener("toggle", () => {

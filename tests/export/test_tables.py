@@ -1,0 +1,301 @@
+"""One layout of a table, four renderings: the same cells, captions and notes in all of them."""
+
+import html
+import io
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pytest
+from rich.console import Console
+
+from tests.builders import build_results, build_study
+from tune_app.analysis.reported import find_counterparts
+from tune_app.export.frames import build_frames
+from tune_app.export.page import build as page_module
+from tune_app.export.page.content import build_verdicts
+from tune_app.export.tables.cells import find_sort_key, spell
+from tune_app.export.tables.document import StudyTables, build_document, build_tables
+from tune_app.export.tables.latex import render_latex
+from tune_app.export.tables.markdown import render_markdown
+from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Part, Range, Row, Table
+from tune_app.export.tables.notes import share_reasons
+from tune_app.export.tables.page import render_page
+from tune_app.export.tables.terminal import render_terminal
+from tune_app.records.results import Reported, Results, read_reference, read_results
+from tune_app.study.file import SHIPPED, find_study_file, read_study
+
+ROOT = Path(__file__).parents[2]
+TABLE = Table(
+    "sample",
+    "A sample",
+    (
+        Column("row", "row", wraps=True),
+        Column("fits", "fits", Kind.PART),
+        Column("images", "images", Kind.COUNT),
+        Column("accuracy", "accuracy", Kind.ESTIMATE),
+        Column("accuracy", "95% interval", Kind.INTERVAL, bounds=(0, 1)),
+        Column("effect", "effect", Kind.ESTIMATE, signed=True),
+        Column("p", "p", Kind.P_VALUE),
+        Column("share", "share", Kind.SHARE),
+        Column("range", "range", Kind.RANGE),
+        Column("seconds", "took", Kind.NUMBER, unit="s", decimals=1),
+        Column("none", "none", Kind.NUMBER),
+    ),
+    (
+        Group(
+            "4 folds",
+            (
+                Row(
+                    {
+                        "row": "CNN_a",
+                        "fits": Part(3, 4),
+                        "images": 60000,
+                        "accuracy": Estimate(0.9, 0.75, 1.05),
+                        "effect": Estimate(-0.012345, -0.0223, -0.0023),
+                        "p": 0.0002,
+                        "share": 0.126,
+                        "range": Range(0.5, 0.4, 0.6),
+                        "seconds": 12.34,
+                    },
+                    target="trial-a",
+                ),
+            ),
+        ),
+        Group("10 folds", (Row({"row": "vgg", "fits": Part(10, 10), "accuracy": Estimate(0.98765), "p": None}),)),
+    ),
+    ("A note about 50% of it.",),
+)
+FIRST = [
+    *("CNN_a", "3/4", "60,000", "0.90", "[0.75, 1.00]", "-0.012", "<0.001", "13%", "0.5000 (0.4000 to 0.6000)", "12.3")
+]
+SECOND = ["vgg", "10/10", "–", "0.9877", "–", "–", "–", "–", "–", "–"]
+
+
+def read_page(table: Table) -> tuple[list[list[str]], list[str]]:
+    """The cells and the captions of groups of a table in the page's HTML."""
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(page_module.__file__).parent), autoescape=True)
+    text = environment.from_string("{% from 'table.html' import table %}{{ table(content) }}").render(
+        content=render_page(table)
+    )
+    rows = [re.findall(r"<t[hd][^>]*data-sort[^>]*>(.*?)</t[hd]>", row) for row in text.split("<tr")]
+    cells = [[html.unescape(re.sub(r"<.*?>", "", cell)) for cell in row] for row in rows if row]
+    return cells, [html.unescape(caption) for caption in re.findall(r'<th scope="rowgroup"[^>]*>(.*?)</th>', text)]
+
+
+def read_latex(table: Table) -> list[list[str]]:
+    """The cells of the rows in the LaTeX, as they print."""
+    lines = [line.strip().removesuffix(r" \\") for line in render_latex([table], "x").splitlines()]
+    heading, *rows = [line.split(" & ") for line in lines if " & " in line]
+    rows = [row for row in rows if row != heading]  # a long table repeats it on every page
+    plain = {r"\_": "_", r"\%": "%", "$-$": "-", r"\textless{}": "<", "--": "–"}
+    return [[re.sub("|".join(map(re.escape, plain)), lambda m: plain[m[0]], cell) for cell in row] for row in rows]
+
+
+def read_markdown(table: Table) -> list[list[str]]:
+    lines = [line for line in render_markdown(table).splitlines() if line.startswith("|")]
+    rows = [[html.unescape(cell.strip()) for cell in line.strip("|").split(" | ")] for line in lines]
+    return [row for row in rows if row[0] not in ("row", "no.", "defect") and not set(row[0]) <= set(":-|")]
+
+
+def print_table(table: Table, width: int = 250) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(*render_terminal(table))
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+def test_one_layout_gives_the_same_cells_in_all_four_renderings() -> None:
+    assert [column.heading for column in TABLE.select_columns(Medium.PAPER)][-1] == "took", (
+        "an empty column is left out"
+    )
+    assert [[spell(row, column) for column in TABLE.columns[:-1]] for row in TABLE.rows] == [FIRST, SECOND]
+    assert read_latex(TABLE) == [FIRST, SECOND]
+    assert [[cell.replace("−", "-") for cell in row] for row in read_page(TABLE)[0]] == [FIRST, SECOND]
+    assert read_markdown(TABLE) == [FIRST, ["vgg", "10/10", "0.9877"]], "of this group alone, so without empty columns"
+    printed = print_table(TABLE)
+    assert " ".join(FIRST) in re.sub(" +", " ", printed)
+    assert "vgg 10/10 0.9877" in re.sub(" +", " ", printed)
+
+
+def test_captions_of_groups_notes_and_units_are_in_every_rendering() -> None:
+    markdown, latex, printed = render_markdown(TABLE), render_latex([TABLE], "x"), print_table(TABLE)
+    for caption in ("4 folds", "10 folds"):
+        assert f"### {caption}" in markdown
+        assert f"\\multicolumn{{10}}{{@{{}}l@{{}}}}{{\\textit{{{caption}}}}}" in latex
+        assert caption in printed
+    assert read_page(TABLE)[1] == ["4 folds", "10 folds"]
+    assert "A note about 50% of it." in markdown
+    assert r"A note about 50\% of it." in latex
+    assert "A note about 50% of it." in render_page(TABLE).notes
+    assert all("took (s)" in text for text in (markdown, latex))
+    alone = replace(TABLE, groups=TABLE.groups[:1])
+    assert r"\caption{A sample: 4 folds}" in render_latex([alone], "x")
+    assert render_page(alone).caption == "A sample: 4 folds"
+    assert "### " not in render_markdown(alone)
+
+
+def test_cells_sort_by_their_values_and_missing_ones_by_nothing() -> None:
+    keys = [find_sort_key(TABLE.rows[0], column) for column in TABLE.columns]
+    assert keys == ["CNN_a", 3.0, 60000.0, 0.9, 0.75, -0.012345, 0.0002, 0.126, 0.5, 12.34, None]
+    (_, rows), *_ = render_page(TABLE).groups
+    assert (rows[0][0].href, rows[0][1].href) == ("#trial-a", "")
+
+
+def test_a_narrow_terminal_breaks_words_and_never_numbers() -> None:
+    first = Row({**TABLE.rows[0].values, "row": "CNN_a, many-words " * 3})
+    printed = print_table(replace(TABLE, columns=TABLE.columns[:5], groups=(Group("", (first,)),)), 50)
+    assert "…" not in printed
+    assert "3/4 60,000     0.90 [0.75, 1.00]" in printed
+
+
+@pytest.mark.parametrize("name", ["quick", "report", "audit"])
+def test_every_table_of_the_committed_results_has_equal_cells_on_paper_and_page(name: str) -> None:
+    tables = tables_of(read_results(ROOT / "results" / name))
+    for table in tables.on_paper:
+        shown = table.select_columns(Medium.PAPER)
+        expected = [[" ".join(spell(row, column).split()) for column in shown] for row in table.rows]
+        assert read_latex(table) == expected
+        on_page, _ = read_page(table)
+        places = [place for place, column in enumerate(table.select_columns(Medium.SCREEN)) if column in shown]
+        assert [[row[place].replace("−", "-") for place in places] for row in on_page] == expected
+        found = {cell for row in read_markdown(table) for cell in row}
+        assert found <= {cell for row in expected for cell in row}
+
+
+def tables_of(results: Results) -> StudyTables:
+    return build_tables(results, build_frames(results))
+
+
+def results_of(**changes: Any) -> Results:
+    claims = [
+        {"sentence": sentence, "levels": {"folds": 4}, "against": {"folds": 3}, "expect": "higher"}
+        for sentence in ("More folds help.", "More folds help much.")
+    ]
+    grid = [{"model": "cnn", "width": 1, "regularizer": ["none", "dropout", "batchnorm"], "folds": [3, 4]}]
+    content = {"grid": grid, "claims": claims, "baseline": {"regularizer": "none", "folds": 3}} | changes
+    source = np.random.default_rng(0)
+    return build_results(build_study(**content), lambda spec, fold: float(0.9 + 0.02 * source.random()))
+
+
+def test_a_reason_that_several_rows_share_is_said_once_everywhere() -> None:
+    results = results_of()
+    reason = "the splits of the two sides differ, so their folds cannot be paired"
+    assert results.study.claims[0].sentence == "More folds help."
+    tables = tables_of(results)
+    assert tables.claims is not None
+    (note,) = tables.claims.notes
+    assert note.startswith(f"Claims 1 and 2: {reason}")
+    for text in (render_markdown(tables.claims), render_latex([tables.claims], "x")):
+        assert text.count(reason) == 1
+    verdicts, notes = build_verdicts(build_frames(results)["claims"])
+    assert [verdict.reason for verdict in verdicts] == ["", ""]
+    assert notes == [note]
+
+
+def test_clauses_are_shared_one_by_one_and_those_in_a_column_are_left_out() -> None:
+    contrasts = tables_of(results_of()).contrasts[0]
+    (few, *_) = (note for note in contrasts.notes if "too few" in note)
+    assert few.startswith("dropout, 3 folds; batchnorm, 3 folds: 3 pairs are too few for a p-value")
+    assert "detectable" in [column.heading for column in contrasts.columns]
+    assert not any("four times in five" in note for note in contrasts.notes)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "notes"),
+    [
+        ([("a", "x; y 1."), ("b", "x; y 2.")], [(("a", "b"), "x."), (("a",), "y 1."), (("b",), "y 2.")]),
+        ([("a", "x; y. Z."), ("b", "x; y. Z.")], [(("a", "b"), "x; y. Z.")]),
+        ([("a", "a has 1; try."), ("b", "b has 1; try.")], [(("a", "b"), "it has 1; try.")]),
+        ([("a", ""), ("b", "0.5 of 1.5 is left.")], [(("b",), "0.5 of 1.5 is left.")]),
+    ],
+)
+def test_reasons_are_split_at_the_ends_of_clauses(reasons: Any, notes: Any) -> None:
+    assert [(reason.rows, reason.text) for reason in share_reasons(reasons)] == notes
+
+
+def test_contrasts_with_one_baseline_a_group_name_it_in_the_caption() -> None:
+    grid = [{"model": "cnn", "regularizer": ["none", "dropout", "batchnorm"], "folds": 3}]
+    table = tables_of(results_of(grid=grid, claims=[])).contrasts[0]
+    (group,) = table.groups
+    assert group.caption == "cnn, sound protocol, 3 folds, batches of 20; compared with no regularizer"
+    assert [row.values["row"] for row in group.rows] == ["dropout", "batchnorm"]
+    assert "baseline" not in [column.name for column in table.columns]
+
+
+REFERENCE = {
+    ("cnn", "none", 3): Reported("CNN(k=3)", 0.91, "as printed", table="CNN"),
+    ("cnn", "dropout", 3): Reported("CNN+DP(k=3)", 0.5, "", table="CNN"),
+    ("vgg10", "none", 3): Reported("vgg10", 0.99, "", table="VGG"),
+    ("vgg18", "none", 3): Reported("vgg18", 0.99, "", table="VGG"),
+}
+
+
+def reported_results(**changes: Any) -> Results:
+    grid = [
+        {"model": "cnn", "regularizer": ["none", "dropout"], "folds": 3},
+        {"model": "vgg10", "width": 0.125, "folds": 3},
+    ]
+    labels = [{"label": "CNN+DP", "model": "cnn", "regularizer": "dropout"}]
+    content = {"data": {"name": "digits"}, "grid": grid, "labels": labels, "claims": [], "baseline": {}} | changes
+    return replace(results_of(**content), reference=REFERENCE)
+
+
+def test_each_reported_figure_stands_beside_ours_with_the_verdict_on_the_difference() -> None:
+    first, second = tables_of(reported_results()).on_paper[:2]
+    assert (first.title, second.title) == ("Reported figures, CNN", "Reported figures, VGG")
+    rows = [{column.heading: spell(row, column) for column in first.columns} for row in first.rows]
+    assert [(row["row"], row["reported"]) for row in rows] == [("cnn, no regularizer", "0.9100"), ("CNN+DP", "0.5000")]
+    assert [row["reported figure is"] for row in rows] == ["inside the interval", "outside the interval"]
+    assert float(rows[1]["difference"]) == pytest.approx(float(rows[1]["ours"]) - 0.5)
+    assert first.notes == ("cnn, no regularizer: as printed.", "CNN+DP: model cnn, regularizer dropout.")
+    (vgg,) = ({column.heading: spell(row, column) for column in second.columns} for row in second.rows)
+    assert (vgg["difference"], vgg["reported figure is"]) == ("–", "of another experiment")
+    assert second.notes == ("vgg10, no regularizer: ours has width 0.125.",)
+
+
+def test_a_figure_of_another_data_set_or_of_fewer_images_is_of_another_experiment() -> None:
+    few = find_counterparts(reported_results(data={"name": "digits", "train_images": 1200}))
+    assert few[0].reason == "ours has 1,200 training images."
+    other = {key: replace(figure, dataset="mnist") for key, figure in REFERENCE.items()}
+    foreign = find_counterparts(replace(reported_results(), reference=other))
+    assert foreign[0].reason == "ours has data set digits."
+    assert foreign[2].reason == "ours has width 0.125, data set digits."
+    assert {counterpart.verdict for counterpart in (*few, *foreign)} == {"of another experiment"}
+    assert all(c.numbers["difference"] is None for c in (*few, *foreign))
+
+
+def test_where_the_figure_lies_as_reported_is_said_beside_the_sound_row() -> None:
+    protocols = {"protocol": ["sound", "as-reported"]}
+    grid = [
+        {"model": "cnn", "regularizer": "none", "folds": 3} | protocols,
+        {"model": "cnn", "regularizer": "dropout", "folds": 3},
+        {"model": "cnn", "regularizer": "dropout", "folds": 3, "batch_size": 40, "protocol": "as-reported"},
+    ]
+    found = find_counterparts(reported_results(grid=grid, replicates=3))
+    assert [counterpart.spec.protocol for counterpart in found] == [(), ()]
+    assert found[0].place in ("inside", "undecidable with 3 replicates", "outside")
+    assert found[1].place == "outside (batches of 40)"
+
+
+def test_a_figure_without_a_mean_of_ours_is_undecided() -> None:
+    results = reported_results()
+    trial = results.study.grid_trials()[0].spec.id
+    del results.records.folds[trial, 0]
+    first = find_counterparts(results)[0]
+    assert (first.verdict, first.reason) == ("undecided", "ours has no mean: 1 missing.")
+
+
+def test_the_reports_own_two_tables_begin_the_document() -> None:
+    results = read_results(ROOT / "results" / "report")
+    study = read_study(find_study_file("report"))
+    results = replace(results, study=study, reference=read_reference(SHIPPED / "report.csv"))
+    tables = tables_of(results).on_paper
+    assert [table.title for table in tables[:3]] == ["Reported figures, CNN", "Reported figures, VGG", "Claims"]
+    cnn, vgg = ([row.values["row"] for row in table.rows] for table in tables[:2])
+    assert cnn == [f"{name}, {folds} folds" for folds in (4, 10) for name in ("CNN+DP+BN", "CNN+DP", "CNN+BN", "CNN")]
+    assert vgg == ["vgg10", "vgg12", "vgg15", "vgg18"]
+    assert {row.values["verdict"] for row in tables[1].rows} == {"of another experiment"}
+    assert "n_split" not in build_document(results, tables)
