@@ -66,10 +66,10 @@ def build_groups(study: Study) -> list[RowGroup]:
     return [build_group(study, members) for members in groups.values()]
 
 
-def build_group(study: Study, rows: Sequence[Row], leave_out: Collection[str] = ()) -> RowGroup:
-    """The rows as one group; its caption says nothing of the factors that are left out."""
+def build_group(study: Study, rows: Sequence[Row]) -> RowGroup:
+    """The rows as one group."""
     labelling = study.labelling.within([row.trials[0].condition for row in rows])
-    return RowGroup(labelling.build_caption(leave_out), tuple(rows), labelling)
+    return RowGroup(labelling.build_caption(), tuple(rows), labelling)
 
 
 def choose_split(conditions: Sequence[Condition], varying: Sequence[str], named: Collection[str]) -> tuple[str, ...]:
