@@ -55,7 +55,7 @@ def run_trial(study: dict[str, Any], device: str) -> dict[str, Any]:
         "precision": study["recipe"].get("precision", "fp32"),
         "engine": folds[0].engine,
         "images_per_second": loop_images / seconds,
-        "test_accuracy": sum(fold.test_accuracy or 0 for fold in folds) / len(folds),
+        "test_accuracy": sum(fold.score("test_accuracy") or 0 for fold in folds) / len(folds),
         "fit_bytes": max(fold.peak_memory_bytes or 0 for fold in folds),
     }
 

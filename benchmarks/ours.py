@@ -72,7 +72,7 @@ def build_fit_rows(results: Results) -> list[dict[str, Any]]:
         {
             "regularizer": regularizers[trial],
             "fold": fold,
-            "test_accuracy": record.test_accuracy,
+            "test_accuracy": record.score("test_accuracy"),
             "loop_seconds": loop_seconds[trial, fold],
             "concurrency": concurrency,
         }

@@ -1,7 +1,7 @@
 """Small studies, plans and results: what tests are built from."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import yaml
 
 from tune_app.engine.cost import MachineRates
 from tune_app.parts.catalog import build_catalog
-from tune_app.plan import PlannedTrial, Shares, build_plan
+from tune_app.plan import PlannedTrial, Shares, WorkItem, build_plan
 from tune_app.records import RUN_FIELDS, EpochRecord, FoldRecord, Record, RecordSet, pack_labels
 from tune_app.records.results import Results
 from tune_app.study import Study, TrialSpec
@@ -57,16 +57,15 @@ def build_results(
                 accuracy = final * epochs[epoch - 1]
                 scores: dict[str, Any] = {"train_loss": 1 - accuracy, "train_accuracy": accuracy}
                 scores |= {"validation_loss": 1 - accuracy, "validation_accuracy": accuracy}
-                speed: dict[str, Any] = {"learning_rate": 0.001, "seconds": 1.0, "images_per_second": 100.0}
-                records.add(EpochRecord(**place, epoch=epoch, **scores, **speed))
+                speed: dict[str, Any] = {"learning_rate": 0.001, "seconds": 1.0, "samples_per_second": 100.0}
+                records.add(EpochRecord(**place, epoch=epoch, scores=scores, **speed))
             records.add(
                 FoldRecord(
                     **place,
                     status="completed",
                     epochs=spec.recipe.epochs,
-                    test_loss=1 - final,
-                    test_accuracy=final,
-                    test_predictions=packed,
+                    scores={"test_loss": 1 - final, "test_accuracy": final},
+                    predictions=packed,
                     best_epoch=1,
                     started=1e9,
                     fit_seconds=2 + final,
@@ -87,19 +86,24 @@ class Collector:
         self.ended: list[str] = []
         self._stop_after = stop_after
 
-    def trial_started(self, trial: str) -> None:
-        self.started.append(trial)
+    def item_started(self, item: WorkItem) -> None:
+        self.started.append(item.id)
 
     def record(self, record: Record) -> None:
         self.records.append(record)
         if self._stop_after is not None and len(RecordSet(self.records).folds) >= self._stop_after:
             raise KeyboardInterrupt
 
-    def trial_ended(self, trial: str) -> None:
-        self.ended.append(trial)
+    def item_ended(self, item: WorkItem) -> None:
+        self.ended.append(item.id)
 
     def close(self) -> None:
         pass
+
+
+def with_scores(record: FoldRecord, **scores: float) -> FoldRecord:
+    """The record with other scores."""
+    return replace(record, scores={**record.scores, **scores})
 
 
 def scores_of(records: Sequence[Record]) -> list[dict[str, Any]]:
@@ -116,9 +120,8 @@ def fold_record(trial: str, fold: int, accuracy: float | None) -> FoldRecord:
         fold=fold,
         status="completed" if done else "failed",
         epochs=1,
-        test_loss=0.5 if done else None,
-        test_accuracy=accuracy,
-        test_predictions=packed if done else None,
+        scores={} if accuracy is None else {"test_loss": 0.5, "test_accuracy": accuracy},
+        predictions=packed if done else None,
         best_epoch=1,
         started=1e9,
         fit_seconds=2.0,

@@ -190,6 +190,7 @@ def test_tensorboard_has_a_folder_per_trial_with_a_curve_per_fold(folder: Folder
     assert len(trials) == 2
     records, _ = read_records(folder.runs / "records.jsonl")
     for trial in trials:
+        (id,) = {id for id, _ in records.folds if id[-8:] == trial.name[-8:]}
         top = EventAccumulator(str(trial)).Reload()
         assert top.Tags()["graph"]
         assert len(top.Scalars("test_accuracy_by_fold")) == 3
@@ -197,7 +198,7 @@ def test_tensorboard_has_a_folder_per_trial_with_a_curve_per_fold(folder: Folder
         for fold in range(3):
             curve = EventAccumulator(str(trial / f"fold-{fold + 1}")).Reload()
             losses = {event.step: event.value for event in curve.Scalars("loss/validation")}
-            assert losses == pytest.approx({e: records.epochs[trial.name, fold, e].validation_loss for e in (1, 2)})
+            assert losses == pytest.approx({e: records.epochs[id, fold, e].scores["validation_loss"] for e in (1, 2)})
             assert {"loss/train", "accuracy/train", "accuracy/validation"} <= set(curve.Tags()["scalars"])
             assert "epochs/text_summary" in curve.Tags()["tensors"]
 
@@ -249,10 +250,10 @@ def test_without_ray_the_error_is_one_message(folder: Folder, capsys: Any, monke
 def test_records_of_another_schema_are_refused_and_left_alone(folder: Folder, capsys: Any) -> None:
     folder.run()
     path = folder.runs / "records.jsonl"
-    path.write_text(path.read_text().replace('"schema":2', '"schema":1'))
+    path.write_text(path.read_text().replace('"schema":"3.0"', '"schema":1'))
     before = path.read_bytes()
     assert folder.run() == 2
-    assert "schema 1, this version reads schema 2; start over with --fresh" in capsys.readouterr().err
+    assert "schema 1, this version reads schemas 2 and 3; start over with --fresh" in capsys.readouterr().err
     assert path.read_bytes() == before
     assert folder.run("--fresh") == 0
 

@@ -126,6 +126,7 @@ def _run(session: "Session") -> int:
     from tune_app.export.page import PAGE_FILE
     from tune_app.export.tables.document import build_terminal_tables
     from tune_app.monitor.terminal import describe_fit, shorten_path
+    from tune_app.study.names import build_trial_names
 
     outcome = session.run()
     say = session.report
@@ -143,9 +144,9 @@ def _run(session: "Session") -> int:
             f"{len(outcome.unkept)} networks could not be kept in {session.folder / 'weights'}, {outcome.unkept[0]} "
             "among them: free some space and run the same command again."
         )
-    folds = {spec.id: spec.folds for spec in session.specs}
+    names, folds = build_trial_names(session.study), {spec.id: spec.folds for spec in session.specs}
     for record in outcome.failed:
-        say(describe_fit(record, folds[record.trial]))
+        say(describe_fit(record, names[record.trial], folds[record.trial]))
     if outcome.interrupted:
         say(
             f"Interrupted: {outcome.fits - outcome.missing} of {outcome.fits} fits are done and on disk. "

@@ -66,7 +66,7 @@ def test_a_missing_fold_is_told_in_the_table() -> None:
 def test_a_network_that_names_one_class_is_flagged() -> None:
     results = results_of(build_study(), [0.9, 0.9, 0.1])
     trial = build_study().grid_trials()[0].spec.id
-    stuck = replace(results.records.folds[trial, 2], test_predictions=pack_labels(np.ones(60, dtype=np.uint8)))
+    stuck = replace(results.records.folds[trial, 2], predictions=pack_labels(np.ones(60, dtype=np.uint8)))
     results.records.add(stuck)
     trials = build_trials(results)
     assert trials["flags"].tolist() == ["1 stuck on one class", ""]
@@ -79,7 +79,7 @@ def test_a_few_other_labels_are_no_learning(others: int, stuck: bool) -> None:
     trial = build_study().grid_trials()[0].spec.id
     labels = np.ones(100, dtype=np.uint8)
     labels[:others] = 7
-    record = replace(results.records.folds[trial, 2], test_predictions=pack_labels(labels))
+    record = replace(results.records.folds[trial, 2], predictions=pack_labels(labels))
     assert is_single_class(record) == stuck
 
 

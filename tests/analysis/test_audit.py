@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.builders import build_results, build_study
+from tests.builders import build_results, build_study, with_scores
 from tune_app.analysis.audit import build_audit
 from tune_app.analysis.conclusions import build_conclusions
 from tune_app.analysis.conditions import build_conditions
@@ -71,7 +71,7 @@ def test_a_change_in_the_records_changes_the_sentence() -> None:
     (before,) = build_conclusions(build_audit(results))
     trial = next(t.spec for t in results.study.grid_trials() if t.spec.condition["protocol"] == "as-reported")
     record = results.records.folds[trial.id, 3]
-    results.records.add(replace(record, test_accuracy=0.5))
+    results.records.add(with_scores(record, test_accuracy=0.5))
     (after,) = build_conclusions(build_audit(results))
     assert before != after
 
@@ -95,7 +95,7 @@ def test_one_collapsed_replicate_does_not_hide_what_all_of_them_show() -> None:
     for trial in results.study.grid_trials():
         if trial.spec.replicate == 5 and {"carry-over", SKIPS} <= set(trial.spec.protocol):
             record = results.records.folds[trial.spec.id, 3]
-            results.records.add(replace(record, test_accuracy=0.2))
+            results.records.add(with_scores(record, test_accuracy=0.2))
     audit = build_audit(results)
     row = rows_of(results)[SKIPS, "taken away from as-reported"]
     assert row["ci95_low"] < 0 < row["ci95_high"]
@@ -112,7 +112,7 @@ def test_signs_that_differ_decide_nothing() -> None:
     for trial in results.study.grid_trials():
         if trial.spec.condition["protocol"] == "as-reported":
             record = results.records.folds[trial.spec.id, 3]
-            results.records.add(replace(record, test_accuracy=0.2 if trial.spec.replicate % 2 else 0.99))
+            results.records.add(with_scores(record, test_accuracy=0.2 if trial.spec.replicate % 2 else 0.99))
     (sentence,) = build_conclusions(build_audit(results))
     assert "batch-norm layer, is undecided" in sentence
     assert "better in 5 of 10 replicates" in sentence
@@ -124,7 +124,7 @@ def test_size_goes_by_the_same_rule_as_direction() -> None:
     for trial in results.study.grid_trials():
         if trial.spec.replicate == 5 and trial.spec.condition["protocol"] == f"as-reported without {SKIPS}":
             record = results.records.folds[trial.spec.id, 3]
-            results.records.add(replace(record, test_accuracy=0.1))
+            results.records.add(with_scores(record, test_accuracy=0.1))
     row = rows_of(results)[SKIPS, REMOVED]
     assert row["cost"] < 0
     assert (row["replicates_above_half"], row["replicates_below_half"]) == (9, 1)
@@ -140,9 +140,9 @@ def test_a_defect_that_raises_the_score_is_refuted_and_ties_are_told() -> None:
         for name in ("as-reported", f"as-reported without {REPLICAS}")
     )
     for replicate in range(3):
-        same = results.records.folds[with_all[replicate].id, 3].test_accuracy
+        same = results.records.folds[with_all[replicate].id, 3].scores["test_accuracy"]
         record = results.records.folds[without[replicate].id, 3]
-        results.records.add(replace(record, test_accuracy=same))
+        results.records.add(with_scores(record, test_accuracy=same))
     row = rows_of(results)[REPLICAS, REMOVED]
     counts = [row[f"replicates_{name}"] for name in ("lower_with", "higher_with", "equal")]
     assert counts == [0, 7, 3]
@@ -220,7 +220,7 @@ def test_carried_folds_are_one_observation() -> None:
     results = audit_of({"carry-over": 0.1})
     (carried,) = (row for row in build_conditions(results)[0].to_dict("records") if row["protocol"] == "carry-over")
     last = [
-        record.test_accuracy
+        record.scores["test_accuracy"]
         for (trial, fold), record in results.records.folds.items()
         if fold == 3 and "-carry-over-" in trial and "without" not in trial
     ]
@@ -261,7 +261,7 @@ def test_a_figure_without_runs_as_reported_has_no_place() -> None:
     checked = replace(build_results(study, lambda spec, fold: 0.9), reference=reference)
     assert [row["place"] for row in build_reference_check(checked).to_dict("records")] == ["not run as reported"]
     trial = study.grid_trials()[0].spec.id
-    stuck = replace(checked.records.folds[trial, 0], test_predictions=pack_labels(np.ones(60, dtype=np.uint8)))
+    stuck = replace(checked.records.folds[trial, 0], predictions=pack_labels(np.ones(60, dtype=np.uint8)))
     checked.records.add(stuck)
     (row,) = build_reference_check(checked).to_dict("records")
     assert "1 of the 3 networks" in row["reason"]

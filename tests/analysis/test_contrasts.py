@@ -152,7 +152,7 @@ def test_a_missing_fold_refuses_the_contrast() -> None:
 def test_a_fold_stuck_on_one_class_refuses_the_contrast() -> None:
     results = results_of()
     spec = next(t.spec for t in results.study.grid_trials() if (t.spec.regularizer, t.spec.folds) == ("dropout", 10))
-    stuck = replace(results.records.folds[spec.id, 0], test_predictions=pack_labels(np.ones(60, dtype=np.uint8)))
+    stuck = replace(results.records.folds[spec.id, 0], predictions=pack_labels(np.ones(60, dtype=np.uint8)))
     results.records.add(stuck)
     row = pick(build_contrasts(results), "test_accuracy", "dropout", 10)
     assert row["status"] == "refused"
@@ -239,7 +239,7 @@ def test_single_networks_are_compared_on_the_images_both_saw() -> None:
     wrong = labels.copy()
     wrong[:30] = (wrong[:30] + 1) % 10
     spec = results.study.conditions()[0][0]
-    results.records.add(replace(results.records.folds[spec.id, 0], test_predictions=pack_labels(wrong)))
+    results.records.add(replace(results.records.folds[spec.id, 0], predictions=pack_labels(wrong)))
     row = build_networks(results, labels).to_dict("records")[-1]
     assert (row["only_condition_right"], row["only_baseline_right"], row["effect"]) == (0, 0, 0.0)
     first = build_networks(results, labels).to_dict("records")[1]
@@ -530,7 +530,7 @@ def test_a_baseline_that_names_folds_which_its_other_levels_lack_finds_the_neare
 def test_networks_tested_on_other_images_are_left_out() -> None:
     results = results_of()
     spec = results.study.conditions()[2][0]
-    other = replace(results.records.folds[spec.id, 0], test_predictions=pack_labels(np.ones(59, dtype=np.uint8)))
+    other = replace(results.records.folds[spec.id, 0], predictions=pack_labels(np.ones(59, dtype=np.uint8)))
     results.records.add(other)
     assert len(build_networks(results, np.arange(60, dtype=np.uint8) % 10)) == 4
 
@@ -540,7 +540,7 @@ def test_a_carried_network_is_the_one_of_the_last_fold() -> None:
     labels = np.arange(60, dtype=np.uint8) % 10
     (carried,) = (s[0] for s in results.study.conditions() if s[0].has_dependent_folds)
     wrong = pack_labels((labels + 1) % 10)
-    results.records.add(replace(results.records.folds[carried.id, 3], test_predictions=wrong))
+    results.records.add(replace(results.records.folds[carried.id, 3], predictions=wrong))
     (row,) = build_networks(results, labels).to_dict("records")
     assert (row["fold"], row["baseline_fold"], row["accuracy"]) == (4, 1, 0)
     assert pd.isna(row["ci95_low"]), "every resample of the images is the same"

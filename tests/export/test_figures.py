@@ -54,13 +54,15 @@ def epoch_record(trial: str, fold: int, epoch: int, accuracy: float) -> EpochRec
         replicate=0,
         fold=fold,
         epoch=epoch,
-        train_loss=1.0 / epoch,
-        train_accuracy=accuracy,
-        validation_loss=0.9 / epoch,
-        validation_accuracy=accuracy,
+        scores={
+            "train_loss": 1.0 / epoch,
+            "train_accuracy": accuracy,
+            "validation_loss": 0.9 / epoch,
+            "validation_accuracy": accuracy,
+        },
         learning_rate=0.001,
         seconds=1.0,
-        images_per_second=100.0,
+        samples_per_second=100.0,
     )
 
 

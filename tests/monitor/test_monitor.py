@@ -1,62 +1,120 @@
 """What watches a study: it must be right about progress, and it must never end the study."""
 
 import io
+import re
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.builders import Collector
+from tests.builders import Collector, build_study, fold_record, plan_of
 from tune_app.monitor import RecordFlow
+from tune_app.monitor.tensorboard import TensorBoardMonitor
 from tune_app.monitor.terminal import LiveMonitor, PlainMonitor, Progress, Watched, spell_seconds
-from tune_app.records import EpochRecord, FoldRecord, Record, RecordStore
+from tune_app.plan import WorkItem
+from tune_app.records import EpochRecord, Record, RecordSet, RecordStore
 
-EPOCH = EpochRecord("t", 0, 0, 1, 0.3, 0.5, 0.3, 0.5125, 0.001, 1.5, 1000.0)
-DONE = FoldRecord("t", 0, 0, "completed", 2, 0.25, 0.9, "", 1, 1e9, 1.5, 7, "cpu", "h")
-FAILED = FoldRecord("t", 0, 1, "failed", 1, None, None, None, 1, 1e9, 1.5, 7, "cpu", "h", "FitError", "loss is nan")
+TRIAL = plan_of(build_study(recipe={"epochs": 2, "batch_size": 20}, replicates=2))[0]
+T = TRIAL.id
+FIRST, SECOND = WorkItem(TRIAL, (0,)), WorkItem(TRIAL, (1, 2))  # its folds in two places at once
 
 
-def progress_of() -> Progress:
-    return Progress({"t": Watched(folds=4, epochs=2, weight=1.0, share="1 CPU")}, {("t", 3)})
+def epoch_of(fold: int, epoch: int, accuracy: float = 0.5125) -> EpochRecord:
+    scores = {"train_loss": 0.3, "train_accuracy": 0.5, "validation_loss": 0.3, "validation_accuracy": accuracy}
+    return EpochRecord(T, 0, fold, epoch, scores, 0.001, 1.5, 1000.0)
+
+
+DONE, FAILED = fold_record(T, 0, 0.9), fold_record(T, 1, None)
+
+
+def progress_of(*completed: tuple[str, int]) -> Progress:
+    watched = Watched(name=TRIAL.name, folds=3, epochs=2, weight=1.0, share="1 CPU")
+    return Progress({T: watched}, set(completed))
 
 
 def test_progress_counts_what_was_done_before_and_what_failed() -> None:
-    progress = progress_of()
-    assert (progress.done, progress.total, progress.remaining) == (1, 4, None)
-    progress.trial_started()
-    for record in (EPOCH, DONE, FAILED, FAILED):
+    progress = progress_of((T, 2))
+    assert (progress.done, progress.total, progress.remaining) == (1, 3, None)
+    progress.started()
+    for record in (epoch_of(0, 1), DONE, epoch_of(1, 1)):
         progress.record(record)
-    assert (progress.done, progress.failed) == (2, 1)
     assert progress.remaining is not None
     assert progress.remaining > 0
+    progress.record(FAILED)
+    progress.record(FAILED)
+    assert (progress.done, progress.failed) == (2, 1)
 
 
 def test_plain_lines_name_trial_fold_score_and_reason() -> None:
     out = io.StringIO()
     monitor = PlainMonitor(Console(file=out, width=200), progress_of())
-    monitor.trial_started("t")
-    for record in (EPOCH, DONE, FAILED):
+    monitor.item_started(SECOND)
+    for record in (epoch_of(0, 1), DONE, FAILED):
         monitor.record(record)
     text = out.getvalue()
-    assert "started t on 1 CPU" in text
-    assert "[2/4] t fold 1/4: test accuracy 0.9000 in 1.5 s" in text
-    assert "t fold 2/4: failed, FitError: loss is nan" in text
+    assert f"started {TRIAL.name}.folds-2-3 on 1 CPU" in text
+    assert f"[1/3] {TRIAL.name} fold 1/3: test accuracy 0.9000 in 2.0 s" in text
+    assert f"{TRIAL.name} fold 2/3: failed, FitError: loss is nan" in text
 
 
-def test_the_live_display_shows_running_trials_and_keeps_failures() -> None:
+def test_the_live_display_has_a_line_for_each_item_and_keeps_failures() -> None:
     out = io.StringIO()
-    console = Console(file=out, force_terminal=True, width=100, height=20)
-    monitor = LiveMonitor(console, progress_of())
-    monitor.trial_started("t")
-    monitor.record(EPOCH)
+    console = Console(file=out, force_terminal=True, width=120, height=20)
+    monitor = LiveMonitor(console, progress_of((T, 2)))
+    monitor.item_started(FIRST)
+    monitor.item_started(SECOND)
+    monitor.record(epoch_of(1, 2, accuracy=0.75))
+    monitor.record(epoch_of(0, 1, accuracy=0.25))
+    lines = _draw(monitor, console)
+    (first,) = [line for line in lines if f"{TRIAL.name}.folds-1 " in line]
+    (second,) = [line for line in lines if f"{TRIAL.name}.folds-2-3 " in line]
+    assert first.split()[1:4] == ["1/3", "1/2", "0.2500"]
+    assert second.split()[1:4] == ["2/3", "2/2", "0.7500"]
+    monitor.record(FAILED)
+    monitor.item_ended(SECOND)
+    assert not any(".folds-2-3" in line for line in _draw(monitor, console))
+    monitor.close()
+    assert "failed, FitError: loss is nan" in out.getvalue()
+
+
+def _draw(monitor: LiveMonitor, console: Console) -> list[str]:
     with console.capture() as capture:
         console.print(monitor._draw())
-    monitor.record(FAILED)
+    return re.sub(r"\x1b\[[0-9;]*m", "", capture.get()).splitlines()
+
+
+def _read_scalars(folder: Path) -> dict[str, list[float]]:
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return {tag: [event.value for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+def test_a_trial_whose_folds_run_in_two_places_has_one_folder_with_every_curve(
+    tmp_path: Path, order: tuple[int, ...]
+) -> None:
+    monitor = TensorBoardMonitor(tmp_path, [TRIAL], RecordSet())
+    monitor.item_started(FIRST)
+    monitor.record(epoch_of(0, 1))
+    monitor.item_started(SECOND)  # while the first one runs
+    for fold in order:
+        for record in (epoch_of(fold, 1), epoch_of(fold, 2), fold_record(T, fold, 0.9 + fold / 100)):
+            monitor.record(record)
+        monitor.item_ended(FIRST if fold == 0 else SECOND)
     monitor.close()
-    drawn = capture.get()
-    for part in ("1/4 fits", "0.5125", "1/2", "1 CPU"):
-        assert part in drawn
-    assert "failed, FitError: loss is nan" in out.getvalue()
+    assert [path.name for path in tmp_path.iterdir()] == [TRIAL.name]
+    for fold in (1, 2, 3):
+        assert len(_read_scalars(tmp_path / TRIAL.name / f"fold-{fold}")["loss/train"]) >= 2
+    (mean,) = _read_scalars(tmp_path / TRIAL.name)["test_accuracy_mean"]
+    assert mean == pytest.approx(0.91)
+
+
+def test_a_folder_follows_when_its_trial_is_called_otherwise(tmp_path: Path) -> None:
+    digest = T.rpartition("-")[2]
+    (tmp_path / f"cnn-before-{digest}").mkdir()
+    TensorBoardMonitor(tmp_path, [TRIAL], RecordSet([DONE])).close()
+    assert [path.name for path in tmp_path.iterdir()] == [TRIAL.name]
 
 
 def test_a_monitor_that_fails_is_dropped_and_the_records_go_on(
@@ -75,7 +133,7 @@ def test_a_monitor_that_fails_is_dropped_and_the_records_go_on(
     flow.close()
     store.close()
     assert good.records == [DONE]
-    assert store.records.is_completed("t", 0)
+    assert store.records.is_completed(T, 0)
     assert "Broken stopped: ZeroDivisionError: oops" in caplog.text
 
 

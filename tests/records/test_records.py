@@ -11,21 +11,38 @@ import pytest
 
 from tune_app.errors import RecordError
 from tune_app.records import (
+    SCHEMA,
     EpochRecord,
     FoldRecord,
     RecordSet,
     RecordStore,
     pack_labels,
     read_records,
+    record_from_dict,
     record_to_line,
     unpack_labels,
     write_records,
 )
 
-EPOCH = EpochRecord("t", 0, 0, 1, 0.1 + 0.2, 0.5, 1 / 3, 0.5, 0.001, 1.5, 1000.0)
+EPOCH = EpochRecord("t", 0, 0, 1, {"train_loss": 0.1 + 0.2, "validation_accuracy": 1 / 3}, 0.001, 1.5, 1000.0)
 FOLD = FoldRecord(
-    "t", 0, 0, "completed", 1, 0.25, 0.9, pack_labels(np.arange(10, dtype=np.uint8)), 1, 1e9, 1.5, 7, "cpu", "h"
+    trial="t",
+    replicate=0,
+    fold=0,
+    status="completed",
+    epochs=1,
+    scores={"test_loss": 0.25, "test_accuracy": 0.9},
+    predictions=pack_labels(np.arange(10)),
+    best_epoch=1,
+    started=1e9,
+    fit_seconds=1.5,
+    peak_memory_bytes=7,
+    device="cpu",
+    host="h",
+    engine="eager",
+    fingerprints={"model": "1f0c"},
 )
+COMMITTED = Path(__file__).parents[2] / "results"
 
 
 def test_records_come_back_bit_for_bit(tmp_path: Path) -> None:
@@ -36,17 +53,82 @@ def test_records_come_back_bit_for_bit(tmp_path: Path) -> None:
     assert torn == b""
 
 
-def test_labels_survive_packing() -> None:
-    labels = np.random.default_rng(0).integers(0, 256, 10_000).astype(np.uint8)
-    assert np.array_equal(unpack_labels(pack_labels(labels)), labels)
+@pytest.mark.parametrize(("classes", "prefix"), [(256, ""), (257, "u2:"), (2**16, "u2:")])
+def test_labels_survive_packing(classes: int, prefix: str) -> None:
+    labels = np.append(np.random.default_rng(0).integers(0, classes, 10_000), classes - 1)
+    packed = pack_labels(labels)
+    assert packed.startswith(prefix)
+    assert np.array_equal(unpack_labels(packed), labels)
+
+
+def test_a_byte_is_enough_for_256_classes_as_it_always_was() -> None:
+    line = json.loads((COMMITTED / "quick" / "records.jsonl").read_text().splitlines()[2])
+    packed = line["test_predictions"]
+    assert pack_labels(unpack_labels(packed)) == packed
+
+
+@pytest.mark.parametrize("labels", [[0, -1], [0, 2**16]])
+def test_labels_that_cannot_be_recorded_are_refused_and_never_cut_short(labels: list[int]) -> None:
+    with pytest.raises(RecordError, match="cannot be recorded; at most 65,536 classes"):
+        pack_labels(np.array(labels))
 
 
 def test_every_line_carries_the_schema() -> None:
-    assert json.loads(record_to_line(FOLD))["schema"] == 2
+    assert json.loads(record_to_line(FOLD))["schema"] == SCHEMA == "3.0"
+
+
+def test_records_of_schema_2_are_read_as_if_written_today(tmp_path: Path) -> None:
+    lines = (COMMITTED / "quick" / "records.jsonl").read_text().splitlines()[:3]
+    old = [json.loads(line) for line in lines]
+    epoch, fold = record_from_dict(old[0]), record_from_dict(old[2])
+    assert isinstance(epoch, EpochRecord)
+    assert isinstance(fold, FoldRecord)
+    assert epoch.scores == {name: old[0][name] for name in old[0] if name.startswith(("train_", "validation_"))}
+    assert epoch.samples_per_second == old[0]["images_per_second"]
+    assert fold.scores == {"test_loss": old[2]["test_loss"], "test_accuracy": old[2]["test_accuracy"]}
+    assert fold.predictions == old[2]["test_predictions"]
+    assert fold.engine_reason is None
+    assert fold.fingerprints == {}
+    (tmp_path / "records.jsonl").write_text("\n".join(lines) + "\n")
+    store = RecordStore(tmp_path)  # a file of both schemas
+    store.append(FOLD)
+    store.close()
+    records, _ = read_records(store.path)
+    assert records.folds.keys() == {(fold.trial, fold.fold), ("t", 0)}
+    write_records(tmp_path / "again.jsonl", [epoch, fold])
+    assert list(read_records(tmp_path / "again.jsonl")[0].folds.values()) == [fold]
+
+
+def test_a_failed_fold_of_schema_2_has_no_scores() -> None:
+    old = json.loads((COMMITTED / "quick" / "records.jsonl").read_text().splitlines()[2])
+    failed = old | {"status": "failed", "test_loss": None, "test_accuracy": None, "test_predictions": None}
+    assert record_from_dict(failed).scores == {}
+    del failed["test_loss"]
+    with pytest.raises(RecordError, match="other fields than schema 2: test_loss"):
+        record_from_dict(failed)
+
+
+def test_fields_of_a_newer_minor_version_are_kept_and_written_back() -> None:
+    line = json.loads(record_to_line(FOLD)) | {"schema": "3.7", "carbon_grams": 1.5}
+    record = record_from_dict(line)
+    assert record.extra == {"schema": "3.7", "carbon_grams": 1.5}
+    assert json.loads(record_to_line(record)) == line
+
+
+def test_optional_fields_may_be_missing_and_others_may_not() -> None:
+    line = json.loads(record_to_line(FOLD))
+    for name in ("engine", "engine_reason", "environment", "error_type", "error_message"):
+        del line[name]
+    record = record_from_dict(line)
+    assert isinstance(record, FoldRecord)
+    assert record.engine is None
+    del line["scores"]
+    with pytest.raises(RecordError, match="a fold record without scores"):
+        record_from_dict(line)
 
 
 def test_the_last_record_of_a_key_counts(tmp_path: Path) -> None:
-    failed = replace(FOLD, status="failed", test_accuracy=None)
+    failed = replace(FOLD, status="failed", scores={})
     assert not RecordSet([FOLD, failed]).is_completed("t", 0)
     assert RecordSet([failed, FOLD]).is_completed("t", 0)
 
@@ -78,7 +160,9 @@ def test_a_damaged_line_in_the_middle_is_refused_with_its_number(tmp_path: Path)
     [
         ('"test_accuracy":0.9', '"test_accuracy":Infinity', "Infinity is no number of JSON"),
         ('"test_accuracy":0.9', '"test_accuracy":NaN', "NaN is no number of JSON"),
-        ('"test_accuracy":0.9', '"test_accuracy":"0.9"', "test_accuracy is '0.9'"),
+        ('"test_accuracy":0.9', '"test_accuracy":"0.9"', "scores is .*'test_accuracy': '0.9'"),
+        ('"test_accuracy":0.9', '"test_accuracy":null', "scores is .*'test_accuracy': None"),
+        ('"completed"', '"finished"', "status is 'finished'"),
         ('"fold":0', '"fold":0.5', "fold is 0.5"),
         ('"fold":0', '"fold":true', "fold is True"),
     ],
@@ -92,9 +176,9 @@ def test_a_value_of_the_wrong_type_is_a_damaged_line(tmp_path: Path, before: str
 
 
 def test_another_schema_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    line = record_to_line(FOLD).replace('"schema":2', '"schema":99')
+    line = record_to_line(FOLD).replace('"schema":"3.0"', '"schema":"4.0"')
     (tmp_path / "records.jsonl").write_text(line)
-    with pytest.raises(RecordError, match=r"schema 99, this version reads schema 2; start over with --fresh"):
+    with pytest.raises(RecordError, match=r"schema '4.0', this version reads schemas 2 and 3; start over with --fresh"):
         RecordStore(tmp_path)
     assert (tmp_path / "records.jsonl").read_text() == line
 
@@ -112,7 +196,7 @@ def test_a_second_writer_is_refused(tmp_path: Path) -> None:
 def test_numbers_that_json_does_not_know_never_reach_the_disk(tmp_path: Path) -> None:
     store = RecordStore(tmp_path)
     with pytest.raises(ValueError, match="JSON"):
-        store.append(replace(EPOCH, validation_loss=float("nan")))
+        store.append(replace(EPOCH, scores={"validation_loss": float("nan")}))
     store.close()
     assert store.path.read_bytes() == b""
 

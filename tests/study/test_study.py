@@ -188,7 +188,7 @@ def test_a_selection_of_nothing_is_refused(only: str, message: str) -> None:
 
 def test_the_shares_of_a_grid_entry_win() -> None:
     entry = study_content()["grid"][0] | {"cpus_per_trial": 0.25}
-    assert {trial.cpus for trial in plan_of(build_study(grid=[entry]), Shares(cpus=2))} == {0.25}
+    assert {trial.share.cpus for trial in plan_of(build_study(grid=[entry]), Shares(cpus=2))} == {0.25}
 
 
 def test_a_share_that_no_node_has_is_refused_with_the_nodes_capacity() -> None:

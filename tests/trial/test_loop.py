@@ -73,9 +73,9 @@ def test_recorded_predictions_give_the_recorded_accuracy(digits: data.Dataset) -
     spec = spec_of().model_copy(update={"test_images": None})
     for record in run(spec, digits):
         if isinstance(record, FoldRecord):
-            assert record.test_predictions is not None
-            predicted = unpack_labels(record.test_predictions)
-            assert record.test_accuracy == (predicted == digits.test_labels).mean()
+            assert record.predictions is not None
+            predicted = unpack_labels(record.predictions)
+            assert record.scores["test_accuracy"] == (predicted == digits.test_labels).mean()
 
 
 def test_a_fold_that_fails_is_a_row_with_its_reason(digits: data.Dataset) -> None:
@@ -91,7 +91,9 @@ def test_the_best_network_is_that_of_the_best_epoch(digits: data.Dataset) -> Non
     records = run(spec, digits, keep=kept.append)
     for best in kept:
         accuracies = [
-            r.validation_accuracy for r in records if isinstance(r, EpochRecord) and r.fold == best.facts["fold"]
+            r.scores["validation_accuracy"]
+            for r in records
+            if isinstance(r, EpochRecord) and r.fold == best.facts["fold"]
         ]
         assert best.facts["validation_accuracy"] == max(accuracies)
         assert best.facts["epoch"] == 1 + accuracies.index(max(accuracies))
@@ -118,7 +120,9 @@ def test_a_stacked_trial_gives_the_records_of_an_eager_one(digits: data.Dataset)
     assert [(r.fold, r.engine) for r in stacked] == [(fold, "stacked") for fold in range(3)]
     for one, other in zip(eager, stacked, strict=True):
         assert (other.status, other.epochs) == ("completed", one.epochs)
-        assert other.test_loss == pytest.approx(one.test_loss, rel=0.02), "float32 in another order, over two epochs"
+        assert other.scores["test_loss"] == pytest.approx(one.scores["test_loss"], rel=0.02), (
+            "float32 in another order, over two epochs"
+        )
 
 
 def test_a_stack_that_memory_does_not_hold_is_halved(digits: data.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,9 +19,9 @@ def iterate_predictions(
     for spec in specs:
         for fold in range(spec.folds):
             record = records.folds.get((spec.id, fold))
-            if record is None or record.test_predictions is None:
+            if record is None or record.predictions is None:
                 continue
-            predicted = unpack_labels(record.test_predictions)
+            predicted = unpack_labels(record.predictions)
             if len(predicted) == images:
                 yield spec, fold, predicted
 

@@ -20,10 +20,10 @@ def build_fit_curves(results: Results) -> pd.DataFrame:
             continue
         where = (labels[record.trial], record.trial, record.fold + 1, record.epoch)
         points += [
-            (*where, "accuracy", "training", record.train_accuracy),
-            (*where, "accuracy", "validation", record.validation_accuracy),
-            (*where, "loss", "training", record.train_loss),
-            (*where, "loss", "validation", record.validation_loss),
+            (*where, "accuracy", "training", record.score("train_accuracy")),
+            (*where, "accuracy", "validation", record.score("validation_accuracy")),
+            (*where, "loss", "training", record.score("train_loss")),
+            (*where, "loss", "validation", record.score("validation_loss")),
         ]
     return pd.DataFrame(points, columns=columns)
 

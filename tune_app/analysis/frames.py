@@ -1,17 +1,23 @@
 """Tidy tables: a row per epoch, per fold, with every factor as a column; and the reported figure of a condition."""
 
+from dataclasses import fields
 from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
 from tune_app.analysis.intervals import wilson_interval
-from tune_app.records import FoldRecord, record_to_dict, unpack_labels
+from tune_app.records import FoldRecord, unpack_labels
 from tune_app.records.results import Reported, Results
 from tune_app.study import TrialSpec
 
 SINGLE_CLASS_SHARE = 0.99  # a few images that fall to another label are no learning
-_LEFT_OUT = ("schema", "kind", "trial", "test_predictions")
+# Every frame has these columns, whatever was recorded.
+SCORES = {
+    "epoch": ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"),
+    "fold": ("test_loss", "test_accuracy"),
+}
+_LEFT_OUT = ("trial", "scores", "predictions", "fingerprints", "environment", "extra")
 
 
 def build_epochs(results: Results) -> pd.DataFrame:
@@ -34,9 +40,12 @@ def _build_rows(results: Results, kind: str) -> pd.DataFrame:
     for record in results.records.in_order(conditions):
         if isinstance(record, FoldRecord) != (kind == "fold"):
             continue
-        content = record_to_dict(record)
         row = {"trial": record.trial, **conditions[record.trial]}
-        row |= {name: value for name, value in content.items() if name not in _LEFT_OUT}
+        for each in fields(record):
+            if each.name == "scores":
+                row |= dict.fromkeys(SCORES[kind]) | dict(record.scores)
+            elif each.name not in _LEFT_OUT:
+                row[each.name] = getattr(record, each.name)
         row["fold"] = record.fold + 1
         if isinstance(record, FoldRecord):
             row["single_class"] = is_single_class(record)
@@ -46,15 +55,16 @@ def _build_rows(results: Results, kind: str) -> pd.DataFrame:
 
 
 def _wilson(record: FoldRecord) -> tuple[float | None, float | None]:
-    if record.test_predictions is None or record.test_accuracy is None:
+    accuracy = record.score("test_accuracy")
+    if record.predictions is None or accuracy is None:
         return None, None
-    images = len(unpack_labels(record.test_predictions))
-    return wilson_interval(round(record.test_accuracy * images), images)
+    images = len(unpack_labels(record.predictions))
+    return wilson_interval(round(accuracy * images), images)
 
 
 def is_single_class(record: FoldRecord) -> bool:
     """Whether the network tested gives 99% or more of the images the same label."""
-    return record.test_predictions is not None and _is_single_class(record.test_predictions)
+    return record.predictions is not None and _is_single_class(record.predictions)
 
 
 @lru_cache(maxsize=65_536)  # every table asks again

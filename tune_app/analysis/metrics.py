@@ -110,18 +110,19 @@ def _find_folds(results: Results, spec: TrialSpec) -> list[FoldRecord | None]:
 def _score(
     results: Results, spec: TrialSpec, record: FoldRecord, metric: Metric, window: Window | None
 ) -> float | None:
-    if metric == "test_accuracy" or metric == "test_loss" or metric == "fit_seconds":
-        value: float = getattr(record, metric)
-        return value
+    if metric == "fit_seconds":
+        return record.fit_seconds
+    if metric in record.scores:
+        return record.scores[metric]
     last = spec.recipe.epochs
     first_epoch, last_epoch = window or ((last, last) if metric in EPOCH_METRICS else (1, last))
     name = metric if metric in EPOCH_METRICS else "validation_accuracy"
     epochs = [results.records.epochs.get((record.trial, record.fold, n)) for n in range(first_epoch, last_epoch + 1)]
     if None in epochs:
         raise RefusedError(
-            f"{record.trial}, fold {record.fold + 1}, lacks epochs in the records; run it anew with --fresh."
+            f"{record.trial}, fold {record.fold + 1}, lacks epochs in the records; run it again with --fresh."
         )
-    curve = [getattr(epoch, name) for epoch in epochs]
+    curve = [epoch.scores[name] for epoch in epochs if epoch]
     if metric == "epochs_to_target":
         return find_epochs_to_target(curve, results.study.target_accuracy)
     return build_area_under_curve(curve)

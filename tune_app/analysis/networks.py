@@ -91,9 +91,9 @@ def build_networks(results: Results, labels: NDArray[np.uint8]) -> pd.DataFrame:
 
 def _read_correct(results: Results, spec: TrialSpec, labels: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
     record = results.records.folds.get((spec.id, _choose_fold(spec)))
-    if record is None or record.test_predictions is None:
+    if record is None or record.predictions is None:
         return None
-    predicted = unpack_labels(record.test_predictions)
+    predicted = unpack_labels(record.predictions)
     correct: NDArray[np.bool_] = predicted == labels if len(predicted) == len(labels) else np.empty(0, np.bool_)
     return correct if len(correct) else None
 

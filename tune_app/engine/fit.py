@@ -28,7 +28,7 @@ class EpochScores:
     validation_accuracy: float
     learning_rate: float
     seconds: float
-    images_per_second: float
+    samples_per_second: float
     batches: int
     last_batch_loss: float
     last_batch_accuracy: float
@@ -97,7 +97,7 @@ def fit(
             validation_accuracy=(predicted == images.labels[validation]).sum().item() / len(validation),
             learning_rate=recipe.learning_rate,
             seconds=time.perf_counter() - started,
-            images_per_second=len(train) / (trained - started),
+            samples_per_second=len(train) / (trained - started),
             batches=math.ceil(len(train) / recipe.batch_size),
             last_batch_loss=loss.item(),
             last_batch_accuracy=hits.item() / len(labels),

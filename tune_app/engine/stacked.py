@@ -221,7 +221,7 @@ def fit_stacked(
     """Train all networks in place; after each epoch yield every fold's index with its scores.
 
     A fold whose loss is not finite yields its FitError once and is left out of later epochs. `seconds` and
-    `images_per_second` are a fold's share of the stack's time.
+    `samples_per_second` are a fold's share of the stack's time.
     """
     stack = Stack(folds, images, recipe)
     replayed = _Replayed(stack)
@@ -280,7 +280,7 @@ def fit_stacked(
                     validation_accuracy=outcome[1],
                     learning_rate=recipe.learning_rate,
                     seconds=seconds,
-                    images_per_second=len(folds[index].train) * share / (trained - started),
+                    samples_per_second=len(folds[index].train) * share / (trained - started),
                     batches=math.ceil(len(folds[index].train) / recipe.batch_size),
                     last_batch_loss=last_losses[index].item(),
                     last_batch_accuracy=last_accuracies[index].item(),

@@ -2,14 +2,15 @@
 
 from typing import Protocol
 
+from tune_app.plan import WorkItem
 from tune_app.records import Record
 
 
 class Flow(Protocol):
     """Where an executor sends what happens, in this process, one call at a time."""
 
-    def trial_started(self, trial: str) -> None: ...
+    def item_started(self, item: WorkItem) -> None: ...
 
     def record(self, record: Record) -> None: ...
 
-    def trial_ended(self, trial: str) -> None: ...
+    def item_ended(self, item: WorkItem) -> None: ...

@@ -22,9 +22,8 @@ def run_inline(
 ) -> None:
     """Run every item; `device` is `cpu`, `cuda`, or `auto`: a GPU for trials with a share of one."""
     for item in work:
-        for trial in item.trials:
-            flow.trial_started(trial.id)
-        chosen = choose_device(device, item.trial.gpus)
+        flow.item_started(item)
+        chosen = choose_device(device, item.trial.share.gpus)
         records = run(
             item.trial.spec,
             data,
@@ -37,8 +36,7 @@ def run_inline(
         )
         for record in records:
             flow.record(record)
-        for trial in item.trials:
-            flow.trial_ended(trial.id)
+        flow.item_ended(item)
 
 
 def choose_device(device: str, gpus: float) -> torch.device:

@@ -7,7 +7,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -132,8 +132,8 @@ def run_on_ray(
         if remaining:
             _run_once(remaining, shared, writers, relay, device, run)
     for item in relay.remaining():
-        error = relay.errors.get(item.trial.id, SILENT_END)
         for fold in item.folds:
+            error = relay.errors.get((item.trial.id, fold), SILENT_END)
             for trial in item.trials:
                 flow.record(build_failed_fold(trial.id, trial.spec.replicate, fold, "ActorDied", error, time.time()))
 
@@ -144,12 +144,13 @@ def _run_once(
     storage = tempfile.mkdtemp(prefix="tune_app-")  # Tune insists on a folder; nothing in it is needed afterwards
     configs = [
         {
-            "trial": item.trial.id,
+            "item": item.id,
+            "name": item.name,
             "spec": item.trial.spec.model_dump(mode="json"),
             "folds": list(item.folds),
             "also": [trial.spec.model_dump(mode="json") for trial in item.also],
-            "cpu": item.trial.cpus,
-            "gpu": item.trial.gpus,
+            "cpu": item.trial.share.cpus,
+            "gpu": item.trial.share.gpus,
             "threads": item.threads,
             "device": device,
         }
@@ -170,6 +171,7 @@ def _run_once(
             storage_path=storage, name="study", verbose=0, callbacks=[relay], checkpoint_config=no_checkpoints
         ),
     )
+    relay.begin(work)
     try:
         tuner.fit()
     except Exception as error:
@@ -179,7 +181,7 @@ def _run_once(
 
 
 def _trial_name(trial: Trial) -> str:
-    return str(trial.config["trial"])
+    return str(trial.config["name"])
 
 
 def _build_trainable(shared: Any, writers: "_Writers", run: RunTrial) -> type[tune.Trainable]:
@@ -222,7 +224,7 @@ def _build_trainable(shared: Any, writers: "_Writers", run: RunTrial) -> type[tu
             )
 
         def __repr__(self) -> str:
-            return str(self.config["trial"])
+            return str(self.config["name"])
 
     TrialActor.__qualname__ = "TrialActor"  # the dashboard shows it
     return TrialActor
@@ -273,11 +275,15 @@ class _Relay(tune.Callback):
 
     def __init__(self, work: Sequence[WorkItem], flow: Flow) -> None:
         self._work = work
-        self._items = {item.trial.id: item for item in work}
+        self._items: dict[str, WorkItem] = {}
         self._flow = flow
         self._recorded: set[tuple[str, int]] = set()  # (trial, fold)
-        self.errors: dict[str, str] = {}
+        self.errors: dict[tuple[str, int], str] = {}  # (trial, fold) → what its process said at its end
         self.raised: Exception | None = None
+
+    def begin(self, work: Sequence[WorkItem]) -> None:
+        """These items are about to run: at a second try they hold fewer folds than at the first."""
+        self._items = {item.id: item for item in work}
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its callbacks for a restore that is never made; the open record file is no part of it
@@ -295,7 +301,7 @@ class _Relay(tune.Callback):
         return [item for item in left if item.folds]
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._tell_each(self._flow.trial_started, trial)
+        self._guard(self._flow.item_started, self._find(trial))
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -306,16 +312,15 @@ class _Relay(tune.Callback):
             self._recorded.add((record.trial, record.fold))
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._tell_each(self._flow.trial_ended, trial)
+        self._guard(self._flow.item_ended, self._find(trial))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self.errors[_trial_name(trial)] = _read_last_line(trial.error_file)
-        self._tell_each(self._flow.trial_ended, trial)
+        item = self._find(trial)
+        self.errors |= dict.fromkeys(((item.trial.id, fold) for fold in item.folds), _read_last_line(trial.error_file))
+        self._guard(self._flow.item_ended, item)
 
-    def _tell_each(self, action: Callable[[str], None], trial: Trial) -> None:
-        """Of the trial and of those that share its training."""
-        for each in self._items[_trial_name(trial)].trials:
-            self._guard(action, each.id)
+    def _find(self, trial: Trial) -> WorkItem:
+        return self._items[str(trial.config["item"])]
 
     def _guard(self, action: Any, argument: Any) -> None:
         if self.raised is None:

@@ -2,9 +2,12 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tune_app.records import Record, RecordStore
+
+if TYPE_CHECKING:
+    from tune_app.plan.work import WorkItem
 
 logger = logging.getLogger(__name__)
 
@@ -12,11 +15,11 @@ logger = logging.getLogger(__name__)
 class Monitor(Protocol):
     """Something that watches a study run."""
 
-    def trial_started(self, trial: str) -> None: ...
+    def item_started(self, item: "WorkItem") -> None: ...
 
     def record(self, record: Record) -> None: ...
 
-    def trial_ended(self, trial: str) -> None: ...
+    def item_ended(self, item: "WorkItem") -> None: ...
 
     def close(self) -> None: ...
 
@@ -27,14 +30,14 @@ class Callback:
     Its methods are called in the process that runs the study, one at a time. One that raises is dropped with a warning.
     """
 
-    def trial_started(self, trial: str) -> None:
-        """The trial's first fold is about to run."""
+    def item_started(self, item: "WorkItem") -> None:
+        """The item's first fold is about to run. `item` has the trial, its folds, its `name`."""
 
     def record(self, record: Record) -> None:
         """An epoch or a fold has ended; the record is on disk already."""
 
-    def trial_ended(self, trial: str) -> None:
-        """No more records of the trial will come in this run."""
+    def item_ended(self, item: "WorkItem") -> None:
+        """No more records of the item will come."""
 
     def close(self) -> None:
         """The run is over."""
@@ -47,23 +50,23 @@ class RecordFlow:
         self._store = store
         self._monitors = list(monitors)
 
-    def trial_started(self, trial: str) -> None:
-        self._tell(lambda monitor: monitor.trial_started(trial))
+    def item_started(self, item: "WorkItem") -> None:
+        self._notify(lambda monitor: monitor.item_started(item))
 
     def record(self, record: Record) -> None:
         self._store.append(record)
-        self._tell(lambda monitor: monitor.record(record))
+        self._notify(lambda monitor: monitor.record(record))
 
-    def trial_ended(self, trial: str) -> None:
-        self._tell(lambda monitor: monitor.trial_ended(trial))
+    def item_ended(self, item: "WorkItem") -> None:
+        self._notify(lambda monitor: monitor.item_ended(item))
 
     def close(self) -> None:
-        self._tell(lambda monitor: monitor.close())
+        self._notify(lambda monitor: monitor.close())
 
-    def _tell(self, message: Callable[[Monitor], None]) -> None:
+    def _notify(self, message: Callable[[Monitor], None]) -> None:
         for monitor in tuple(self._monitors):
             try:
                 message(monitor)
-            except Exception as error:  # watching must not end a study: say what broke, and go on without it
+            except Exception as error:  # watching must not end a study: say what broke, and continue without it
                 self._monitors.remove(monitor)
                 logger.warning("%s stopped: %s: %s", type(monitor).__name__, type(error).__name__, error)

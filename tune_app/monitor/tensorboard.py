@@ -2,116 +2,153 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tensorboardX import SummaryWriter
 from tensorboardX.summary import hparams
 
 from tune_app.records import EpochRecord, FoldRecord, Record, RecordSet
 
+if TYPE_CHECKING:
+    from tune_app.plan.trials import PlannedTrial
+    from tune_app.plan.work import WorkItem
+
 DrawGraph = Callable[[SummaryWriter, str], None]
+ROLES = ("train", "validation", "test")  # how the name of a metric begins
 
 
 class TensorBoardMonitor:
-    """Writes `<folder>/<trial>/` (graph, text, hparams, test scores) and `<folder>/<trial>/fold-<n>/` (curves).
+    """Writes `<folder>/<name>/` (graph, text, hparams, test scores) and `<folder>/<name>/fold-<n>/` (curves).
 
-    `conditions` gives each trial's factor levels, `draw_graph` adds a trial's network to its writer. What earlier
-    records say of a trial is written again when it starts: a resumed trial has whole curves and no doubled ones.
+    `draw_graph` adds a trial's network to its writer. What earlier records say of a trial is written again when its
+    first work item starts: a resumed trial has whole curves and no doubled ones. A trial's folds may come from several
+    items in any order; its hparams are written with its last fold, or at the end of the run.
     """
 
     def __init__(
         self,
         folder: Path,
-        conditions: Mapping[str, Mapping[str, Any]],
+        trials: "Sequence[PlannedTrial]",
         earlier: RecordSet,
         draw_graph: DrawGraph | None = None,
     ) -> None:
         self._folder = folder
-        self._conditions = conditions
+        self._trials = {trial.id: trial for trial in trials}
         self._draw_graph = draw_graph
         self._writers: dict[str, SummaryWriter] = {}
-        self._scores: dict[str, dict[int, float]] = {}
+        self._scores: dict[str, dict[int, float | None]] = {}  # of the trials that are open, by fold
+        self._begun: set[str] = set()
         self._earlier = {
             trial: [record for record in earlier.in_order([trial]) if earlier.is_completed(trial, record.fold)]
-            for trial in conditions
+            for trial in self._trials
         }
+        self._rename_folders()
         for trial, records in self._earlier.items():
-            if records and not (folder / trial).exists():  # finished elsewhere: the records come without event files
-                self.trial_started(trial)
-                self.trial_ended(trial)
+            if records and not self._place(trial).exists():  # finished elsewhere: records come without event files
+                self._begin(trial)
+                self._finish(trial)
 
-    def trial_started(self, trial: str) -> None:
-        shutil.rmtree(self._folder / trial, ignore_errors=True)
-        self._scores[trial] = {}
-        writer = self._writer(trial)
-        writer.add_text("trial", f"```\n{json.dumps(self._conditions[trial], indent=1)}\n```", 0)
-        if self._draw_graph:
-            self._draw_graph(writer, trial)
-        for record in self._earlier[trial]:
-            self.record(record)
+    def item_started(self, item: "WorkItem") -> None:
+        for trial in item.trials:
+            if trial.id not in self._begun:
+                self._begin(trial.id)
 
     def record(self, record: Record) -> None:
         writer = self._writer(record.trial, record.fold)
         if isinstance(record, EpochRecord):
-            for tag, value in (
-                ("loss/train", record.train_loss),
-                ("loss/validation", record.validation_loss),
-                ("accuracy/train", record.train_accuracy),
-                ("accuracy/validation", record.validation_accuracy),
-                ("learning_rate", record.learning_rate),
-                ("images_per_second", record.images_per_second),
-            ):
-                writer.add_scalar(tag, value, record.epoch)
-            writer.add_text("epochs", _describe_epoch(record), record.epoch)
-        elif record.test_accuracy is not None and record.test_loss is not None:
-            writer.add_scalar("accuracy/test", record.test_accuracy, record.epochs)
-            writer.add_scalar("loss/test", record.test_loss, record.epochs)
-            top = self._writer(record.trial)
-            top.add_scalar("test_accuracy_by_fold", record.test_accuracy, record.fold + 1)
-            top.add_text(
-                "test", f"fold {record.fold + 1}: test accuracy {record.test_accuracy:.4f}, loss {record.test_loss:.4f}"
-            )
-            self._scores[record.trial][record.fold] = record.test_accuracy
+            for metric, value in record.scores.items():
+                writer.add_scalar(_tag(metric), value, record.epoch)
+            writer.add_scalar("learning_rate", record.learning_rate, record.epoch)
+            writer.add_scalar("samples_per_second", record.samples_per_second, record.epoch)
+            writer.add_text("epochs", _describe(record.fold, f"epoch {record.epoch}", record), record.epoch)
+            writer.flush()
+            return
+        scores = self._scores[record.trial]
+        scores[record.fold] = record.score("test_accuracy")
+        if record.status == "completed":
+            self._record_fold(writer, record)
         else:
             writer.add_text("failure", f"{record.error_type}: {record.error_message}", record.epochs)
-        if isinstance(record, FoldRecord):
-            self._writers.pop(f"{record.trial}/fold-{record.fold + 1}").close()
-        else:
-            writer.flush()
+        self._writers.pop(self._name(record.trial, record.fold)).close()
+        if len(scores) == self._trials[record.trial].fits:
+            self._finish(record.trial)
 
-    def trial_ended(self, trial: str) -> None:
-        scores = self._scores.pop(trial, {})
-        writer = self._writers.pop(trial, None)
-        if writer is None:
-            return
-        if scores:
-            # The plugin's own three summaries: add_hparams of the writer would put them into a folder of their own.
-            metrics = {"test_accuracy_mean": sum(scores.values()) / len(scores)}
-            levels = {name: level for name, level in self._conditions[trial].items() if level is not None}
-            for summary in hparams(levels, metrics):
-                writer.file_writer.add_summary(summary)
-            writer.add_scalar("test_accuracy_mean", metrics["test_accuracy_mean"], 0)
-        writer.close()
-        for name in [name for name in self._writers if name.startswith(f"{trial}/")]:
-            self._writers.pop(name).close()
+    def item_ended(self, item: "WorkItem") -> None:
+        """Nothing: other items of the trial may still run."""
 
     def close(self) -> None:
-        for writer in self._writers.values():
-            writer.close()
-        self._writers.clear()
+        for trial in tuple(self._scores):
+            self._finish(trial)
+
+    def _rename_folders(self) -> None:
+        """A study that varies other factors than before calls its trials otherwise: their folders follow."""
+        names = {trial.id.rpartition("-")[2]: trial.name for trial in self._trials.values()}
+        for path in self._folder.glob("*"):
+            name = names.get(path.name.rpartition("-")[2])
+            if name and name != path.name and not (self._folder / name).exists():
+                path.rename(self._folder / name)
+
+    def _begin(self, trial: str) -> None:
+        shutil.rmtree(self._place(trial), ignore_errors=True)
+        self._begun.add(trial)
+        self._scores[trial] = {}
+        writer = self._writer(trial)
+        spec = self._trials[trial].spec
+        levels = {**spec.condition, "replicate": spec.replicate}
+        writer.add_text("trial", f"```\n{json.dumps({'id': trial, **levels}, indent=1)}\n```", 0)
+        if self._draw_graph:
+            self._draw_graph(writer, trial)
+        for record in self._earlier[trial]:
+            if trial in self._scores:
+                self.record(record)
+
+    def _record_fold(self, writer: SummaryWriter, record: FoldRecord) -> None:
+        top = self._writer(record.trial)
+        for metric, value in record.scores.items():
+            writer.add_scalar(_tag(metric), value, record.epochs)
+            top.add_scalar(f"{metric}_by_fold", value, record.fold + 1)
+        top.add_text("test", _describe(record.fold, "test", record))
+
+    def _finish(self, trial: str) -> None:
+        """The trial's mean and hparams, from the folds that it has; nothing for one that is finished."""
+        if trial not in self._scores:
+            return
+        scores = [score for score in self._scores.pop(trial).values() if score is not None]
+        writer = self._writer(trial)
+        if scores:
+            # The plugin's own three summaries: add_hparams of the writer would put them into a folder of their own.
+            metrics = {"test_accuracy_mean": sum(scores) / len(scores)}
+            spec = self._trials[trial].spec
+            levels = {**spec.condition, "replicate": spec.replicate}
+            for summary in hparams({name: level for name, level in levels.items() if level is not None}, metrics):
+                writer.file_writer.add_summary(summary)
+            writer.add_scalar("test_accuracy_mean", metrics["test_accuracy_mean"], 0)
+        name = self._name(trial)
+        for each in [each for each in self._writers if each == name or each.startswith(f"{name}/")]:
+            self._writers.pop(each).close()
+
+    def _name(self, trial: str, fold: int | None = None) -> str:
+        name = self._trials[trial].name
+        return name if fold is None else f"{name}/fold-{fold + 1}"
+
+    def _place(self, trial: str) -> Path:
+        return self._folder / self._name(trial)
 
     def _writer(self, trial: str, fold: int | None = None) -> SummaryWriter:
-        name = trial if fold is None else f"{trial}/fold-{fold + 1}"
+        name = self._name(trial, fold)
         if name not in self._writers:
             self._writers[name] = SummaryWriter(logdir=str(self._folder / name))
         return self._writers[name]
 
 
-def _describe_epoch(record: EpochRecord) -> str:
-    return (
-        f"fold {record.fold + 1}, epoch {record.epoch}: training loss {record.train_loss:.4f}, "
-        f"training accuracy {record.train_accuracy:.4f}, validation loss {record.validation_loss:.4f}, "
-        f"validation accuracy {record.validation_accuracy:.4f}"
-    )
+def _tag(metric: str) -> str:
+    """`train_loss` → `loss/train`: TensorBoard draws what has the first part in common side by side."""
+    role, _, name = metric.partition("_")
+    return f"{name}/{role}" if role in ROLES and name else metric
+
+
+def _describe(fold: int, what: str, record: Record) -> str:
+    scores = ", ".join(f"{metric.replace('_', ' ')} {value:.4f}" for metric, value in record.scores.items())
+    return f"fold {fold + 1}, {what}: {scores}"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -14,11 +15,15 @@ from rich.text import Text
 
 from tune_app.records import EpochRecord, FoldRecord, Record
 
+if TYPE_CHECKING:
+    from tune_app.plan.work import WorkItem
+
 
 @dataclass(frozen=True)
 class Watched:
     """What the display must know of a trial: `weight` is the predicted cost of one fit, in any unit."""
 
+    name: str
     folds: int
     epochs: int
     weight: float
@@ -40,7 +45,8 @@ class Progress:
         self._started = time.monotonic()
         self._working_since: float | None = None  # a rate must not count the executor's own start
 
-    def trial_started(self) -> None:
+    def started(self) -> None:
+        """Work has begun."""
         self._working_since = self._working_since or time.monotonic()
 
     def record(self, record: Record) -> None:
@@ -55,6 +61,11 @@ class Progress:
             self._weight_done += watched.weight
             self.done += record.status == "completed"
             self.failed += record.status == "failed"
+
+    def describe(self, record: FoldRecord) -> str:
+        """One line for a fit that ended."""
+        watched = self.trials[record.trial]
+        return describe_fit(record, watched.name, watched.folds)
 
     @property
     def elapsed(self) -> float:
@@ -77,9 +88,9 @@ class PlainMonitor:
         self._console = console
         self._progress = progress
 
-    def trial_started(self, trial: str) -> None:
-        self._progress.trial_started()
-        self._say(f"started {trial} on {self._progress.trials[trial].share}")
+    def item_started(self, item: "WorkItem") -> None:
+        self._progress.started()
+        self._say(f"started {item.name} on {self._progress.trials[item.trial.id].share}")
 
     def record(self, record: Record) -> None:
         self._progress.record(record)
@@ -87,9 +98,9 @@ class PlainMonitor:
             progress = self._progress
             left = "" if progress.remaining is None else f", {spell_seconds(progress.remaining)} left"
             count = f"{progress.done}/{progress.total}"
-            self._say(f"[{count}] {describe_fit(record, self._progress.trials[record.trial].folds)}{left}")
+            self._say(f"[{count}] {self._progress.describe(record)}{left}")
 
-    def trial_ended(self, trial: str) -> None:
+    def item_ended(self, item: "WorkItem") -> None:
         pass
 
     def close(self) -> None:
@@ -100,28 +111,31 @@ class PlainMonitor:
 
 
 class LiveMonitor:
-    """The study's progress and a line for each running trial, redrawn in place; failures scroll by above."""
+    """The study's progress and a line for each running work item, redrawn in place; failures scroll by above."""
 
     def __init__(self, console: Console, progress: Progress) -> None:
         self._console = console
         self._progress = progress
-        self._running: dict[str, EpochRecord | FoldRecord | None] = {}
+        self._running: dict[str, WorkItem] = {}
+        self._last: dict[str, Record] = {}  # by work item
         self._live = Live(console=console, get_renderable=self._draw, refresh_per_second=4, transient=True)
         self._live.start()
 
-    def trial_started(self, trial: str) -> None:
-        self._progress.trial_started()
-        self._running[trial] = None
+    def item_started(self, item: "WorkItem") -> None:
+        self._progress.started()
+        self._running[item.id] = item
 
     def record(self, record: Record) -> None:
         self._progress.record(record)
-        self._running[record.trial] = record
+        for item in self._running.values():
+            if item.holds(record.trial, record.fold):
+                self._last[item.id] = record
         if isinstance(record, FoldRecord) and record.status == "failed":
-            line = describe_fit(record, self._progress.trials[record.trial].folds)
-            self._console.print(Text(line, style="red"))
+            self._console.print(Text(self._progress.describe(record), style="red"))
 
-    def trial_ended(self, trial: str) -> None:
-        self._running.pop(trial, None)
+    def item_ended(self, item: "WorkItem") -> None:
+        self._running.pop(item.id, None)
+        self._last.pop(item.id, None)
 
     def close(self) -> None:
         self._live.stop()
@@ -142,28 +156,33 @@ class LiveMonitor:
         for column in ("fold", "epoch", "validation accuracy", "on"):
             table.add_column(column if self._console.width > 90 else column.replace(" ", "\n"), no_wrap=True)
         rows = max(1, self._console.size.height - 4)
-        for trial, record in list(self._running.items())[:rows]:
-            table.add_row(trial, *self._cells(trial, record))
+        for item in list(self._running.values())[:rows]:
+            table.add_row(item.name, *self._cells(item, self._last.get(item.id)))
         hidden = len(self._running) - rows
         return Group(head, table, *([Text(f"… and {hidden} more running", style="dim")] if hidden > 0 else []))
 
-    def _cells(self, trial: str, record: EpochRecord | FoldRecord | None) -> tuple[str, str, str, str]:
-        watched = self._progress.trials[trial]
+    def _cells(self, item: "WorkItem", record: Record | None) -> tuple[str, str, str, str]:
+        watched = self._progress.trials[item.trial.id]
         if record is None:
             return "–", "–", "starting", watched.share
         fold = f"{record.fold + 1}/{watched.folds}"
         if isinstance(record, EpochRecord):
-            return fold, f"{record.epoch}/{watched.epochs}", f"{record.validation_accuracy:.4f}", watched.share
-        outcome = "failed" if record.test_accuracy is None else f"test {record.test_accuracy:.4f}"
+            return fold, f"{record.epoch}/{watched.epochs}", _spell_score(record, "validation_accuracy"), watched.share
+        outcome = "failed" if record.status == "failed" else f"test {_spell_score(record, 'test_accuracy')}"
         return fold, f"{record.epochs}/{watched.epochs}", outcome, watched.share
 
 
-def describe_fit(record: FoldRecord, folds: int) -> str:
-    """One line for a fit that ended."""
-    head = f"{record.trial} fold {record.fold + 1}/{folds}: "
+def _spell_score(record: Record, metric: str) -> str:
+    score = record.score(metric)
+    return "–" if score is None else f"{score:.4f}"
+
+
+def describe_fit(record: FoldRecord, name: str, folds: int) -> str:
+    """One line for a fit that ended; `name` is the trial's."""
+    head = f"{name} fold {record.fold + 1}/{folds}: "
     if record.status == "failed":
         return f"{head}failed, {record.error_type}: {record.error_message}"
-    return f"{head}test accuracy {record.test_accuracy:.4f} in {spell_seconds(record.fit_seconds)}"
+    return f"{head}test accuracy {_spell_score(record, 'test_accuracy')} in {spell_seconds(record.fit_seconds)}"
 
 
 def shorten_path(path: Path) -> str:

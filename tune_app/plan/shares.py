@@ -11,16 +11,17 @@ SMALLEST_SHARE = 0.001  # below, a thousand trials would run at once; Ray counts
 def check_shares(plan: Sequence[PlannedTrial], nodes: Sequence[Mapping[str, float]]) -> None:
     """Raise ResourceError for trials that no node can hold; `nodes` gives each node's CPU and GPU capacity."""
     for trial in plan:
-        shares = trial.cpus, trial.gpus
+        shares = trial.share.cpus, trial.share.gpus
         if not any(shares) or any(0 < share < SMALLEST_SHARE for share in shares):
             raise ResourceError(
-                f"trial {trial.id}: asks for {trial.cpus:g} CPUs and {trial.gpus:g} GPUs; it needs a share of one of "
+                f"trial {trial.id}: asks for {shares[0]:g} CPUs and {shares[1]:g} GPUs; it needs a share of one of "
                 f"them, at least {SMALLEST_SHARE:g}; raise --cpus-per-trial, --gpus-per-trial or the entry's own share"
             )
     problems: dict[tuple[float, float], str] = {}
     for trial in plan:
-        if not any(trial.cpus <= node.get("CPU", 0) and trial.gpus <= node.get("GPU", 0) for node in nodes):
-            problems.setdefault((trial.cpus, trial.gpus), trial.id)
+        cpus, gpus = trial.share.cpus, trial.share.gpus
+        if not any(cpus <= node.get("CPU", 0) and gpus <= node.get("GPU", 0) for node in nodes):
+            problems.setdefault((cpus, gpus), trial.id)
     if problems:
         capacity = "; ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
         raise ResourceError(

@@ -17,9 +17,19 @@ from tune_app.engine.cost import (
 )
 from tune_app.errors import StudyError
 from tune_app.study import Study, TrialSpec
+from tune_app.study.names import build_trial_names
 from tune_app.study.selection import select_trials
 
 GpuShare = Callable[[TrialSpec, NetworkCost], float]
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one trial gets of a node: cores, GPUs (fractions are allowed), and the devices that it trains on."""
+
+    cpus: float
+    gpus: float
+    devices: int = 1
 
 
 @dataclass(frozen=True)
@@ -28,12 +38,12 @@ class PlannedTrial:
 
     spec: TrialSpec
     id: str
+    name: str  # what it is called where it is watched
     parameters: int
     train_images: int
     flops: float
     seconds: float
-    cpus: float
-    gpus: float
+    share: Share
     engine: str  # `eager` or `stacked`
     shares_fits_of: str | None = None  # the trial whose training it shares
 
@@ -60,6 +70,7 @@ def build_plan(
     """
     entry = DATASETS[study.data.name]
     planned, problems = [], []
+    names = build_trial_names(study)
     for trial in select_trials(study.grid_trials(), only):
         spec = trial.spec
         network = spec.model, entry.image_shape, entry.classes, spec.regularizer, spec.width
@@ -75,12 +86,12 @@ def build_plan(
             PlannedTrial(
                 spec=spec,
                 id=spec.id,
+                name=names[spec.id],
                 parameters=cost.parameters,
                 train_images=images[0],
                 flops=fit_flops(spec, cost, *images),
                 seconds=estimate_fit_seconds(spec, cost, *images, rates),
-                cpus=shares.cpus if trial.cpus is None else trial.cpus,
-                gpus=gpus,
+                share=Share(shares.cpus if trial.cpus is None else trial.cpus, gpus),
                 engine=choose_engine(
                     spec, partial(build_network_cost, *network), "cuda" if gpus and shares.use_gpus else "cpu"
                 ),
@@ -102,5 +113,5 @@ def _share_fits(planned: list[PlannedTrial]) -> Iterator[PlannedTrial]:
 def build_plan_frame(plan: Iterable[PlannedTrial]) -> pd.DataFrame:
     """One row per trial; `predicted_fit_seconds` are those of one fit on one core."""
     names = ("trial", "fits", "parameters", "flops", "predicted_fit_seconds", "cpus", "gpus", "engine")
-    rows = [(t.id, t.fits, t.parameters, t.flops, t.seconds, t.cpus, t.gpus, t.engine) for t in plan]
+    rows = [(t.id, t.fits, t.parameters, t.flops, t.seconds, t.share.cpus, t.share.gpus, t.engine) for t in plan]
     return pd.DataFrame(rows, columns=list(names))

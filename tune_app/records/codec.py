@@ -1,10 +1,15 @@
-"""Records as lines of JSON, and labels as text."""
+"""Records as lines of JSON, and labels as text.
+
+A line names its schema, `major.minor`. A newer minor version adds fields: they are kept and written back. A newer major
+version changes what is there, and is refused. Lines of schema 2 are read as if they had been written today.
+"""
 
 import base64
 import json
 import zlib
-from dataclasses import asdict, fields
-from typing import Any, get_args, get_type_hints
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,56 +17,102 @@ from numpy.typing import NDArray
 from tune_app.errors import RecordError
 from tune_app.records.model import EpochRecord, FoldRecord, Record
 
-SCHEMA = 2
-
-
-def _find_types(kind: type) -> dict[str, tuple[type, ...]]:
-    """The types that each field of a record may have; a JSON number may be an integer where a float is meant."""
-    found = {}
-    for name, hint in get_type_hints(kind).items():
-        types = (str,) if name == "status" else get_args(hint) or (hint,)
-        found[name] = (*types, int) if float in types else types
-    return found
-
-
+SCHEMA = "3.0"
+MAJOR = SCHEMA.partition(".")[0]
 _KINDS: dict[str, type[EpochRecord] | type[FoldRecord]] = {"epoch": EpochRecord, "fold": FoldRecord}
-_TYPES = {kind: _find_types(kind) for kind in _KINDS.values()}
+_HINTS = {kind: get_type_hints(kind) for kind in _KINDS.values()}
+_REQUIRED = {
+    kind: {each.name for each in fields(kind) if each.default is MISSING and each.default_factory is MISSING}
+    for kind in _KINDS.values()
+}
+# What schema 2 called by another name, or had beside the record's other fields and not among its scores.
+_RENAMED = {"images_per_second": "samples_per_second", "test_predictions": "predictions"}
+_SCORES_OF_2 = (
+    *("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"),
+    *("test_loss", "test_accuracy"),
+)
+_WIDE = "u2:"  # before packed labels of two bytes each
+MAX_CLASSES = 2**16
 
 
-def pack_labels(labels: NDArray[np.uint8]) -> str:
-    """Labels as text: uint8, compressed by zlib, base64."""
-    return base64.b64encode(zlib.compress(labels.astype(np.uint8).tobytes(), 9)).decode("ascii")
+def pack_labels(labels: NDArray[Any]) -> str:
+    """Labels (N,) as text: a byte each, or two where one is too small, compressed by zlib, in base64.
+
+    Raises RecordError for labels that are negative or beyond 65,535.
+    """
+    low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+    if low < 0 or high >= MAX_CLASSES:
+        raise RecordError(f"labels from {low} to {high} cannot be recorded; at most {MAX_CLASSES:,} classes, from 0")
+    wide = high > np.iinfo(np.uint8).max
+    packed = zlib.compress(labels.astype("<u2" if wide else np.uint8).tobytes(), 9)
+    return (_WIDE if wide else "") + base64.b64encode(packed).decode("ascii")
 
 
-def unpack_labels(packed: str) -> NDArray[np.uint8]:
-    """The uint8 labels (N,) that `pack_labels` packed."""
-    return np.frombuffer(zlib.decompress(base64.b64decode(packed)), dtype=np.uint8)
+def unpack_labels(packed: str) -> NDArray[np.unsignedinteger[Any]]:
+    """The labels (N,) that `pack_labels` packed."""
+    dtype = "<u2" if packed.startswith(_WIDE) else np.uint8
+    return np.frombuffer(zlib.decompress(base64.b64decode(packed.removeprefix(_WIDE))), dtype=dtype)
 
 
 def record_to_dict(record: Record) -> dict[str, Any]:
-    """The record with its schema and kind, ready for JSON."""
+    """The record with its schema and kind, ready for JSON; fields that a newer version wrote stand in it again."""
     kind = "epoch" if isinstance(record, EpochRecord) else "fold"
-    return {"schema": SCHEMA, "kind": kind, **asdict(record)}
+    known = {each.name: getattr(record, each.name) for each in fields(record) if each.name != "extra"}
+    return {"schema": SCHEMA, "kind": kind, **known, **record.extra}
 
 
-def record_from_dict(content: dict[str, Any]) -> Record:
-    """The record in a dictionary made by `record_to_dict`.
+def record_from_dict(content: Mapping[str, Any]) -> Record:
+    """The record in a dictionary made by `record_to_dict`, of this version, of schema 2, or of a newer minor version.
 
     RecordError if it is of another schema, ValueError if a field is not of its type.
     """
-    if content.get("schema") != SCHEMA:
-        raise RecordError(f"a record of schema {content.get('schema')!r}, this version reads schema {SCHEMA}")
+    schema = content.get("schema")
+    if schema == 2:
+        content = _convert_2(content)
+    elif str(schema).partition(".")[0] != MAJOR or not isinstance(schema, str):
+        raise RecordError(f"a record of schema {schema!r}, this version reads schemas 2 and {MAJOR}")
     kind = _KINDS.get(str(content.get("kind")))
     if kind is None:
         raise RecordError(f"a record of kind {content.get('kind')!r}, known are {', '.join(_KINDS)}")
-    names = {field.name for field in fields(kind)}
-    if names != content.keys() - {"schema", "kind"}:
-        differing = sorted(names ^ (content.keys() - {"schema", "kind"}))
-        raise RecordError(f"a {content['kind']} record with other fields than schema {SCHEMA}: {', '.join(differing)}")
-    for name, types in _TYPES[kind].items():
-        if not isinstance(content[name], types) or isinstance(content[name], bool):
-            raise ValueError(f"{name} is {content[name]!r}")
-    return kind(**{name: content[name] for name in names})
+    hints = _HINTS[kind]
+    lacking = _REQUIRED[kind] - content.keys()
+    if lacking:
+        raise RecordError(f"a {content['kind']} record without {', '.join(sorted(lacking))}")
+    known = {name: value for name, value in content.items() if name in hints and name != "extra"}
+    for name, value in known.items():
+        if not _is_of(value, hints[name]):
+            raise ValueError(f"{name} is {value!r}")
+    unknown = {name: value for name, value in content.items() if name not in known and name not in ("schema", "kind")}
+    if unknown:
+        unknown["schema"] = schema
+    return kind(**known, extra=unknown)
+
+
+def _is_of(value: Any, hint: Any) -> bool:
+    """Whether a value of JSON is of the type; an integer may stand where a float is meant."""
+    if get_origin(hint) is Mapping:
+        key, item = get_args(hint)
+        return isinstance(value, dict) and all(_is_of(k, key) and _is_of(v, item) for k, v in value.items())
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if isinstance(value, bool):
+        return False
+    types = get_args(hint) or (hint,)
+    return isinstance(value, (*types, int) if float in types else types)
+
+
+def _convert_2(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A record of schema 2 as one of this schema; RecordError unless it has the fields of schema 2."""
+    epoch = content.get("kind") == "epoch"
+    scores = {name: content[name] for name in _SCORES_OF_2 if content.get(name) is not None}
+    rest = {_RENAMED.get(name, name): value for name, value in content.items() if name not in _SCORES_OF_2}
+    expected = set(_SCORES_OF_2[:4] if epoch else _SCORES_OF_2[4:])
+    lacking = expected - content.keys()
+    known = _HINTS[EpochRecord if epoch else FoldRecord].keys() | {"schema", "kind"}
+    strange = rest.keys() - known | (scores.keys() - expected)
+    if lacking or strange:
+        raise RecordError(f"a record with other fields than schema 2: {', '.join(sorted(lacking | strange))}")
+    return {**rest, "schema": SCHEMA, "scores": scores}
 
 
 def record_to_line(record: Record) -> str:

@@ -3,41 +3,48 @@
 A record is keyed by (trial, fold, epoch) or (trial, fold); where a key comes twice, the last one counts.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Scores = Mapping[str, float]  # metric, named as in a study → number
 
 
 @dataclass(frozen=True, slots=True)
 class EpochRecord:
     """One epoch of one fit; `epoch` counts from 1, `fold` from 0.
 
-    Losses are mean cross-entropies in nats per image, accuracies shares in [0, 1]. The training figures are means over
-    the epoch's batches as they were trained on; the validation figures are taken after the epoch, in evaluation mode.
-    `seconds` covers training and validation, `images_per_second` training alone.
+    `scores`: losses are mean cross-entropies in nats per image, accuracies shares in [0, 1]. Those named `train_` are
+    means over the epoch's batches as they were trained on; those named `validation_` are taken after the epoch, in
+    evaluation mode. `seconds` covers training and validation, `samples_per_second` training alone. `extra` holds the
+    fields that a newer version wrote and this one does not know.
     """
 
     trial: str
     replicate: int
     fold: int
     epoch: int
-    train_loss: float
-    train_accuracy: float
-    validation_loss: float
-    validation_accuracy: float
+    scores: Scores
     learning_rate: float
     seconds: float
-    images_per_second: float
+    samples_per_second: float
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def score(self, metric: str) -> float | None:
+        """The score called `metric`, None if the record has none."""
+        return self.scores.get(metric)
 
 
 @dataclass(frozen=True, slots=True)
 class FoldRecord:
     """One fit, completed or failed. A failed one has no scores, but an `error_type` and an `error_message`.
 
-    `test_predictions` holds the predicted labels of the test set, packed (see `unpack_labels`); the network tested is
-    that of the last epoch. `best_epoch` is the first one with the highest validation accuracy. `started` is in seconds
-    since 1970; `peak_memory_bytes` is the allocator's peak on a GPU, the process's peak resident set on a CPU. `engine`
-    is `eager` or `stacked`; of a stack's seconds and bytes each fold has an equal share.
+    `scores` are named `test_`: of the network of the last epoch on the test set. `predictions` holds the labels that it
+    predicts there, packed (see `unpack_labels`). `best_epoch` is the first one with the highest validation accuracy.
+    `started` is in seconds since 1970; `peak_memory_bytes` is the allocator's peak on a GPU, the process's peak
+    resident set on a CPU. `engine` is `eager` or `stacked`, and `engine_reason` says why where that needs a reason; of
+    a stack's seconds and bytes each fold has an equal share. `fingerprints` are hashes of the network's source (`model`)
+    and of the arrays (`data`). `environment` is a key to where the fit ran. `extra` is as in `EpochRecord`.
     """
 
     trial: str
@@ -45,24 +52,42 @@ class FoldRecord:
     fold: int
     status: Literal["completed", "failed"]
     epochs: int
-    test_loss: float | None
-    test_accuracy: float | None
-    test_predictions: str | None
+    scores: Scores
+    predictions: str | None
     best_epoch: int | None
     started: float
     fit_seconds: float
     peak_memory_bytes: int | None
     device: str
     host: str
+    engine: str | None = None
+    engine_reason: str | None = None
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    environment: str | None = None
     error_type: str | None = None
     error_message: str | None = None
-    engine: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def score(self, metric: str) -> float | None:
+        """The score called `metric`, None if the record has none."""
+        return self.scores.get(metric)
 
 
 Record = EpochRecord | FoldRecord
 # What may differ between two runs of the same trial; every other field is the same bit for bit on a CPU.
 RUN_FIELDS = frozenset(
-    {"seconds", "images_per_second", "started", "fit_seconds", "peak_memory_bytes", "device", "host", "engine"}
+    {
+        "seconds",
+        "samples_per_second",
+        "started",
+        "fit_seconds",
+        "peak_memory_bytes",
+        "device",
+        "host",
+        "engine",
+        "engine_reason",
+        "environment",
+    }
 )
 
 
@@ -76,9 +101,8 @@ def build_failed_fold(
         fold=fold,
         status="failed",
         epochs=0,
-        test_loss=None,
-        test_accuracy=None,
-        test_predictions=None,
+        scores={},
+        predictions=None,
         best_epoch=None,
         started=started,
         fit_seconds=0.0,

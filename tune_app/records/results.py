@@ -52,7 +52,7 @@ Reference = Mapping[tuple[str, str, int], Reported]  # (model, regularizer, fold
 class TestSet:
     """The test images that a study's predictions are about, and the pictures of some of them.
 
-    `labels` (N,) are in the order of `FoldRecord.test_predictions`, `positions` (N,) their places in the data set's
+    `labels` (N,) are in the order of `FoldRecord.predictions`, `positions` (N,) their places in the data set's
     test split; `images` (M, height, width) are grey levels, those of the rows `image_rows` (M,) of `labels`.
     """
 

@@ -118,15 +118,14 @@ class Execution:
         monitors: list[Monitor] = []
         if self.console is not None:
             watched = {
-                trial.id: Watched(trial.fits, trial.spec.recipe.epochs, trial.seconds, _describe_share(trial))
-                for trial in self.plan
+                each.id: Watched(each.name, each.fits, each.spec.recipe.epochs, each.seconds, _describe_share(each))
+                for each in self.plan
             }
             completed = {key for key in records.completed() if key[0] in watched}
             monitors.append(build_display(self.console, Progress(watched, completed)))
-        conditions = {trial.id: {**trial.spec.condition, "replicate": trial.spec.replicate} for trial in self.plan}
         folder = self.folder / "tensorboard"
         try:
-            monitors.append(TensorBoardMonitor(folder, conditions, records, self._draw_graph))
+            monitors.append(TensorBoardMonitor(folder, self.plan.trials, records, self._draw_graph))
         except OSError as error:
             self.report(f"Without TensorBoard: {folder} cannot be written ({error.strerror}).")
         return [*monitors, *self.callbacks]
@@ -155,4 +154,5 @@ def _import_ray() -> ModuleType:
 
 
 def _describe_share(trial: PlannedTrial) -> str:
-    return f"{trial.cpus:g} CPU" + (f", {trial.gpus:g} GPU" if trial.gpus else "") + f", {trial.engine}"
+    gpus = f", {trial.share.gpus:g} GPU" if trial.share.gpus else ""
+    return f"{trial.share.cpus:g} CPU{gpus}, {trial.engine}"

@@ -46,7 +46,7 @@ class Plan:
         """The predicted seconds of the whole plan: the work over the slots, and no less than the longest trial."""
         cpus = sum(node.get("CPU", 0) for node in self.nodes)
         lengths = [trial.seconds * trial.fits for trial in self.trials]
-        slots = max(1.0, min(cpus / max(min(trial.cpus for trial in self.trials), 1e-3), len(self.trials)))
+        slots = max(1.0, min(cpus / max(min(trial.share.cpus for trial in self.trials), 1e-3), len(self.trials)))
         return max(sum(lengths) / slots, *lengths)
 
     def build_frame(self) -> pd.DataFrame:
@@ -64,7 +64,9 @@ class Plan:
     def describe(self) -> str:
         """`12 trials, 72 fits, about 4 min on 2 cores`."""
         cpus = sum(node.get("CPU", 0) for node in self.nodes)
-        on = f"{cpus:g} cores" if not any(trial.gpus for trial in self.trials) else "these cores (GPUs are faster)"
+        on = (
+            f"{cpus:g} cores" if not any(trial.share.gpus for trial in self.trials) else "these cores (GPUs are faster)"
+        )
         return f"{len(self)} trials, {self.fits} fits, about {spell_seconds(self.seconds)} on {on}"
 
     def __str__(self) -> str:
@@ -77,7 +79,7 @@ class Plan:
             table.add_column(heading, justify="left" if is_id else "right", no_wrap=not is_id, overflow="fold")
         for trial in self.trials:
             about = spell_seconds(trial.seconds * trial.fits)
-            share = f"{trial.cpus:g}", f"{trial.gpus:g}", trial.engine
+            share = f"{trial.share.cpus:g}", f"{trial.share.gpus:g}", trial.engine
             table.add_row(trial.id, str(trial.fits), f"{trial.parameters:,}", f"{trial.train_images:,}", *share, about)
         return Group(table, Text(self.describe()), *(Text(line) for line in self._describe_undecidable()))
 
@@ -115,7 +117,7 @@ def make_plan(study: Study, options: RunOptions, nodes: Sequence[Node] | None = 
     cpus = 1.0 if options.cpus_per_trial is None else options.cpus_per_trial
     shares = Shares(cpus, _choose_gpu_share(options, found), options.device != "cpu")
     plan = Plan(study, build_planned_trials(study, shares, measure_machine_rates(), options.only), found)
-    without = next((trial.id for trial in plan if not trial.gpus), None)
+    without = next((trial.id for trial in plan if not trial.share.gpus), None)
     if options.device == "cuda" and without and not (here and options.address):
         raise ResourceError(
             f"--device cuda: trial {without} holds no share of a GPU (gpus_per_trial is 0, or no node has one), so "

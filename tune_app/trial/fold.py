@@ -4,7 +4,6 @@ import copy
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import fields
 from typing import Any
 
 import torch
@@ -23,7 +22,7 @@ from tune_app.study.seeds import Role, build_seed
 from tune_app.trial.carry import BestNetwork, Carried
 from tune_app.trial.setup import TrialSetup
 
-_TOLD = [field.name for field in fields(EpochRecord) if field.name not in ("trial", "replicate", "fold")]
+_SCORES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 
 
 def build_network(spec: TrialSpec, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
@@ -68,15 +67,23 @@ class Fold:
         torch.manual_seed(self.seed("dropout"))
 
     def record_epoch(self, scores: EpochScores) -> Iterator[EpochRecord]:
-        """The epoch as each trial's protocol tells it."""
+        """The epoch as each trial's protocol reports it."""
         self.epochs.append(scores)
         if self.trial.keep and _best(self.epochs) is scores:
             self.best_state = {name: tensor.cpu().clone() for name, tensor in self.network.state_dict().items()}
         for spec in self.trial.specs:
-            told = build_last_batch_scores(scores) if "last-batch-accuracy" in spec.protocol else scores
-            content = {name: getattr(told, name) for name in _TOLD}
+            seen = build_last_batch_scores(scores) if "last-batch-accuracy" in spec.protocol else scores
             handed_over = time.perf_counter()
-            yield EpochRecord(trial=spec.id, replicate=spec.replicate, fold=self.split.fold, **content)
+            yield EpochRecord(
+                trial=spec.id,
+                replicate=spec.replicate,
+                fold=self.split.fold,
+                epoch=seen.epoch,
+                scores={name: getattr(seen, name) for name in _SCORES},
+                learning_rate=seen.learning_rate,
+                seconds=seen.seconds,
+                samples_per_second=seen.samples_per_second,
+            )
             self.paused += time.perf_counter() - handed_over
 
     def test(self, fit_seconds: float | None = None) -> Iterator[FoldRecord]:
@@ -104,9 +111,8 @@ class Fold:
                 spec,
                 time.perf_counter() - clock,
                 status="completed",
-                test_loss=loss,
-                test_accuracy=(predicted == test.labels).sum().item() / len(test),
-                test_predictions=pack_labels(predicted.to(torch.uint8).cpu().numpy()),
+                scores={"test_loss": loss, "test_accuracy": (predicted == test.labels).sum().item() / len(test)},
+                predictions=pack_labels(predicted.cpu().numpy()),
             )
 
     def record_failure(self, error: Exception) -> Iterator[FoldRecord]:
@@ -121,7 +127,7 @@ class Fold:
         )
 
     def _build_record(self, spec: TrialSpec, fit_seconds: float, **outcome: Any) -> FoldRecord:
-        blank: dict[str, Any] = dict.fromkeys(("test_loss", "test_accuracy", "test_predictions"))
+        blank: dict[str, Any] = {"scores": {}, "predictions": None}
         device = self.trial.device
         return FoldRecord(
             trial=spec.id,

@@ -41,7 +41,7 @@ class Keeper:
         except (OSError, ValueError):
             return False
         accuracies = [
-            record.validation_accuracy
+            record.scores["validation_accuracy"]
             for (name, fold, _), record in records.epochs.items()
             if name == trial and records.is_completed(name, fold)
         ]

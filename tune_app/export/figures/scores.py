@@ -28,9 +28,10 @@ def build_scores(results: Results) -> pd.DataFrame:
         for spec in row.trials:
             for fold in range(spec.folds):
                 record = results.records.folds.get((spec.id, fold))
-                if record is not None and record.test_accuracy is not None:
+                accuracy = record.score("test_accuracy") if record else None
+                if accuracy is not None:
                     detail = f"fold {fold + 1}, replicate {spec.replicate}"
-                    marks.append({**where, "kind": KINDS[0], "test_accuracy": record.test_accuracy, "detail": detail})
+                    marks.append({**where, "kind": KINDS[0], "test_accuracy": accuracy, "detail": detail})
         summary = conditions[row.entry, row.label]
         low, high = summary["test_accuracy_ci95_low"], summary["test_accuracy_ci95_high"]
         marks.append(

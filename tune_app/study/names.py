@@ -1,0 +1,32 @@
+"""What a trial is called where it is watched: its varying levels, in a study's own words, before the hash of its id."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tune_app.study.expansion import ExpandedStudy
+
+# Levels that say what they are by themselves; of the others the factor is named too, as `--only` spells it.
+SPEAK_FOR_THEMSELVES = ("model", "regularizer", "protocol", "optimizer", "precision")
+
+
+def build_trial_names(study: ExpandedStudy) -> dict[str, str]:
+    """Trial's id → name, such as `cnn-dropout-folds=4-r0-1f0c5a7e`: its model, what varies in the study, its hash.
+
+    A name is fit for a folder. Names of different trials differ, as their hashes do.
+    """
+    varying = study.varying_factors()
+    replicates = any(trial.spec.replicate for trial in study.grid_trials())
+    names = {}
+    for trial in study.grid_trials():
+        spec = trial.spec
+        parts = [_spell(factor, spec.condition) for factor in varying if factor != "model"]
+        replicate = [f"r{spec.replicate}"] if replicates else []
+        digest = spec.id.rpartition("-")[2]
+        names[spec.id] = "-".join([spec.model, *parts, *replicate, digest])
+    return names
+
+
+def _spell(factor: str, condition: Mapping[str, Any]) -> str:
+    level = condition[factor]
+    text = "all" if level is None else f"{level:g}" if isinstance(level, float) else str(level).replace(" ", "-")
+    return text if factor in SPEAK_FOR_THEMSELVES else f"{factor}={text}"
