@@ -10,21 +10,24 @@ import pytest
 import torch
 from torch import nn
 
-from tests.builders import build_study
+from tests.builders import build_study, plan_of
 from tune_app import data
 from tune_app.engine import Images, Normalisation, build_normalisation, score
 from tune_app.engine.defects import (
-    ReplicaBatchNorm2d,
-    build_last_batch_scores,
-    build_replicated,
-    build_test_normalisation,
-    build_without_regularizers,
+    PIECES,
+    ReplicaBatchNorm,
+    find_problems,
+    normalise_test,
+    prepare_test,
+    prepare_training,
+    report_scores,
 )
 from tune_app.engine.fit import build_optimizer, fit
-from tune_app.errors import FitError
+from tune_app.errors import FitError, StudyError
 from tune_app.models import MODELS
 from tune_app.records import RUN_FIELDS, EpochRecord, FoldRecord, Record, record_to_dict
 from tune_app.study import Recipe, TrialSpec
+from tune_app.study.protocol import DEFECTS
 from tune_app.trial import run_trial
 from tune_app.trial.keeper import CarriedStates
 
@@ -118,7 +121,7 @@ def test_a_failed_fold_takes_those_after_it_with_it(digits: data.Dataset) -> Non
 
 def test_skipped_layers_are_gone_and_the_others_shared() -> None:
     network = build_cnn("dropout+batchnorm")
-    skipping = build_without_regularizers(network)
+    skipping = prepare_test(network, ("test-skips-layers",))
     assert [type(layer) for layer in skipping.children()] == [type(layer) for layer in build_cnn("none").children()]
     assert all(mine is next(w for w in network.parameters() if w is mine) for mine in skipping.parameters())
 
@@ -181,7 +184,7 @@ def test_train_mode_validation_goes_by_batches_of_the_recipes_size(digits: data.
 
 
 def test_test_normalisation_is_off_as_the_reports_was() -> None:
-    mistaken = build_test_normalisation(Normalisation((0.11,), (0.3,)))
+    mistaken = normalise_test(Normalisation((0.11,), (0.3,)), ("test-normalisation",))
     assert mistaken.mean == pytest.approx((0.13,))
     assert mistaken.std == pytest.approx((0.31,))
 
@@ -203,7 +206,7 @@ def test_the_last_batch_stands_for_the_epoch(digits: data.Dataset) -> None:
     network = build_cnn("none")
     scores = next(fit(network, build_optimizer(network, recipe), images, train, validation, recipe, shuffle_seed=5))
     assert scores.batches == 5, "four of 20 images and one of 10"
-    last = build_last_batch_scores(scores)
+    last = report_scores(scores, ("last-batch-accuracy",))
     assert last.train_accuracy * 10 == pytest.approx(round(last.train_accuracy * 10)), "a share of ten images"
     assert last.train_loss == pytest.approx(scores.last_batch_loss / 5)
     whole = {name: value for name, value in vars(last).items() if name not in ("train_loss", "train_accuracy")}
@@ -246,7 +249,7 @@ def test_replica_statistics_are_those_of_four_copies_of_the_module() -> None:
     copies = [nn.BatchNorm2d(3) for _ in range(4)]
     for copy in copies:
         copy.load_state_dict(ours.state_dict())
-    sliced = ReplicaBatchNorm2d(ours, 4).train()
+    sliced = ReplicaBatchNorm(ours, 4).train()
     for _ in range(3):
         expected = torch.cat([copy.train()(part) for copy, part in zip(copies, torch.split(batch, 5), strict=True)])
         torch.testing.assert_close(sliced(batch), expected)
@@ -264,7 +267,7 @@ def test_replica_statistics_are_those_of_four_copies_of_the_module() -> None:
 def test_in_evaluation_replicas_make_no_difference() -> None:
     batch = torch.randn(20, 3, 5, 5)
     original = nn.BatchNorm2d(3).eval()
-    assert torch.equal(ReplicaBatchNorm2d(original, 4).eval()(batch), original(batch))
+    assert torch.equal(ReplicaBatchNorm(original, 4).eval()(batch), original(batch))
 
 
 def test_one_replica_is_the_whole_batch(digits: data.Dataset) -> None:
@@ -280,7 +283,7 @@ def test_replica_statistics_reach_the_training(digits: data.Dataset) -> None:
 
 def test_every_batch_norm_layer_is_sliced_and_shares_its_weights() -> None:
     network = MODELS["vgg10"](width=0.02, regularizer="batchnorm")
-    replicated = build_replicated(network, 4)
+    replicated = prepare_training(network, ("replica-statistics",), 4)
     assert not any(isinstance(layer, nn.BatchNorm2d) for part in replicated.children() for layer in part.children())
     assert {id(weights) for weights in replicated.parameters()} == {id(weights) for weights in network.parameters()}
 
@@ -326,3 +329,70 @@ def test_carry_over_takes_the_optimizer_along(digits: data.Dataset, tmp_path: Pa
             steps.append(carried.optimizer["state"][0]["step"].item())
     assert steps[1] == pytest.approx(2 * steps[0], abs=spec.recipe.epochs)
     assert steps[2] == pytest.approx(3 * steps[0], abs=2 * spec.recipe.epochs)
+
+
+# What a defect cannot act on.
+
+
+class Residual(nn.Sequential):
+    """A Sequential that is none: flattened, it would be another network."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class OwnNorm(nn.BatchNorm2d):
+    """Somebody's batch normalisation, which may do something else."""
+
+
+def build_residual() -> nn.Sequential:
+    inner = Residual(nn.Conv2d(2, 2, 3, padding=1), nn.BatchNorm2d(2), nn.Dropout(0.5))
+    return nn.Sequential(nn.Conv2d(1, 2, 3), inner, nn.Flatten(), nn.Linear(72, 10))
+
+
+def test_layers_inside_a_module_with_a_forward_of_its_own_are_found_and_the_rest_of_it_stays() -> None:
+    network = build_residual().eval()
+    first_layer, residual, flatten, linear = network
+    convolution, norm = list(residual.children())[:2]
+    x = torch.randn(8, 1, 8, 8)
+    with torch.no_grad():
+        norm.get_buffer("running_mean").add_(1.0)
+        first = first_layer(x)
+        expected = linear(flatten(first + convolution(first)))
+        skipping = prepare_test(network, ("test-skips-layers",))
+        assert torch.equal(skipping(x), expected)
+        sliced = prepare_training(network, ("replica-statistics",), 4).train()
+        assert not torch.allclose(sliced(x), network.train()(x))
+    assert norm in list(network.modules()), "the network itself is as it was"
+    assert [id(p) for p in sliced.parameters()] == [id(p) for p in network.parameters()]
+
+
+@pytest.mark.parametrize(
+    ("network", "protocol", "problem"),
+    [
+        (nn.Sequential(nn.Linear(2, 2)), "replica-statistics", "it has no layer to slice"),
+        (nn.Sequential(nn.Linear(2, 2)), "test-skips-layers", "it has no layer to leave out"),
+        (nn.Sequential(OwnNorm(2)), "replica-statistics", "its OwnNorm may compute something else"),
+        (nn.Sequential(OwnNorm(2)), "test-skips-layers", "its OwnNorm may compute something else"),
+        (nn.Sequential(nn.AlphaDropout()), "test-skips-layers", "its AlphaDropout may compute something else"),
+    ],
+)
+def test_a_network_that_a_defect_cannot_act_on_is_refused(network: nn.Module, protocol: str, problem: str) -> None:
+    (found,) = find_problems(network, (protocol,))
+    assert found.startswith(f"{protocol} cannot act on this network: {problem}")
+    assert not find_problems(network, ("carry-over", "test-normalisation"))
+
+
+def test_the_plan_refuses_a_defect_on_a_network_that_ignores_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build_plain(**arguments: Any) -> nn.Sequential:
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))  # whatever the regularizer
+
+    monkeypatch.setattr("tests.engine.test_defects.build_plain", build_plain, raising=False)
+    monkeypatch.setitem(MODELS._places, "plain", ("tests.engine.test_defects:build_plain",))
+    grid = [{"model": "plain", "regularizer": "batchnorm", "folds": 3, "protocol": "test-skips-layers"}]
+    with pytest.raises(StudyError, match="plain, batchnorm: test-skips-layers cannot act on this network: it has no"):
+        plan_of(build_study(grid=grid))
+
+
+def test_every_defect_has_its_piece() -> None:
+    assert set(PIECES) == set(DEFECTS)

@@ -1,10 +1,12 @@
 """The rewritten network is the same function as the one it is made from."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
 
-from tune_app.engine.rewrite import MergedLinear, SeededDropout, build_rewritten, draw_mask
+from tune_app.engine.rewrite import MergedLinear, build_rewritten, draw_mask
 from tune_app.models import MODELS
 from tune_app.models.layers import REGULARIZERS
 
@@ -91,6 +93,69 @@ def test_masks_come_from_the_generator_alone() -> None:
     assert torch.equal(draw_mask((3, 7), 0.5, torch.Generator().manual_seed(3)), first)
 
 
-def test_dropout_of_a_probability_without_a_byte_keeps_torchs_own() -> None:
-    layers = list(build_rewritten(nn.Sequential(nn.Dropout(0.1), nn.Dropout(0.5)), torch.Generator()).children())
-    assert [type(layer) for layer in layers] == [nn.Dropout, SeededDropout]
+@pytest.mark.parametrize("p", [0.1, 0.5])
+def test_dropout_of_any_rate_draws_from_the_generator_it_is_given_alone(p: float) -> None:
+    x = torch.ones(200, 50)
+    masks = []
+    for globally in (0, 1):
+        torch.manual_seed(globally)
+        dropout = build_rewritten(nn.Sequential(nn.Dropout(p)), torch.Generator().manual_seed(7)).train()
+        masks.append(dropout(x))
+    assert torch.equal(*masks)
+    assert (masks[0] == 0).float().mean().item() == pytest.approx(p, abs=0.02)
+    assert masks[0].mean().item() == pytest.approx(1, abs=0.03)
+
+
+class Doubled(nn.Sequential):
+    """A Sequential with a forward of its own."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class Shifted(nn.Linear):
+    """A linear layer that does more."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) + 1
+
+
+def _with_hook(layer: nn.Module) -> nn.Module:
+    layer.register_forward_hook(lambda module, inputs, output: output * 3)
+    return layer
+
+
+def _weight_normed() -> nn.Module:
+    layer: nn.Module = nn.utils.parametrizations.weight_norm(nn.Linear(6, 5))
+    return layer
+
+
+def _used_twice() -> nn.Module:
+    layer, relu = nn.Linear(6, 6), nn.ReLU()
+    return nn.Sequential(layer, relu, layer, relu)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: nn.Sequential(Doubled(nn.Linear(6, 6)), nn.Linear(6, 5)),
+        lambda: Doubled(nn.Linear(6, 6), nn.Linear(6, 5)),
+        lambda: nn.Sequential(nn.Linear(6, 6), Shifted(6, 5)),
+        lambda: nn.Sequential(Shifted(6, 6), nn.Linear(6, 5)),
+        lambda: nn.Sequential(_with_hook(nn.Linear(6, 6)), nn.Linear(6, 5)),
+        lambda: nn.Sequential(_with_hook(nn.Sequential(nn.Linear(6, 6))), nn.Linear(6, 5)),
+        lambda: nn.Sequential(nn.Linear(6, 6), _weight_normed()),
+        _used_twice,
+    ],
+)
+def test_what_only_looks_like_a_plain_layer_computes_what_it_did(build: Callable[[], nn.Module]) -> None:
+    network = build().eval()
+    x = torch.randn(300, 6)
+    assert torch.allclose(build_rewritten(network, torch.Generator()).eval()(x), network(x), atol=1e-5)
+
+
+def test_pooling_that_returns_indices_stays_behind_its_relu() -> None:
+    network = nn.Sequential(nn.ReLU(), nn.MaxPool2d(2, return_indices=True))
+    x = torch.randn(2, 1, 4, 4)
+    for ours, theirs in zip(build_rewritten(network, torch.Generator())(x), network(x), strict=True):
+        assert torch.equal(ours, theirs)

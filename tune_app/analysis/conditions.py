@@ -16,7 +16,7 @@ from tune_app.records.results import Results
 from tune_app.study import Metric, TrialSpec
 
 METHOD = "mean over replicates and folds, corrected resampled interval"
-DEPENDENT_METHOD = "mean over replicates (carry-over: the last fold's network), t interval"
+DEPENDENT_METHOD = "mean over replicates (of each its last fold's network), t interval"
 
 
 def build_trials(results: Results) -> pd.DataFrame:

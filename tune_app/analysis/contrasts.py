@@ -13,6 +13,7 @@ from tune_app.analysis.t_tests import TTest, adjust_by_holm, build_corrected_t_t
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results
 from tune_app.study import FACTORS, Metric, Study, TrialSpec, Window, has_levels
+from tune_app.study.protocol import find_redefining
 
 MIN_PAIRS = 8  # folds, whose scores are correlated
 MIN_REPLICATES = 3  # independent observations on either side
@@ -40,16 +41,6 @@ NUMBERS = (
     "status",
     "reason",
 )
-# Defects that make a metric another quantity. What they do to the test score is what the audit measures.
-_IN_TRAINING, _IN_VALIDATION = {"last-batch-accuracy"}, {"carry-over", "train-mode-validation"}
-REDEFINED: dict[Metric, set[str]] = {
-    "train_accuracy": _IN_TRAINING,
-    "train_loss": _IN_TRAINING,
-    "validation_accuracy": _IN_VALIDATION,
-    "validation_loss": _IN_VALIDATION,
-    "validation_accuracy_auc": _IN_VALIDATION,
-    "epochs_to_target": _IN_VALIDATION,
-}
 Condition = tuple[TrialSpec, ...]  # its replicates
 
 
@@ -70,7 +61,7 @@ class Side:
 class Contrast:
     """The difference between two sides. Without a `test`, or with one too small for a p-value, `reason` says why.
 
-    `independent`: the pairs are whole replicates, as under carry-over on both sides, and not folds.
+    `independent`: the pairs are whole replicates, as where a defect joins the folds on both sides, and not folds.
     """
 
     means: tuple[float, float]
@@ -147,7 +138,7 @@ def _check_comparable(pairs: Sequence[tuple[Side, Side]], metric: Metric) -> Non
             )
         if metric.startswith("test_") and len({side.specs[0].test_images for side in pair}) > 1:
             raise RefusedError("the two sides are tested on different numbers of images; give both the same.")
-        redefined = [REDEFINED.get(metric, set()) & set(side.specs[0].protocol) for side in pair]
+        redefined = [find_redefining(side.specs[0].protocol, metric) for side in pair]
         if redefined[0] != redefined[1]:
             defects = ", ".join(sorted(redefined[0] ^ redefined[1]))
             raise RefusedError(f"{defects} makes {metric} another quantity on one side: their difference is no effect.")

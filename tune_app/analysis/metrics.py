@@ -47,7 +47,7 @@ def choose_rope(study: Study, metric: Metric) -> float:
 
 
 def build_scores(results: Results, specs: Sequence[TrialSpec], metric: Metric, window: Window | None = None) -> Scores:
-    """The scores (replicate, fold) of a condition; under carry-over (replicate, 1), those of the last fold.
+    """The scores (replicate, fold) of a condition; where folds are joined (replicate, 1), those of the last.
 
     `window` is the first and last epoch that an epoch metric is averaged over, the last epoch alone if left out. Raises
     RefusedError for a missing fold, one that names a single class, or one that never reaches the target.

@@ -75,7 +75,7 @@ def run_paired_bootstrap(counts: Discordance, seed: int = 0) -> tuple[float, flo
 def build_networks(results: Results, labels: NDArray[np.uint8]) -> pd.DataFrame:
     """One row per contrast: the condition's network of the first replicate and fold against its baseline's.
 
-    Under carry-over it is the last fold's, which is the one that the trial ends with. `labels` (test images,) are the
+    Where folds are joined it is the last fold's, with which the trial ends. `labels` (test images,) are the
     true ones, in the order of the recorded predictions. Pairs with a missing network, or one that was tested on other
     images, are left out.
     """

@@ -129,7 +129,7 @@ class WelchTTest(TTest):
 def build_corrected_t_test(differences: Sequence[float] | NDArray[np.float64], n_splits: int) -> CorrectedTTest:
     """The test of J ≥ 2 differences from (replicated) K-fold cross-validation, K = `n_splits`.
 
-    K = 1 stands for one observation a replicate, as under carry-over; there is nothing to correct then.
+    K = 1 stands for one observation a replicate, as where folds are joined; there is nothing to correct then.
     """
     return CorrectedTTest(float(np.mean(differences)), float(np.std(differences, ddof=1)), len(differences), n_splits)
 

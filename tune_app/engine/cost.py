@@ -71,9 +71,10 @@ def build_network_cost(
             activations += output.numel() * 4
 
         leaves = [module for module in network.modules() if not list(module.children())]
-        for module in leaves:
-            module.register_forward_hook(count)
+        hooks = [module.register_forward_hook(count) for module in leaves]
         nominal = _count_flops(network, 1, image_shape)
+        for hook in hooks:  # a layer with a hook is not rewritten
+            hook.remove()
         parameters, activation_bytes = sum(p.numel() for p in network.parameters()), activations
         rewritten = build_rewritten(network, torch.Generator("cpu"))
         scoring = _count_flops(rewritten, BATCH, image_shape) / BATCH

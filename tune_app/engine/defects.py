@@ -1,7 +1,11 @@
-"""The report's defects, each a small piece outside the networks; `carry-over` is in `trial.py`."""
+"""What each defect of a protocol does, each a small piece outside the networks: one table, `PIECES`.
+
+`tune_app/study/protocol.py` says what a defect needs and what follows from it. A defect that joins the folds does so in
+the K-fold loop, and has no piece here.
+"""
 
 from dataclasses import replace
-from typing import Any
+from functools import lru_cache
 
 import torch
 from torch import nn
@@ -9,64 +13,196 @@ from torch.nn.functional import batch_norm
 
 from tune_app.engine.fit import EpochScores
 from tune_app.engine.images import Normalisation
+from tune_app.engine.layers import build_replaced, is_plain
+from tune_app.models import MODELS
+from tune_app.study.protocol import Protocol
 
 # The report normalised training images with mean 0.11 and deviation 0.3, test images with 0.13 and 0.31.
 MEAN_SHIFT = (0.13 - 0.11) / 0.3  # of the training deviation
 STD_FACTOR = 0.31 / 0.3
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+SKIPPED = (*BATCH_NORMS, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 
-class ReplicaBatchNorm2d(nn.Module):
-    """`replica-statistics`: a batch normalised in slices, as `nn.DataParallel` does on as many devices.
+class Piece:
+    """What a defect does; this one does nothing, and each defect overrides what it changes."""
+
+    train_mode_validation = False
+
+    def find_problem(self, network: nn.Module) -> str:
+        """Why the defect cannot act on the network, empty if it can."""
+        return ""
+
+    def prepare_training(self, network: nn.Module, batch_slices: int) -> nn.Module:
+        """The network as it is trained; weights and statistics are shared."""
+        return network
+
+    def prepare_test(self, network: nn.Module) -> nn.Module:
+        """The network as it is tested; weights and statistics are shared."""
+        return network
+
+    def normalise_test(self, normalisation: Normalisation) -> Normalisation:
+        """The constants of the test images, from those of the training images."""
+        return normalisation
+
+    def report(self, scores: EpochScores) -> EpochScores:
+        """An epoch's scores as they are reported."""
+        return scores
+
+
+class ReplicaBatchNorm(nn.Module):
+    """A batch normalised in slices, as `nn.DataParallel` does on as many devices.
 
     Each slice by its own mean and variance; the running statistics follow the first one alone. Slices are those of
     `torch.chunk`, by which DataParallel scatters a batch. Shares weights and statistics with the module given.
     """
 
-    def __init__(self, original: nn.BatchNorm2d, replicas: int) -> None:
+    def __init__(self, original: nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d, slices: int) -> None:
         super().__init__()
-        self.original, self.replicas = original, replicas
+        self.original, self.slices = original, slices
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, C, H, W) → the same."""
-        if not self.training or self.replicas == 1:
+        """(N, C, …) → the same."""
+        if not self.training or self.slices == 1:
             return self.original(x)  # type: ignore[no-any-return]
-        first, *others = x.chunk(self.replicas)
+        first, *others = x.chunk(self.slices)
         weight, bias, eps = self.original.weight, self.original.bias, self.original.eps
         normalised = [batch_norm(part, None, None, weight, bias, training=True, eps=eps) for part in others]
         return torch.cat([self.original(first), *normalised])
 
 
-def build_replicated(network: nn.Module, replicas: int) -> nn.Module:
-    """The network with its batch normalisation over slices of a batch; weights and statistics are shared."""
-    return _build_replaced(
-        network, lambda layer: ReplicaBatchNorm2d(layer, replicas) if isinstance(layer, nn.BatchNorm2d) else layer
-    )
+class ReplicaStatistics(Piece):
+    """Batch normalisation over slices of a batch."""
+
+    def find_problem(self, network: nn.Module) -> str:
+        return _find_missing(network, nn.modules.batchnorm._BatchNorm, BATCH_NORMS, "slice")
+
+    def prepare_training(self, network: nn.Module, batch_slices: int) -> nn.Module:
+        def slice_norm(layer: nn.Module) -> nn.Module:
+            return ReplicaBatchNorm(layer, batch_slices) if is_plain(layer, *BATCH_NORMS) else layer  # type: ignore[arg-type]
+
+        return build_replaced(network, slice_norm)
 
 
-def build_without_regularizers(network: nn.Module) -> nn.Module:
-    """`test-skips-layers`: the network without its dropout and batch-norm layers; the rest is shared."""
-    return _build_replaced(network, lambda layer: None if isinstance(layer, nn.BatchNorm2d | nn.Dropout) else layer)
+class TestSkipsLayers(Piece):
+    """The test runs the network without its dropout and batch-norm layers."""
+
+    __test__ = False  # a name that pytest must not take for a test
+
+    def find_problem(self, network: nn.Module) -> str:
+        kinds = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
+        return _find_missing(network, kinds, SKIPPED, "leave out")
+
+    def prepare_test(self, network: nn.Module) -> nn.Module:
+        return build_replaced(network, lambda layer: None if is_plain(layer, *SKIPPED) else layer)
 
 
-def _build_replaced(network: nn.Module, choose: Any) -> nn.Module:
-    if not isinstance(network, nn.Sequential):
-        return network
-    chosen = [choose(_build_replaced(layer, choose)) for layer in network]
-    return nn.Sequential(*(layer for layer in chosen if layer is not None))
+class TestNormalisation(Piece):
+    """The test images have constants as far from the training ones as the report's were, in training deviations."""
+
+    __test__ = False
+
+    def normalise_test(self, normalisation: Normalisation) -> Normalisation:
+        pairs = list(zip(normalisation.mean, normalisation.std, strict=True))
+        return Normalisation(
+            mean=tuple(mean + MEAN_SHIFT * std for mean, std in pairs), std=tuple(STD_FACTOR * std for _, std in pairs)
+        )
 
 
-def build_test_normalisation(normalisation: Normalisation) -> Normalisation:
-    """`test-normalisation`: constants as far from the training ones as the report's were, in training deviations."""
-    pairs = list(zip(normalisation.mean, normalisation.std, strict=True))
-    return Normalisation(
-        mean=tuple(mean + MEAN_SHIFT * std for mean, std in pairs), std=tuple(STD_FACTOR * std for _, std in pairs)
-    )
+class LastBatchAccuracy(Piece):
+    """The last batch's accuracy is reported as the epoch's, and its loss divided by the number of batches."""
+
+    def report(self, scores: EpochScores) -> EpochScores:
+        loss = scores.last_batch_loss / scores.batches
+        return replace(scores, train_accuracy=scores.last_batch_accuracy, train_loss=loss)
 
 
-def build_last_batch_scores(scores: EpochScores) -> EpochScores:
-    """`last-batch-accuracy`: the last batch's accuracy, and its loss divided by the number of batches."""
-    return replace(
-        scores,
-        train_accuracy=scores.last_batch_accuracy,
-        train_loss=scores.last_batch_loss / scores.batches,
-    )
+class TrainModeValidation(Piece):
+    """Dropout stays active in validation, and batch normalisation goes by, and follows, the validation batches."""
+
+    train_mode_validation = True
+
+
+PIECES: dict[str, Piece] = {
+    "carry-over": Piece(),
+    "last-batch-accuracy": LastBatchAccuracy(),
+    "replica-statistics": ReplicaStatistics(),
+    "test-normalisation": TestNormalisation(),
+    "test-skips-layers": TestSkipsLayers(),
+    "train-mode-validation": TrainModeValidation(),
+}
+
+
+def _find_missing(
+    network: nn.Module, kind: type[nn.Module] | tuple[type[nn.Module], ...], plain: tuple[type[nn.Module], ...], to: str
+) -> str:
+    """Why the layers of a kind cannot be replaced: there are none, or some that are not plain ones."""
+    layers = [layer for layer in network.modules() if isinstance(layer, kind)]
+    strange = sorted({type(layer).__name__ for layer in layers if not is_plain(layer, *plain)})
+    if strange:
+        return f"its {', '.join(strange)} may compute something else than torch's own layers, or has hooks"
+    return "" if layers else f"it has no layer to {to}"
+
+
+@lru_cache(maxsize=256)
+def find_problems_of_model(
+    model: str,
+    image_shape: tuple[int, int, int],
+    classes: int,
+    regularizer: str,
+    width: float,
+    protocol: Protocol,
+    batch_slices: int,
+) -> list[str]:
+    """A sentence for each defect of the protocol that cannot act on the network; nothing is computed."""
+    with torch.device("meta"):
+        network = MODELS[model](image_shape=image_shape, classes=classes, regularizer=regularizer, width=width)
+        problems = find_problems(network, protocol)
+        if problems:
+            return problems
+        batch = torch.empty(2 * batch_slices, *image_shape)
+        try:
+            prepare_training(network, protocol, batch_slices).train()(batch)
+            prepare_test(network, protocol).eval()(batch)
+        except Exception as error:  # whatever a network raises when layers of it are replaced
+            return [f"{'+'.join(protocol)} cannot act on this network: without its layers it fails ({error})"]
+    return []
+
+
+def find_problems(network: nn.Module, protocol: Protocol) -> list[str]:
+    """A sentence for each defect that cannot act on the network."""
+    found = [(name, PIECES[name].find_problem(network)) for name in protocol]
+    return [f"{name} cannot act on this network: {problem}" for name, problem in found if problem]
+
+
+def prepare_training(network: nn.Module, protocol: Protocol, batch_slices: int) -> nn.Module:
+    """The network as the protocol trains it."""
+    for name in protocol:
+        network = PIECES[name].prepare_training(network, batch_slices)
+    return network
+
+
+def prepare_test(network: nn.Module, protocol: Protocol) -> nn.Module:
+    """The network as the protocol tests it: the same object where it is tested as it was trained."""
+    for name in protocol:
+        network = PIECES[name].prepare_test(network)
+    return network
+
+
+def normalise_test(normalisation: Normalisation, protocol: Protocol) -> Normalisation:
+    """The constants by which the protocol normalises the test images."""
+    for name in protocol:
+        normalisation = PIECES[name].normalise_test(normalisation)
+    return normalisation
+
+
+def report_scores(scores: EpochScores, protocol: Protocol) -> EpochScores:
+    """An epoch's scores as the protocol reports them."""
+    for name in protocol:
+        scores = PIECES[name].report(scores)
+    return scores
+
+
+def validates_in_train_mode(protocol: Protocol) -> bool:
+    """Whether the network stays in training mode while it is validated."""
+    return any(PIECES[name].train_mode_validation for name in protocol)

@@ -1,7 +1,7 @@
 """The same network in a cheaper order of operations: fewer of them, or ones that a CPU does faster.
 
 A rewritten network shares every weight and buffer with the original, whose state is what is saved. The rules hold for
-any network of nested `nn.Sequential`s; what they gain is measured by `benchmarks/`.
+plain layers in plain nested `nn.Sequential`s (see `layers.is_plain`); what they gain is measured by `benchmarks/`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,6 +10,8 @@ from typing import cast
 import torch
 from torch import nn
 from torch.nn.functional import linear
+
+from tune_app.engine.layers import is_plain
 
 BYTE = 256
 
@@ -39,11 +41,7 @@ class MergedLinear(nn.Module):
 
 
 class SeededDropout(nn.Module):
-    """Dropout with a generator of its own and a random byte for each element.
-
-    A byte takes a CPU a third of the time of `bernoulli_`, and the masks are the same whichever engine draws them.
-    `p` must be a multiple of 1/256.
-    """
+    """Dropout with a generator of its own, so that the masks are the same whichever engine draws them."""
 
     def __init__(self, p: float, generator: torch.Generator) -> None:
         super().__init__()
@@ -55,7 +53,13 @@ class SeededDropout(nn.Module):
 
 
 def draw_mask(shape: Sequence[int], p: float, generator: torch.Generator) -> torch.Tensor:
-    """Dropout's factors, float32 on the generator's device: 0 with probability `p`, else 1 / (1 - p)."""
+    """Dropout's factors, float32 on the generator's device: 0 with probability `p`, else 1 / (1 - p).
+
+    A random byte for each element takes a CPU a third of the time of `bernoulli_`; it serves multiples of 1/256.
+    """
+    if not float(p * BYTE).is_integer():
+        uniform = torch.rand(shape, generator=generator, device=generator.device)
+        return (uniform >= p).to(torch.float32).div_(1 - p)
     elements = torch.Size(shape).numel()
     words = torch.empty(-(-elements // 8), dtype=torch.int64, device=generator.device)
     words.random_(-(2**63), None, generator=generator)
@@ -65,28 +69,35 @@ def draw_mask(shape: Sequence[int], p: float, generator: torch.Generator) -> tor
 
 def build_rewritten(network: nn.Module, generator: torch.Generator) -> nn.Module:
     """`network` in its cheaper order; `generator` draws the dropout masks and says which device the network is on."""
-    if not isinstance(network, nn.Sequential):
+    if not is_plain(network, nn.Sequential):
         return network
     if generator.device.type == "cpu":
         # Pooling is vectorised over channels only where they are next to each other: half the time of a convolution.
         network.to(memory_format=torch.channels_last)
     layers: list[nn.Module] = []
     for layer in _flatten(network):
-        if isinstance(layer, nn.MaxPool2d) and layers and isinstance(layers[-1], nn.ReLU):
+        if _commutes(layer) and layers and is_plain(layers[-1], nn.ReLU):
             layers.insert(-1, layer)  # max(relu) = relu(max), bit for bit, and a quarter of the elements is left
-        elif isinstance(layer, nn.Linear) and _ends_in_linear(layers):
-            dropout = None if isinstance(layers[-1], nn.Linear) else layers.pop()
-            layers.append(MergedLinear(cast(nn.Linear, layers.pop()), dropout, layer))
-        elif isinstance(layer, nn.Dropout) and float(layer.p * BYTE).is_integer() and layer.p < 1:
-            layers.append(SeededDropout(layer.p, generator))
+        elif is_plain(layer, nn.Linear) and _ends_in_linear(layers):
+            dropout = None if is_plain(layers[-1], nn.Linear) else layers.pop()
+            layers.append(MergedLinear(cast(nn.Linear, layers.pop()), dropout, cast(nn.Linear, layer)))
+        elif is_plain(layer, nn.Dropout) and 0 < cast(nn.Dropout, layer).p < 1:
+            layers.append(SeededDropout(cast(nn.Dropout, layer).p, generator))
         else:
             layers.append(layer)
     return nn.Sequential(*layers)
 
 
-def _flatten(network: nn.Sequential) -> Iterator[nn.Module]:
-    for layer in network:
-        if isinstance(layer, nn.Sequential):
+def _commutes(layer: nn.Module) -> bool:
+    """Whether ReLU may stand behind this pooling as well as before it."""
+    return is_plain(layer, nn.MaxPool2d) and not cast(nn.MaxPool2d, layer).return_indices
+
+
+def _flatten(network: nn.Module) -> Iterator[nn.Module]:
+    for layer in network._modules.values():  # not `children`, which leaves out a layer's second occurrence
+        if layer is None:
+            continue
+        if is_plain(layer, nn.Sequential):
             yield from _flatten(layer)
         else:
             yield layer
@@ -94,5 +105,5 @@ def _flatten(network: nn.Sequential) -> Iterator[nn.Module]:
 
 def _ends_in_linear(layers: list[nn.Module]) -> bool:
     """Whether the layers end in a linear one, dropout after it left aside."""
-    rest = layers[:-1] if layers and isinstance(layers[-1], nn.Dropout | SeededDropout) else layers
-    return bool(rest) and isinstance(rest[-1], nn.Linear)
+    rest = layers[:-1] if layers and is_plain(layers[-1], nn.Dropout, SeededDropout) else layers
+    return bool(rest) and is_plain(rest[-1], nn.Linear)

@@ -15,6 +15,7 @@ from tune_app.engine.cost import (
     estimate_fit_seconds,
     fit_flops,
 )
+from tune_app.engine.defects import find_problems_of_model
 from tune_app.errors import StudyError
 from tune_app.study import Study, TrialSpec
 from tune_app.study.names import build_trial_names
@@ -79,6 +80,9 @@ def build_plan(
         except ValueError as error:
             problems.append(f"{spec.model} on {spec.dataset}: {error}; choose another model or data set")
             continue
+        if spec.protocol:
+            found = find_problems_of_model(*network, spec.protocol, spec.batch_slices)
+            problems += [f"{spec.model}, {spec.regularizer}: {problem}; leave the defect out" for problem in found]
         images = spec.train_images or entry.train_images, spec.test_images or entry.test_images
         default = shares.gpus(spec, cost) if callable(shares.gpus) else shares.gpus
         gpus = default if trial.gpus is None else trial.gpus

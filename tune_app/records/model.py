@@ -43,8 +43,8 @@ class FoldRecord:
     predicts there, packed (see `unpack_labels`). `best_epoch` is the first one with the highest validation accuracy.
     `started` is in seconds since 1970; `peak_memory_bytes` is the allocator's peak on a GPU, the process's peak
     resident set on a CPU. `engine` is `eager` or `stacked`, and `engine_reason` says why where that needs a reason; of
-    a stack's seconds and bytes each fold has an equal share. `fingerprints` are hashes of the network's source (`model`)
-    and of the arrays (`data`). `environment` is a key to where the fit ran. `extra` is as in `EpochRecord`.
+    a stack's seconds and bytes each fold has an equal share. `fingerprints` are hashes of the network's source
+    (`model`) and of the arrays (`data`). `environment` is a key to where the fit ran. `extra` is as in `EpochRecord`.
     """
 
     trial: str

@@ -7,7 +7,7 @@ from typing import Any
 from tune_app.study.claims import Claim
 from tune_app.study.expansion import ExpandedStudy, has_levels
 from tune_app.study.labels import build_labelling
-from tune_app.study.protocol import find_idle_defects
+from tune_app.study.protocol import DEFECTS, find_idle_defects, slices_batches
 from tune_app.study.schema import Catalog
 from tune_app.study.spec import TrialSpec
 
@@ -34,11 +34,12 @@ def _find_protocol_problems(study: ExpandedStudy) -> Iterator[str]:
         trials = list(study.entry_trials(entry))
         for trial in trials:
             yield from (f"grid, entry {number}: {problem}" for problem in _find_spec_problems(trial.spec))
-        if len(entry.named("batch_slices")) > 1 and not any("replica-statistics" in t.spec.protocol for t in trials):
+        if len(entry.named("batch_slices")) > 1 and not any(slices_batches(t.spec.protocol) for t in trials):
             spelled = ", ".join(map(str, entry.named("batch_slices")))
+            slicing = " or ".join(name for name, defect in DEFECTS.items() if defect.slices_batches)
             yield (
-                f"grid, entry {number}: batch_slices {spelled}: no condition there has the defect replica-"
-                "statistics, so their number changes nothing; leave batch_slices out"
+                f"grid, entry {number}: batch_slices {spelled}: no condition there has the defect {slicing}, so their "
+                "number changes nothing; leave batch_slices out"
             )
 
 
@@ -136,7 +137,7 @@ def _find_size_problems(study: ExpandedStudy, train_images: int, test_images: in
 
 
 def _find_spec_problems(spec: TrialSpec) -> Iterator[str]:
-    if "replica-statistics" in spec.protocol and spec.recipe.batch_size % spec.batch_slices:
+    if slices_batches(spec.protocol) and spec.recipe.batch_size % spec.batch_slices:
         yield (
             f"{spec.batch_slices} slices do not divide a batch of {spec.recipe.batch_size} images; choose batch_slices "
             "that do, or another batch_size"

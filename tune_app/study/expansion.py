@@ -8,7 +8,7 @@ from typing import Any
 
 from tune_app.study.claims import Claim
 from tune_app.study.factors import FACTORS, TABLE, Recipe
-from tune_app.study.protocol import build_protocol, spell_protocol
+from tune_app.study.protocol import build_protocol, slices_batches, spell_protocol
 from tune_app.study.schema import GridEntry, StudySchema
 from tune_app.study.spec import TrialSpec
 
@@ -70,7 +70,7 @@ class ExpandedStudy(StudySchema):
         unsliced = set()
         for values in itertools.product(*levels):
             condition = dict(zip(FACTORS, values, strict=True))
-            if "replica-statistics" not in build_protocol(condition["protocol"], condition["regularizer"]):
+            if not slices_batches(build_protocol(condition["protocol"], condition["regularizer"])):
                 # Without slices their number says nothing: a list of numbers gives one condition.
                 condition["batch_slices"] = self.levels(entry, "batch_slices")[0]
                 if (others := tuple(condition.items())) in unsliced:

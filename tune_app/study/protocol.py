@@ -1,29 +1,74 @@
-"""How training, validation and test are done: sound, or with some of the six defects of the report's code.
+"""How training, validation and test are done: sound, or with some of the six defects of the original report's code.
 
 A protocol is a sorted tuple of defects, `()` the sound one. `as-reported` means all that apply to a network.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
 
 Protocol = tuple[str, ...]
 SOUND, AS_REPORTED, WITHOUT = "sound", "as-reported", "as-reported without "
-# defect → the part of the regularizer without which it changes nothing ("" for none)
+_VALIDATION = ("validation_accuracy", "validation_loss", "validation_accuracy_auc", "epochs_to_target")
+
+
+@dataclass(frozen=True)
+class Defect:
+    """A row of the table: what a defect needs, which phase it changes, and what follows from that.
+
+    `needs` is the part of the regularizer without which it changes nothing: `any`, a part's name, or "" for none.
+    Conditions that differ only in what is done after training share their fits. `redefines` names the metrics that it
+    makes another quantity: they are not compared with those of a condition without it. `joins_folds`: one network goes
+    through all folds, so that they are one observation. `slices_batches`: the factor `batch_slices` matters.
+    """
+
+    name: str
+    needs: str
+    phase: Literal["training", "report", "test"]
+    redefines: tuple[str, ...] = ()
+    joins_folds: bool = False
+    slices_batches: bool = False
+
+
+# The only place of the general code that spells their names; what each does is in `engine/defects.py`.
 DEFECTS = {
-    "carry-over": "",
-    "last-batch-accuracy": "",
-    "replica-statistics": "batchnorm",
-    "test-normalisation": "",
-    "test-skips-layers": "any",
-    "train-mode-validation": "any",
+    defect.name: defect
+    for defect in (
+        Defect("carry-over", "", "training", _VALIDATION, joins_folds=True),
+        Defect("last-batch-accuracy", "", "report", ("train_accuracy", "train_loss")),
+        Defect("replica-statistics", "batchnorm", "training", slices_batches=True),
+        Defect("test-normalisation", "", "test"),
+        Defect("test-skips-layers", "any", "test"),
+        # Batch normalisation follows the validation batches, so the next epoch trains another network.
+        Defect("train-mode-validation", "any", "training", _VALIDATION),
+    )
 }
-# Defects that leave the training as it is: conditions that differ in these alone share one fit.
-OUTSIDE_TRAINING = frozenset({"last-batch-accuracy", "test-normalisation", "test-skips-layers"})
 EVERY_DEFECT: Protocol = tuple(DEFECTS)
+
+
+def keep_training(protocol: Protocol) -> Protocol:
+    """The defects that change the training: protocols that have the same of these share their fits."""
+    return tuple(name for name in protocol if DEFECTS[name].phase == "training")
+
+
+def joins_folds(protocol: Protocol) -> bool:
+    """Whether one network goes through all folds, so that they are one observation."""
+    return any(DEFECTS[name].joins_folds for name in protocol)
+
+
+def slices_batches(protocol: Protocol) -> bool:
+    """Whether the number of slices of a batch matters."""
+    return any(DEFECTS[name].slices_batches for name in protocol)
+
+
+def find_redefining(protocol: Protocol, metric: str) -> set[str]:
+    """The defects that make the metric another quantity."""
+    return {name for name in protocol if metric in DEFECTS[name].redefines}
 
 
 def applies(defect: str, regularizer: str) -> bool:
     """Whether the defect can change anything in a network with this regularizer."""
-    need = DEFECTS[defect]
+    need = DEFECTS[defect].needs
     return not need or (regularizer != "none" if need == "any" else need in regularizer)
 
 
@@ -39,9 +84,10 @@ def parse_protocol(text: str) -> tuple[Protocol, bool]:
     named = text.removeprefix(WITHOUT).split("+")
     unknown = [name for name in named if name not in DEFECTS]
     if unknown:
+        example, second = EVERY_DEFECT[0], EVERY_DEFECT[4]
         raise ValueError(
             f"unknown defect {', '.join(map(repr, unknown))}; write {SOUND}, {AS_REPORTED}, names joined by + such as "
-            f"carry-over+test-skips-layers, or '{WITHOUT}carry-over'; the defects are {', '.join(DEFECTS)}"
+            f"{example}+{second}, or '{WITHOUT}{example}'; the defects are {', '.join(DEFECTS)}"
         )
     if text.startswith(WITHOUT):
         return tuple(defect for defect in EVERY_DEFECT if defect not in named), False

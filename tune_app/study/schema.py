@@ -158,7 +158,7 @@ class StudySchema(Frozen):
     recipe: Recipe = Recipe()
     splitter: Splitter = "kfold"
     protocol: ProtocolText = "sound"
-    batch_slices: Count = 4  # slices of a batch under the defect replica-statistics; 1 is what SyncBN gives
+    batch_slices: Count = 4  # of a batch, where a defect normalises each by itself; 1 is what SyncBN gives
     replicates: Replicates = 1
     baseline: Baseline = Baseline()
     reference: str | None = None

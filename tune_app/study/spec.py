@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from tune_app.study.factors import FACTORS, OWN_FACTORS, Frozen, Recipe, Regularizer, Splitter
-from tune_app.study.protocol import OUTSIDE_TRAINING, Protocol, spell_protocol
+from tune_app.study.protocol import Protocol, joins_folds, keep_training, slices_batches, spell_protocol
 
 
 class TrialSpec(Frozen):
@@ -41,12 +41,12 @@ class TrialSpec(Frozen):
     @property
     def training(self) -> "TrialSpec":
         """The trial whose fits this one shares: the same but for defects that leave the training as it is."""
-        return self.model_copy(update={"protocol": tuple(d for d in self.protocol if d not in OUTSIDE_TRAINING)})
+        return self.model_copy(update={"protocol": keep_training(self.protocol)})
 
     @property
     def has_dependent_folds(self) -> bool:
         """Whether one network goes through all folds, so that they are one observation."""
-        return "carry-over" in self.protocol
+        return joins_folds(self.protocol)
 
 
 @lru_cache(maxsize=65_536)  # asked for with every record
@@ -56,7 +56,7 @@ def _build_id(spec: TrialSpec) -> str:
     if not spec.protocol:
         del content["protocol"]
     slices = content.pop("batch_slices")
-    if "replica-statistics" in spec.protocol:
+    if slices_batches(spec.protocol):
         content["replicas"] = slices  # the factor's name when the first ids were made
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
     model = spec.model if spec.width == 1 else f"{spec.model}x{spec.width:g}"

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from tune_app.engine import EpochScores, score
-from tune_app.engine.defects import build_last_batch_scores, build_replicated, build_without_regularizers
+from tune_app.engine.defects import prepare_test, prepare_training, report_scores
 from tune_app.engine.fit import build_optimizer
 from tune_app.engine.memory import read_peak_memory
 from tune_app.engine.rewrite import build_rewritten
@@ -56,9 +56,7 @@ class Fold:
         self.validation = torch.from_numpy(self.split.validation).to(trial.device)
         torch.manual_seed(self.seed("weights"))
         self.network = build_network(spec, trial.image_shape, trial.classes).to(trial.device)
-        network = self.network
-        if "replica-statistics" in spec.protocol:
-            network = build_replicated(network, spec.batch_slices)
+        network = prepare_training(self.network, spec.protocol, spec.batch_slices)
         self.masks = torch.Generator(trial.device).manual_seed(self.seed("dropout"))
         self.rewritten = build_rewritten(network, self.masks)
         self.optimizer = build_optimizer(self.rewritten, spec.recipe)
@@ -72,7 +70,7 @@ class Fold:
         if self.trial.keep and _best(self.epochs) is scores:
             self.best_state = {name: tensor.cpu().clone() for name, tensor in self.network.state_dict().items()}
         for spec in self.trial.specs:
-            seen = build_last_batch_scores(scores) if "last-batch-accuracy" in spec.protocol else scores
+            seen = report_scores(scores, spec.protocol)
             handed_over = time.perf_counter()
             yield EpochRecord(
                 trial=spec.id,
@@ -96,10 +94,10 @@ class Fold:
         for place, spec in enumerate(self.trial.specs):
             clock = time.perf_counter() - (fit_seconds if place == 0 else 0)  # training counts once, for the first
             try:
-                test = self.trial.mistaken_test if "test-normalisation" in spec.protocol else self.trial.test
-                network = self.rewritten
-                if "test-skips-layers" in spec.protocol:
-                    network = build_rewritten(build_without_regularizers(self.network), self.masks)
+                test = self.trial.find_test(spec.protocol)
+                network = prepare_test(self.network, spec.protocol)
+                # Where the test changes nothing, it is the network as it was trained: rewritten once.
+                network = self.rewritten if network is self.network else build_rewritten(network, self.masks)
                 everything = torch.arange(len(test), device=self.trial.device)
                 loss, predicted = score(network, test, everything, spec.recipe.precision)
                 if self.trial.keep:

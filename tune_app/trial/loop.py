@@ -10,6 +10,7 @@ import torch
 from tune_app.data import Dataset
 from tune_app.engine import fit
 from tune_app.engine.cost import build_network_cost, choose_engine
+from tune_app.engine.defects import validates_in_train_mode
 from tune_app.engine.memory import reset_peak_memory
 from tune_app.engine.stacked import StackedFold, fit_stacked
 from tune_app.errors import FitError
@@ -74,7 +75,7 @@ def _run_eager(trial: TrialSetup, number: int, carried: Carried | None = None) -
             fold.validation,
             trial.spec.recipe,
             shuffle_seed=fold.seed("shuffle"),
-            train_mode_validation="train-mode-validation" in trial.spec.protocol,
+            train_mode_validation=validates_in_train_mode(trial.spec.protocol),
         )
         for epoch in scores:
             yield from fold.record_epoch(epoch)

@@ -6,9 +6,11 @@ import torch
 
 from tune_app.data import Dataset
 from tune_app.engine import Images, build_normalisation
-from tune_app.engine.defects import build_test_normalisation
+from tune_app.engine.defects import normalise_test
+from tune_app.engine.images import Normalisation
 from tune_app.parts.splits import build_limit, build_splits
 from tune_app.study import TrialSpec
+from tune_app.study.protocol import Protocol
 from tune_app.study.seeds import build_seed
 from tune_app.trial.carry import Keep
 
@@ -27,8 +29,16 @@ class TrialSetup:
         self.normalisation = build_normalisation(data.train_images, limit)
         self.train = Images(data.train_images, labels, limit, self.normalisation, device)
         test = data.test_images, data.test_labels, test_limit
-        self.test = Images(*test, self.normalisation, device)
-        self.mistaken_test = Images(*test, build_test_normalisation(self.normalisation), device)
+        self._test_images = *test, device
+        self._tests: dict[Normalisation, Images] = {}
         seed = build_seed(spec.seed, "split", spec.replicate)
         self.splits = build_splits(labels[limit], spec.folds, spec.splitter, seed)
         self.image_shape = (data.train_images.shape[1], data.train_images.shape[2], data.train_images.shape[3])
+
+    def find_test(self, protocol: Protocol) -> Images:
+        """The test images as the protocol normalises them, on the device; one copy for each normalisation."""
+        normalisation = normalise_test(self.normalisation, protocol)
+        if normalisation not in self._tests:
+            images, labels, positions, device = self._test_images
+            self._tests[normalisation] = Images(images, labels, positions, normalisation, device)
+        return self._tests[normalisation]
