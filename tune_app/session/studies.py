@@ -1,14 +1,17 @@
-"""A study by its name or path, with the reported figures that it names."""
+"""A study by its name, path or content, with the reported figures that it names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tune_app.errors import StudyError
 from tune_app.parts.catalog import build_catalog
+from tune_app.records import write_whole
 from tune_app.records.results import Reference, read_reference
 from tune_app.study import Study
-from tune_app.study.file import SHIPPED, find_study_file
+from tune_app.study.file import SHIPPED, build_yaml, find_study_file
+from tune_app.study.file import build_study as build_study_from
 from tune_app.study.file import read_study as read_study_file
 
 
@@ -29,13 +32,29 @@ def read_study(name: str | Path, overrides: Sequence[str] = ()) -> Study:
     return read_study_file(find_study_file(str(name)), overrides, build_catalog())
 
 
+def build_study(content: Mapping[str, Any] | Study, overrides: Sequence[str] = ()) -> Study:
+    """The study with these keys, which are those of a study file, after overrides such as `recipe.epochs=1`.
+
+    Raises StudyError with everything that is wrong, unknown networks and data sets included. `Study(...)` checks
+    everything but those two: they are checked when it is planned or run.
+    """
+    if isinstance(content, Study):
+        content = content.model_dump(mode="json", exclude_none=True)
+    return build_study_from(content, overrides, build_catalog())
+
+
+def write_study(path: str | Path, study: Study) -> None:
+    """Write a study file that `tune-grid` and `read_study` read; it spells out every default."""
+    write_whole(Path(path), build_yaml(study))
+
+
 def find_study(study: Study | str | Path, overrides: Sequence[str] = ()) -> FoundStudy:
     """The study with its reference table, which lies beside the file or among those that ship.
 
     Raises StudyError for a bad study or a table that is not there, ResultsError for a table with mistakes.
     """
     if isinstance(study, Study):
-        beside = Path.cwd()
+        beside, study = Path.cwd(), build_study(study, overrides)
     else:
         path = find_study_file(str(study))
         beside, study = path.parent, read_study_file(path, overrides, build_catalog())
@@ -46,6 +65,6 @@ def find_study(study: Study | str | Path, overrides: Sequence[str] = ()) -> Foun
         if path.is_file():
             return FoundStudy(study, read_reference(path), path.read_text(encoding="utf-8"))
     raise StudyError(
-        f"reference: {study.reference} is neither in {beside} nor among the tables that ship; put it beside the "
-        "study, or leave it out"
+        f"reference: {study.reference} is neither in {beside} nor among the tables that ship; put it there, name the "
+        "study by the path of the file that it lies beside, or leave it out"
     )

@@ -2,11 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from tune_app.study.messages import explain
 from tune_app.study.protocol import check_protocol
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)  # which has no public name
 
 Regularizer = Literal["none", "dropout", "batchnorm", "dropout+batchnorm"]
 Optimizer = Literal["adam", "adamw", "sgd"]
@@ -54,7 +60,19 @@ Seed = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0)]
 FORMER_NAMES = {"replicas": "batch_slices"}
 
 
-class Frozen(BaseModel):
+class _Explaining(ModelMetaclass):
+    """Makes `Study(...)` in Python raise the StudyError of a study file, and leaves validation as it is."""
+
+    def __call__(cls, *arguments: Any, **fields: Any) -> Any:
+        try:
+            return super().__call__(*arguments, **fields)
+        except ValidationError as error:
+            raise explain(error, cls) from None  # type: ignore[arg-type]  # a class of models
+
+
+class Frozen(BaseModel, metaclass=_Explaining):
+    """A part of a study: it cannot be changed, and one that cannot be is a StudyError with everything that is wrong."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @model_validator(mode="before")

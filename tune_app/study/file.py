@@ -1,15 +1,17 @@
 """A YAML file and overrides in, a valid `Study` out, or one StudyError with everything that is wrong."""
 
+import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from tune_app.errors import StudyError
 from tune_app.study import Baseline, Catalog, Claim, DataChoice, GridEntry, Label, Recipe, Study, choices
+from tune_app.study.messages import LISTS, explain
 
 SHIPPED = Path(__file__).resolve().parents[1] / "studies"
 _SECTIONS: dict[str, type[BaseModel]] = {
@@ -20,7 +22,6 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "claims": Claim,
     "labels": Label,
 }
-_LISTS = ("grid", "claims", "labels")
 
 
 def find_study_file(name: str) -> Path:
@@ -54,11 +55,17 @@ def read_study(path: Path, overrides: Sequence[str] = (), catalog: Catalog | Non
         raise StudyError(f"study file {path} is not plain YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise StudyError(f"study file {path} must hold a mapping with the keys {', '.join(Study.model_fields)}")
-    problems = [problem for override in overrides for problem in _apply_override(content, override)]
+    return build_study(content, overrides, catalog)
+
+
+def build_study(content: Mapping[str, Any], overrides: Sequence[str] = (), catalog: Catalog | None = None) -> Study:
+    """The study with the given keys after overrides, which leave `content` as it is; StudyError as `read_study`."""
+    changed = copy.deepcopy(dict(content))
+    problems = [problem for override in overrides for problem in _apply_override(changed, override)]
     try:
-        study = Study.model_validate(content, context=catalog)
+        study = Study.model_validate(changed, context=catalog)
     except ValidationError as error:
-        raise StudyError([*problems, *(line for detail in error.errors() for line in _explain(detail))]) from None
+        raise StudyError([*problems, *explain(error, Study).problems]) from None
     if problems:
         raise StudyError(problems)
     return study
@@ -114,60 +121,5 @@ def _step(place: Any, part: str) -> Any:
     if isinstance(place, list):
         return place[int(part)] if re.fullmatch("[0-9]{1,6}", part) and int(part) < len(place) else None
     if isinstance(place, dict):
-        return place.setdefault(part, [] if part in _LISTS else {}) if part in _SECTIONS else place.get(part)
+        return place.setdefault(part, [] if part in LISTS else {}) if part in _SECTIONS else place.get(part)
     return None
-
-
-def _explain(detail: Any) -> list[str]:
-    """Lines `place: rule, value, what is allowed` for one of pydantic's error details."""
-    place = [part for part in detail["loc"] if not (isinstance(part, str) and "[" in part)]
-    kind = detail["type"]
-    if kind == "extra_forbidden":
-        allowed = _fields_at(place[:-1])
-        return [f"{_spell(place[:-1])}unknown key {str(place[-1])!r}{choices(str(place[-1]), allowed)}"]
-    if kind == "invalid_key":
-        return [f"{_spell(place[:-1])}the key {place[-1]!r} is no name; keys are {', '.join(_fields_at(place[:-1]))}"]
-    if kind == "missing":
-        return [f"{_spell(place[:-1])}the key {str(place[-1])!r} is missing; add it"]
-    if kind == "literal_error":
-        allowed = _literals_at(place)
-        section = place[:2] if place[0] in _LISTS else place[: len(place) - 1]
-        what = f"unknown {_last_name(place)} {detail['input']!r}"
-        return [f"{_spell(section)}{what}{choices(str(detail['input']), allowed)}"]
-    if kind == "value_error":
-        message = str(detail["ctx"]["error"])
-        return [f"{_spell(place)}{line}" for line in message.splitlines()] if place else message.splitlines()
-    if kind == "string_pattern_mismatch":
-        rule = "must be 1 to 64 letters, digits, '.', '_' or '-', starting with a letter or digit"
-        return [f"{_spell(place)}{detail['input']!r} {rule}"]
-    message = detail["msg"].replace("Input should be", "must be").replace("a valid tuple", "a list of entries")
-    message = re.sub(r"a valid dictionary or instance of \w+", "a mapping of keys to values", message)
-    return [f"{_spell(place)}{message[0].lower() + message[1:]}, got {detail['input']!r}"]
-
-
-def _spell(place: list[Any]) -> str:
-    if not place:
-        return ""
-    if place[0] in _LISTS and len(place) > 1 and isinstance(place[1], int):
-        rest = [str(part) for part in place[2:] if not isinstance(part, int)]
-        return ": ".join([f"{place[0]}, entry {place[1] + 1}", *rest]) + ": "
-    return ".".join(str(part) for part in place if not isinstance(part, int)) + ": "
-
-
-def _last_name(place: list[Any]) -> str:
-    return str([part for part in place if isinstance(part, str)][-1])
-
-
-def _fields_at(place: list[Any]) -> list[str]:
-    return list(_SECTIONS[place[0]].model_fields) if place and place[0] in _SECTIONS else list(Study.model_fields)
-
-
-def _literals_at(place: list[Any]) -> list[str]:
-    owner = _SECTIONS.get(place[0], Study) if len(place) > 1 else Study
-    return _literals_in(owner.model_fields[_last_name(place)].annotation)
-
-
-def _literals_in(annotation: Any) -> list[str]:
-    if get_origin(annotation) is Literal:
-        return [str(level) for level in get_args(annotation)]
-    return [level for part in get_args(annotation) for level in _literals_in(part)]

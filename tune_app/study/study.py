@@ -14,7 +14,7 @@ class Study(ExpandedStudy):
     """The question: a data set, a recipe, a splitter, and the grid of conditions to compare.
 
     It multiplies out into `TrialSpec`s, whose ids come from their content alone: reordering or extending a study leaves
-    the ids, and with them the records, of what stays. Raises pydantic's ValidationError with every problem.
+    the ids, and with them the records, of what stays. `Study(...)` raises StudyError with every problem.
     """
 
     @cached_property
