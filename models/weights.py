@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from tune_app.errors import ResultsError
+
 FORMAT = 1
 
 
@@ -26,17 +28,20 @@ def write_weights(path: Path, state: dict[str, torch.Tensor], build: dict[str, A
 
 
 def read_weights(path: str | Path) -> dict[str, Any]:
-    """The dictionary with `build`, `facts` and `state`, on the CPU; ValueError if the file is not one of ours."""
+    """The dictionary with `build`, `facts` and `state`, on the CPU; ResultsError if the file is not one of ours."""
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise
+    except OSError as error:
+        raise ResultsError(
+            f"{path} cannot be read: {error.strerror}; run the study with --keep best, which writes "
+            "<runs>/<study>/weights/<trial>.pt"
+        ) from error
     except Exception as error:  # torch.load raises many kinds; whichever it is, the file is unusable
-        raise ValueError(
+        raise ResultsError(
             f"{path} is not a weights file of this project ({error}); run the study with --keep best"
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError(f"{path} is not a weights file of format {FORMAT}; run the study again with --keep best")
+        raise ResultsError(f"{path} is not a weights file of format {FORMAT}; run the study again with --keep best")
     return content
 
 
@@ -44,7 +49,7 @@ def load_network(path: str | Path) -> nn.Module:
     """The network that `--keep best` saved, in evaluation mode on the CPU.
 
     It expects (N, C, H, W) float images, grey levels scaled to [0, 1] and normalised with
-    `read_weights(path)["facts"]["mean"]` and `["std"]`.
+    `read_weights(path)["facts"]["mean"]` and `["std"]`. Raises ResultsError for a file that holds none.
     """
     from tune_app.models import MODELS  # here, because the registry imports this file
 
@@ -52,7 +57,7 @@ def load_network(path: str | Path) -> nn.Module:
     build = dict(content["build"])
     name = build.pop("model")
     if name not in MODELS:
-        raise ValueError(f"{path} holds a {name!r}, which is not registered here; choose from {', '.join(MODELS)}")
+        raise ResultsError(f"{path} holds a {name!r}, which is not registered here; choose from {', '.join(MODELS)}")
     build["image_shape"] = tuple(build["image_shape"])
     network = MODELS[name](**build)
     network.load_state_dict(content["state"])

@@ -7,73 +7,76 @@ The names below are the public ones. They are imported when they are first used:
 nor Ray along.
 """
 
+# ruff: noqa: I001 - the names of a module stand together
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tune_app.errors import (
         DataError as DataError,
-    )
-    from tune_app.errors import (
         ExportError as ExportError,
-    )
-    from tune_app.errors import (
         FitError as FitError,
-    )
-    from tune_app.errors import (
         RecordError as RecordError,
-    )
-    from tune_app.errors import (
         RefusedError as RefusedError,
-    )
-    from tune_app.errors import (
         ResourceError as ResourceError,
-    )
-    from tune_app.errors import (
         ResultsError as ResultsError,
-    )
-    from tune_app.errors import (
         StudyError as StudyError,
-    )
-    from tune_app.errors import (
         TuneAppError as TuneAppError,
     )
     from tune_app.export.figures import Figure as Figure
-    from tune_app.models import load_network as load_network
-    from tune_app.models import read_weights as read_weights
+    from tune_app.models import (
+        load_network as load_network,
+        read_weights as read_weights,
+    )
     from tune_app.monitor import Callback as Callback
-    from tune_app.plan import PlannedTrial as PlannedTrial
-    from tune_app.plan import WorkItem as WorkItem
-    from tune_app.records import EpochRecord as EpochRecord
-    from tune_app.records import FoldRecord as FoldRecord
+    from tune_app.plan import (
+        PlannedTrial as PlannedTrial,
+        WorkItem as WorkItem,
+    )
+    from tune_app.records import (
+        EpochRecord as EpochRecord,
+        FoldRecord as FoldRecord,
+        RecordSet as RecordSet,
+    )
+    from tune_app.session.calls import (
+        build_plan as build_plan,
+        run_study as run_study,
+    )
+    from tune_app.session.comparison import (
+        Comparison as Comparison,
+        compare_results as compare_results,
+    )
     from tune_app.session.options import RunOptions as RunOptions
     from tune_app.session.planning import Plan as Plan
-    from tune_app.session.results import Results as Results
-    from tune_app.session.results import read_results as read_results
-    from tune_app.session.session import build_plan as build_plan
-    from tune_app.session.session import run_study as run_study
-    from tune_app.session.studies import read_study as read_study
+    from tune_app.session.results import (
+        Results as Results,
+        read_results as read_results,
+    )
+    from tune_app.session.studies import (
+        build_study as build_study,
+        read_study as read_study,
+        write_study as write_study,
+    )
     from tune_app.study import (
+        Baseline as Baseline,
         Claim as Claim,
-    )
-    from tune_app.study import (
+        DataChoice as DataChoice,
         GridEntry as GridEntry,
-    )
-    from tune_app.study import (
+        Label as Label,
         Recipe as Recipe,
-    )
-    from tune_app.study import (
         Study as Study,
-    )
-    from tune_app.study import (
         TrialSpec as TrialSpec,
     )
 
 __version__ = "0.2.0"
 
 _PLACES = {
+    "Baseline": "tune_app.study",
     "Callback": "tune_app.monitor",
     "Claim": "tune_app.study",
+    "Comparison": "tune_app.session.comparison",
+    "DataChoice": "tune_app.study",
     "DataError": "tune_app.errors",
     "EpochRecord": "tune_app.records",
     "ExportError": "tune_app.errors",
@@ -81,10 +84,12 @@ _PLACES = {
     "FitError": "tune_app.errors",
     "FoldRecord": "tune_app.records",
     "GridEntry": "tune_app.study",
+    "Label": "tune_app.study",
     "Plan": "tune_app.session.planning",
     "PlannedTrial": "tune_app.plan",
     "Recipe": "tune_app.study",
     "RecordError": "tune_app.errors",
+    "RecordSet": "tune_app.records",
     "RefusedError": "tune_app.errors",
     "ResourceError": "tune_app.errors",
     "Results": "tune_app.session.results",
@@ -95,12 +100,15 @@ _PLACES = {
     "TrialSpec": "tune_app.study",
     "TuneAppError": "tune_app.errors",
     "WorkItem": "tune_app.plan",
-    "build_plan": "tune_app.session.session",
+    "build_plan": "tune_app.session.calls",
+    "build_study": "tune_app.session.studies",
+    "compare_results": "tune_app.session.comparison",
     "load_network": "tune_app.models",
     "read_results": "tune_app.session.results",
     "read_study": "tune_app.session.studies",
     "read_weights": "tune_app.models",
-    "run_study": "tune_app.session.session",
+    "run_study": "tune_app.session.calls",
+    "write_study": "tune_app.session.studies",
 }
 __all__ = [*_PLACES, "__version__"]
 

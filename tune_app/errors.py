@@ -5,7 +5,7 @@ TuneAppError
 ├── DataError       a data set is missing, damaged or cannot be fetched
 ├── ResourceError   a trial asks for a share that no node has
 ├── RecordError     a record file is damaged, foreign or from another schema
-├── ResultsError    a results folder cannot be read or written
+├── ResultsError    a results folder or a kept network cannot be read or written
 ├── ExportError     a figure cannot be drawn; the tables are written all the same
 ├── FitError        a fit cannot go on (a loss that is not finite)
 └── RefusedError    a number that must not be given; its message stands in its place
@@ -40,7 +40,7 @@ class RecordError(TuneAppError):
 
 
 class ResultsError(TuneAppError):
-    """A results folder cannot be read or written."""
+    """A results folder or a kept network cannot be read or written."""
 
 
 class ExportError(TuneAppError):

@@ -123,40 +123,14 @@ def _dry_run(session: "Session") -> int:
 
 def _run(session: "Session") -> int:
     """Run the study, print its tables and what is not done."""
-    from tune_app.export.page import PAGE_FILE
-    from tune_app.export.tables.document import build_terminal_tables
-    from tune_app.monitor.terminal import describe_fit, shorten_path
-    from tune_app.study.names import build_trial_names
-
     outcome = session.run()
-    say = session.report
     if session.console:
-        session.console.print(*build_terminal_tables(outcome.results), sep="\n")
-    if outcome.folder != session.results:
-        say(
-            f"{session.results} holds records that this run lacks or cannot read, so its tables are in "
-            f"{outcome.folder}; add to the former with --continue-from {session.results}, or give an edited study "
-            "another name."
-        )
-    say(f"Tables and page{'' if outcome.written else ' (up to date)'}: {shorten_path(outcome.folder / PAGE_FILE)}")
-    if outcome.unkept:
-        say(
-            f"{len(outcome.unkept)} networks could not be kept in {session.folder / 'weights'}, {outcome.unkept[0]} "
-            "among them: free some space and run the same command again."
-        )
-    names, folds = build_trial_names(session.study), {spec.id: spec.folds for spec in session.specs}
-    for record in outcome.failed:
-        say(describe_fit(record, names[record.trial], folds[record.trial]))
+        session.console.print(outcome.results)
+    for line in outcome.describe(session.options.command):
+        session.report(line)
     if outcome.interrupted:
-        say(
-            f"Interrupted: {outcome.fits - outcome.missing} of {outcome.fits} fits are done and on disk. "
-            f"Resume with: {session.options.command}"
-        )
         return EXIT_INTERRUPTED
-    if outcome.failed:
-        say(f"{len(outcome.failed)} fits failed; the same command runs them again.")
-        return EXIT_FAILED
-    return 0
+    return EXIT_FAILED if outcome.failed else 0
 
 
 def _say(console: "Console", line: str) -> None:

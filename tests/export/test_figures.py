@@ -16,6 +16,7 @@ from tune_app import data
 from tune_app.analysis.confusion import build_confusions, count_confusions, rank_confused
 from tune_app.analysis.curves import build_curves
 from tune_app.analysis.schedule import build_plan_table, build_schedule
+from tune_app.errors import ExportError
 from tune_app.export.figures import Figure, build_figures, build_forest_chart, build_waterfall_chart, write_figures
 from tune_app.export.figures.confusion import encode_png
 from tune_app.export.figures.write import drawing
@@ -193,7 +194,7 @@ def test_a_figure_that_cannot_be_drawn_is_an_error_and_the_next_is_drawn(results
 
     good = build_figures(results)[0]
     broken = Broken(good.name, good.title, good.caption, good.chart)
-    with pytest.raises(RuntimeError, match="a figure cannot be drawn"):
+    with pytest.raises(ExportError, match="a figure cannot be drawn"):
         write_figures(tmp_path, [broken])
     assert not list(tmp_path.iterdir())
     write_figures(tmp_path, [good])

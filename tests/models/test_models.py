@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from tune_app.errors import ResultsError
 from tune_app.models import MODELS, REGULARIZERS, load_network, read_weights, write_weights
 
 PARAMETERS = {"cnn": 3_257_578, "vgg10": 128.8e6, "vgg12": 129.0e6, "vgg15": 131.9e6, "vgg18": 137.3e6}
@@ -133,5 +134,5 @@ def test_saved_weights_build_the_same_network_again(tmp_path) -> None:  # type: 
 
 def test_a_file_that_holds_no_weights_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "w.pt").write_bytes(b"not weights")
-    with pytest.raises(ValueError, match="--keep best"):
+    with pytest.raises(ResultsError, match="--keep best"):
         load_network(tmp_path / "w.pt")

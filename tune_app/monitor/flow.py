@@ -27,7 +27,8 @@ class Monitor(Protocol):
 class Callback:
     """A monitor that does nothing: derive from it and override what you want to know.
 
-    Its methods are called in the process that runs the study, one at a time. One that raises is dropped with a warning.
+    Its methods are called in the process that runs the study, one at a time, whatever the executor. One that raises is
+    dropped with a warning, and the study continues; KeyboardInterrupt stops the study as Ctrl-C does.
     """
 
     def item_started(self, item: "WorkItem") -> None:

@@ -201,9 +201,18 @@ def spell_seconds(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def build_console() -> Console:
+    """A console for this process; in a notebook that cannot redraw, one whose plain lines stay together."""
+    console = Console()
+    return Console(force_jupyter=False) if console.is_jupyter and not _can_redraw(console) else console
+
+
+def _can_redraw(console: Console) -> bool:
+    if console.is_jupyter:
+        return find_spec("ipywidgets") is not None  # what rich redraws with there
+    return console.is_terminal and not console.is_dumb_terminal
+
+
 def build_display(console: Console, progress: Progress) -> PlainMonitor | LiveMonitor:
     """Live tables in a terminal, and in a notebook that can redraw them; else a line for each fit that ends."""
-    can_redraw = console.is_terminal and not console.is_dumb_terminal
-    if console.is_jupyter:
-        can_redraw = find_spec("ipywidgets") is not None  # what rich redraws with there
-    return LiveMonitor(console, progress) if can_redraw else PlainMonitor(console, progress)
+    return LiveMonitor(console, progress) if _can_redraw(console) else PlainMonitor(console, progress)

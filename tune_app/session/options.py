@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from tune_app.errors import StudyError, choices
 from tune_app.study.selection import parse_only
@@ -45,10 +45,28 @@ class RunOptions:
         ]
         for name in ("cpus_per_trial", "gpus_per_trial"):
             share = getattr(self, name)
-            if share is not None and not 0 <= share < float("inf"):
-                problems.append(f"--{name.replace('_', '-')} {share:g}: a share must be 0 or more, such as 0.5 or 1")
+            is_number = isinstance(share, int | float) and not isinstance(share, bool)
+            if share is not None and not (is_number and 0 <= share < float("inf")):
+                spelled = f"{share:g}" if is_number else repr(share)
+                problems.append(f"--{name.replace('_', '-')} {spelled}: a share must be 0 or more, such as 0.5 or 1")
         if problems:
             raise StudyError(problems)
+
+
+class OptionValues(TypedDict, total=False):
+    """The options by name, as `run_study` takes them: those of `RunOptions`, with paths that may be texts."""
+
+    executor: Literal["ray", "inline"]
+    address: str | None
+    device: Literal["auto", "cpu", "cuda"]
+    cpus_per_trial: float | None
+    gpus_per_trial: float | None
+    keep: Literal["none", "best"]
+    fresh: bool
+    continue_from: str | Path | None
+    runs: str | Path
+    results: str | Path
+    data: str | Path | None
 
 
 def build_options(only: Mapping[str, Any] | str | None = None, **options: Any) -> RunOptions:
@@ -61,7 +79,7 @@ def build_options(only: Mapping[str, Any] | str | None = None, **options: Any) -
     if unknown:
         raise StudyError(unknown)
     for name in ("runs", "results", "data", "continue_from"):
-        if isinstance(options.get(name), str):
+        if options.get(name) is not None:
             options[name] = Path(options[name])
     if isinstance(only, Mapping):
         only = ",".join(f"{factor}={level}" for factor, level in only.items())

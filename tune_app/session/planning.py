@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 
 import pandas as pd
 import torch
@@ -12,6 +13,7 @@ from rich.text import Text
 from tune_app.analysis.claims import find_undecidable
 from tune_app.engine.cost import build_gpu_share, estimate_gpu_bytes, measure_machine_rates
 from tune_app.errors import ResourceError
+from tune_app.export.tables.notebook import build_html_list, build_html_table
 from tune_app.monitor.terminal import spell_seconds
 from tune_app.plan import GpuShare, PlannedTrial, Shares, build_plan_frame, check_shares
 from tune_app.plan import build_plan as build_planned_trials
@@ -39,6 +41,7 @@ class Plan:
 
     @property
     def fits(self) -> int:
+        """The fits of all trials."""
         return sum(trial.fits for trial in self.trials)
 
     @property
@@ -78,9 +81,7 @@ class Plan:
             is_id = heading == "trial"  # the one column that may wrap: a number cut off is no number
             table.add_column(heading, justify="left" if is_id else "right", no_wrap=not is_id, overflow="fold")
         for trial in self.trials:
-            about = spell_seconds(trial.seconds * trial.fits)
-            share = f"{trial.share.cpus:g}", f"{trial.share.gpus:g}", trial.engine
-            table.add_row(trial.id, str(trial.fits), f"{trial.parameters:,}", f"{trial.train_images:,}", *share, about)
+            table.add_row(*_spell_trial(trial))
         return Group(table, Text(self.describe()), *(Text(line) for line in self._describe_undecidable()))
 
     def _describe_undecidable(self) -> list[str]:
@@ -89,7 +90,16 @@ class Plan:
         return [head, *lines] if lines else []
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.describe()}</p>" + self.build_frame().to_html(index=False)
+        headings = [(heading, heading in ("trial", "engine")) for heading in HEADINGS]
+        table = build_html_table(headings, map(_spell_trial, self.trials))
+        return f"<p>{escape(self.describe())}</p>\n{table}\n{build_html_list(self.find_undecidable())}"
+
+
+def _spell_trial(trial: PlannedTrial) -> tuple[str, ...]:
+    """The cells below `HEADINGS`."""
+    sizes = f"{trial.parameters:,}", f"{trial.train_images:,}"
+    share = f"{trial.share.cpus:g}", f"{trial.share.gpus:g}", trial.engine
+    return (trial.id, str(trial.fits), *sizes, *share, spell_seconds(trial.seconds * trial.fits))
 
 
 def find_nodes() -> tuple[Node, ...]:

@@ -1,91 +1,185 @@
-"""Results as users meet them: a study's records with every table that follows from them."""
+"""Results as users meet them: a study's records with every table, figure and file that follows from them."""
 
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from html import escape
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from rich.console import Group, RenderableType
 
+from tune_app.analysis.audit import build_audit, build_waterfall
+from tune_app.analysis.claims import build_verdicts
+from tune_app.analysis.conclusions import build_conclusions
+from tune_app.analysis.conditions import build_condition_scores, build_trials
+from tune_app.analysis.confusion import build_confusions
+from tune_app.analysis.contrasts import build_contrasts
+from tune_app.analysis.curves import build_fit_curves
+from tune_app.analysis.frames import build_epochs, build_folds
+from tune_app.analysis.networks import build_networks
+from tune_app.analysis.reference_check import build_reference_check
+from tune_app.errors import ResultsError, choices
+from tune_app.export.figures import Figure, build_figures
+from tune_app.export.figures.study import build_trial_figures
+from tune_app.export.folder import check_writable, choose_folder, write_results
+from tune_app.export.frames import build_frames
+from tune_app.export.page import PAGE_FILE
+from tune_app.export.tables.claims import build_claim_table
+from tune_app.export.tables.conditions import build_condition_table
+from tune_app.export.tables.document import build_terminal_tables
+from tune_app.export.tables.notebook import render_notebook
+from tune_app.records import RecordSet
 from tune_app.records.results import Results as StoredResults
 from tune_app.records.results import read_results as read_stored
+from tune_app.study import Study
 
 
-class Results(StoredResults):
-    """A study, its records, and the frames made from them; each frame is built when it is first asked for.
+class Results:
+    """A study's records, and the frames, figures and files that are made from them.
 
-    What the columns mean is in docs/results.md. `build_frames` and `write` build their own.
+    What the columns of the frames mean is in docs/results.md. A frame is built when it is first asked for, and every
+    access gives a copy: keep it in a variable before you change it. What you change never reaches `write`.
     """
 
-    @classmethod
-    def of(cls, stored: StoredResults) -> "Results":
-        """The same results with their frames."""
-        return cls(**vars(stored)) if not isinstance(stored, cls) else stored
+    def __init__(self, stored: StoredResults, folder: Path | None = None) -> None:
+        """`folder` is where the results were read from, or where a run wrote them."""
+        self.stored = stored
+        self.folder = folder
+        self._built: dict[Callable[[StoredResults], pd.DataFrame], pd.DataFrame] = {}
 
-    @cached_property
+    @property
+    def study(self) -> Study:
+        """The study as it was run."""
+        return self.stored.study
+
+    @property
+    def records(self) -> RecordSet:
+        """What the frames are made from: `epochs` and `folds` by key, failed folds included."""
+        return self.stored.records
+
+    @property
+    def environment(self) -> Mapping[str, Any]:
+        """Where the records were made: versions, commit, devices, command; empty if the folder does not say."""
+        return dict(self.stored.environment or {})
+
+    @property
+    def plan(self) -> pd.DataFrame:
+        """One row per trial: what it was planned to cost; empty if the folder does not say."""
+        return pd.DataFrame() if self.stored.plan is None else self.stored.plan.copy()
+
+    @property
     def epochs(self) -> pd.DataFrame:
         """One row per trial, fold and epoch."""
-        from tune_app.analysis.frames import build_epochs
+        return self._frame(build_epochs)
 
-        return build_epochs(self)
-
-    @cached_property
+    @property
     def folds(self) -> pd.DataFrame:
         """One row per trial and fold, failed ones included."""
-        from tune_app.analysis.frames import build_folds
+        return self._frame(build_folds)
 
-        return build_folds(self)
-
-    @cached_property
+    @property
     def trials(self) -> pd.DataFrame:
         """One row per trial: fits completed of planned, mean and spread over folds."""
-        from tune_app.analysis.conditions import build_trials
+        return self._frame(build_trials)
 
-        return build_trials(self)
-
-    @cached_property
+    @property
     def conditions(self) -> pd.DataFrame:
         """One row per metric and condition, with its interval."""
-        from tune_app.analysis.conditions import build_condition_scores
+        return self._frame(build_condition_scores)
 
-        return build_condition_scores(self)
-
-    @cached_property
+    @property
     def contrasts(self) -> pd.DataFrame:
         """One row per metric and condition, compared with its baseline."""
-        from tune_app.analysis.contrasts import build_contrasts
+        return self._frame(build_contrasts)
 
-        return build_contrasts(self)
-
-    @cached_property
+    @property
     def verdicts(self) -> pd.DataFrame:
         """One row per claim of the study."""
-        from tune_app.analysis.claims import build_verdicts
+        return self._frame(build_verdicts)
 
-        return build_verdicts(self)
+    @property
+    def audit(self) -> pd.DataFrame:
+        """One row per setting, defect and way; empty for a study that does not vary the protocol."""
+        return self._frame(build_audit)
+
+    @property
+    def reference_check(self) -> pd.DataFrame:
+        """One row per reported figure among replicates run as reported; empty without any."""
+        return self._frame(build_reference_check)
+
+    @property
+    def networks(self) -> pd.DataFrame:
+        """One row per trained network tested; empty without the labels of the test images."""
+        return self._frame(_build_networks)
+
+    @property
+    def conclusions(self) -> list[str]:
+        """The audit in sentences; empty for a study that does not vary the protocol."""
+        return build_conclusions(self.audit) if len(self.audit) else []
 
     def build_frames(self) -> dict[str, pd.DataFrame]:
-        """Every frame of the results folder, by the name of its file."""
-        from tune_app.export.frames import build_frames
+        """Every frame of the results folder, by the name of its file; `verdicts` is `claims` there."""
+        return build_frames(self.stored)
 
-        return build_frames(self)
+    def build_figures(self, trial: str | None = None) -> dict[str, Figure]:
+        """The figures of the study, or of one trial by its id, by name; a notebook draws them when it shows them.
 
-    def write(self, folder: str | Path) -> Path:
-        """Write the whole results folder and return the page's path; ResultsError if the folder refuses."""
-        from tune_app.export.folder import check_writable, write_results
-        from tune_app.export.page import PAGE_FILE
+        Raises ResultsError for a trial that the study does not have.
+        """
+        if trial is None:
+            audit = self.audit
+            figures = build_figures(self.stored, self.contrasts, build_waterfall(audit) if len(audit) else None)
+            return {figure.name: figure for figure in figures}
+        trials = [planned.spec.id for planned in self.study.grid_trials()]
+        if trial not in trials:
+            raise ResultsError(f"study {self.study.name} has no trial {trial!r}{choices(trial, trials)}")
+        frames = (build_fit_curves(self.stored), build_confusions(self.stored))
+        curves, confusions = (frame[frame["trial"] == trial] if len(frame) else frame for frame in frames)
+        return {figure.name: figure for figure in build_trial_figures(curves, confusions)}
 
+    def write(self, folder: str | Path, *, sources: bool = True) -> Path:
+        """Write the whole results folder and return the page's path; ResultsError if the folder refuses.
+
+        Without `sources` the study and its records stay as they are there, and everything that follows from them is
+        written again. A folder with records that these results lack is refused: writing would lose them.
+        """
         path = Path(folder)
+        if sources and choose_folder(path, self.stored) != path:
+            raise ResultsError(
+                f"{path} holds records that these results lack or that cannot be read; choose another folder, or "
+                "delete that one first"
+            )
         check_writable(path)
-        write_results(path, self)
+        write_results(path, self.stored, sources=sources)
         return path / PAGE_FILE
 
+    def _frame(self, build: Callable[[StoredResults], pd.DataFrame]) -> pd.DataFrame:
+        if build not in self._built:
+            self._built[build] = build(self.stored)
+        return self._built[build].copy()
+
+    def _describe(self) -> str:
+        planned = [(trial.spec.id, fold) for trial in self.study.grid_trials() for fold in range(trial.spec.folds)]
+        done = sum(self.records.is_completed(*fit) for fit in planned)
+        return f"{self.study.title or self.study.name}: {done} of {len(planned)} fits completed"
+
+    def __repr__(self) -> str:
+        return f"<Results of {self._describe()}>"
+
+    def __rich__(self) -> RenderableType:
+        return Group(*build_terminal_tables(self.stored))
+
     def _repr_html_(self) -> str:
-        done = len(self.records.completed())
-        head = f"<p>{self.study.title or self.study.name}: {done} fits completed</p>"
-        shown = ["row", "replicates", "fits_completed", "mean", "ci95_low", "ci95_high", "reason"]
-        conditions = self.conditions[self.conditions["metric"] == "test_accuracy"]
-        return head + conditions[shown].to_html(index=False)
+        tables = (build_claim_table(self.verdicts), build_condition_table(self.stored))
+        shown = [render_notebook(table) for table in tables if table.rows]
+        return "\n".join([f"<p>{escape(self._describe())}</p>", *shown])
+
+
+def _build_networks(results: StoredResults) -> pd.DataFrame:
+    return pd.DataFrame() if results.test is None else build_networks(results, results.test.labels)
 
 
 def read_results(folder: str | Path) -> Results:
-    """The study and the records in a results folder; ResultsError if it is not one."""
-    return Results.of(read_stored(Path(folder)))
+    """The study and the records in a results folder, such as results/quick; ResultsError if it is not one."""
+    path = Path(folder)
+    return Results(read_stored(path), path)

@@ -1,4 +1,4 @@
-"""A study on its way: plan, take over, run what is missing, export. What commands and notebooks share.
+"""A study on its way: plan, take over, run what is missing, export. What commands and `calls` share.
 
 Importing this takes neither torch nor Ray along: a finished study needs neither. `planning` and `execution` do, and are
 imported where there is something to plan or to run.
@@ -18,27 +18,30 @@ from rich.console import Console
 from tune_app.data import Dataset, load_dataset
 from tune_app.errors import DataError, ResultsError
 from tune_app.export.folder import check_writable, choose_folder, is_current, write_results
-from tune_app.records import FoldRecord, RecordSet, RecordStore, read_records, set_records_aside
+from tune_app.records import RecordSet, RecordStore, read_records, set_records_aside
 from tune_app.records.results import (
     ENVIRONMENT_FILE,
     PLAN_FILE,
     TEST_FILE,
     read_environment,
     read_plan,
+    read_results,
     read_test_set,
     write_environment,
     write_plan,
 )
-from tune_app.records.results import Results as StoredResults
+from tune_app.records.results import (
+    Results as StoredResults,
+)
 from tune_app.records.store import RECORDS_FILE
 from tune_app.session.environment import build_environment
-from tune_app.session.interrupts import terminate_as_interrupt
-from tune_app.session.options import RunOptions, build_options
-from tune_app.session.results import Results, read_results
+from tune_app.session.options import RunOptions
+from tune_app.session.outcome import Outcome
+from tune_app.session.results import Results
 from tune_app.session.resume import describe_changes, find_missing, find_new, take_over
-from tune_app.session.studies import FoundStudy, find_study
+from tune_app.session.studies import FoundStudy
 from tune_app.session.testset import build_test_set
-from tune_app.study import Study, TrialSpec
+from tune_app.study import TrialSpec
 from tune_app.study.selection import select_trials
 
 if TYPE_CHECKING:
@@ -47,23 +50,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("tune_app")
 Missing = Mapping[str, tuple[int, ...]]  # trial → folds
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run left: results, the folder of its tables, and what is not done.
-
-    `failed` are the records of failed fits, `unkept` the trials whose best network could not be saved.
-    """
-
-    results: Results
-    folder: Path
-    fits: int
-    missing: int
-    failed: tuple[FoldRecord, ...]
-    unkept: tuple[str, ...]
-    interrupted: bool
-    written: bool  # false where the tables were up to date
 
 
 @dataclass
@@ -121,11 +107,11 @@ class Session:
         finally:
             store.close()
 
-    def check_origin(self) -> Results | None:
+    def check_origin(self) -> StoredResults | None:
         """The results whose records are taken over first, if any; raises a TuneAppError if they cannot be read."""
         return read_results(self.options.continue_from) if self.options.continue_from else None
 
-    def _peek(self, origin: Results | None) -> RecordSet:
+    def _peek(self, origin: StoredResults | None) -> RecordSet:
         """The records that the run will start from, read without touching anything."""
         path = self.folder / RECORDS_FILE
         known = RecordSet() if self.options.fresh or not path.exists() else read_records(path)[0]
@@ -145,7 +131,7 @@ class Session:
             self.report(f"{lost} trials have records but no kept network; they run again to keep one.")
         return again
 
-    def _take_over(self, store: RecordStore, origin: Results | None) -> None:
+    def _take_over(self, store: RecordStore, origin: StoredResults | None) -> None:
         if store.torn:
             self.report(
                 f"The last record was cut off ({len(store.torn)} bytes); it is dropped and its fold runs again."
@@ -203,8 +189,10 @@ class Session:
         if not left:
             self._clear_carried()
         return Outcome(
-            results=results,
+            results=Results(results, folder),
             folder=folder,
+            wanted=self.results,
+            weights=self.folder / "weights",
             fits=sum(spec.folds for spec in self.specs),
             missing=len(left),
             failed=tuple(store.records.folds[key] for key in sorted(left) if key in store.records.folds),
@@ -213,7 +201,7 @@ class Session:
             written=written,
         )
 
-    def _build_results(self, records: RecordSet, dataset: Dataset | None) -> tuple[Results, Path]:
+    def _build_results(self, records: RecordSet, dataset: Dataset | None) -> tuple[StoredResults, Path]:
         """The results as they are exported, and the folder to export them to."""
         found = self.found
         stored = StoredResults(self.study, records, found.reference, reference_text=found.reference_text)
@@ -222,13 +210,13 @@ class Session:
         with contextlib.suppress(OSError, ValueError, KeyError):
             same = replace(stored, test=read_test_set(folder / TEST_FILE))
             if is_current(folder, same):
-                return Results.of(same), folder
+                return same, folder
         try:
             dataset = dataset or load_dataset(self.study.data.name, self.options.data)
             stored = replace(stored, test=build_test_set(stored, dataset))
         except DataError as error:  # nothing ran, so nothing but the confusions needs the images
             self.report(f"The confusions are left out: {error}")
-        return Results.of(stored), folder
+        return stored, folder
 
     def _find_environment(self) -> Mapping[str, Any]:
         """Where the records were made: as noted when they were, else as the folders say that they came from."""
@@ -266,35 +254,3 @@ class Session:
         holds_best = Keeper(self.folder / "weights").holds_best
         whole = [spec.id for spec in self.specs if not records.missing_folds(spec.id, spec.folds)]
         return tuple(trial for trial in whole if not holds_best(trial, records))
-
-
-def run_study(
-    study: Study | str | Path,
-    *,
-    only: Mapping[str, Any] | str | None = None,
-    progress: bool = True,
-    callbacks: "Sequence[Monitor]" = (),
-    **options: Any,
-) -> Results:
-    """Run what a study's records lack, write its results folder, and return its results.
-
-    `study` is a `Study`, the name of one that ships, or the path of a YAML file; `options` are those of `RunOptions`,
-    such as `executor="inline"`, `runs="runs"`, `results="results"`; `only` selects levels, such as {"model": "cnn"}.
-    `callbacks` see every event (`tune_app.Callback`). A failed fit is a row of the results, not an exception. On
-    KeyboardInterrupt everything finished is on disk and exported, and the interrupt comes out. Raises a TuneAppError
-    for bad input before anything starts.
-    """
-    console = Console() if progress else None
-    session = Session(
-        find_study(study), build_options(only, **options), print if progress else logger.info, console, callbacks
-    )
-    with terminate_as_interrupt():
-        outcome = session.run()
-    if outcome.interrupted:
-        raise KeyboardInterrupt(f"{outcome.fits - outcome.missing} of {outcome.fits} fits are done and on disk")
-    return outcome.results
-
-
-def build_plan(study: Study | str | Path, *, only: Mapping[str, Any] | str | None = None, **options: Any) -> "Plan":
-    """Every trial of the study with its predicted cost and its share, on this machine; nothing is started."""
-    return Session(find_study(study), build_options(only, **options)).make_plan()

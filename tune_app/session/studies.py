@@ -5,14 +5,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tune_app.errors import StudyError
+from tune_app.errors import ResultsError, StudyError
 from tune_app.parts.catalog import build_catalog
 from tune_app.records import write_whole
 from tune_app.records.results import Reference, read_reference
 from tune_app.study import Study
-from tune_app.study.file import SHIPPED, build_yaml, find_study_file
-from tune_app.study.file import build_study as build_study_from
-from tune_app.study.file import read_study as read_study_file
+from tune_app.study.file import (
+    SHIPPED,
+    build_yaml,
+    find_study_file,
+)
+from tune_app.study.file import (
+    build_study as build_study_from,
+)
+from tune_app.study.file import (
+    read_study as read_study_file,
+)
 
 
 @dataclass(frozen=True)
@@ -44,8 +52,14 @@ def build_study(content: Mapping[str, Any] | Study, overrides: Sequence[str] = (
 
 
 def write_study(path: str | Path, study: Study) -> None:
-    """Write a study file that `tune-grid` and `read_study` read; it spells out every default."""
-    write_whole(Path(path), build_yaml(study))
+    """Write a study file that `tune-grid` and `read_study` read, every default spelled out; ResultsError if it cannot.
+
+    A table of reported figures that the study names stays where it is.
+    """
+    try:
+        write_whole(Path(path), build_yaml(study))
+    except OSError as error:
+        raise ResultsError(f"{path} cannot be written: {error.strerror}; choose another place") from error
 
 
 def find_study(study: Study | str | Path, overrides: Sequence[str] = ()) -> FoundStudy:

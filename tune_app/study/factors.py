@@ -63,7 +63,7 @@ FORMER_NAMES = {"replicas": "batch_slices"}
 class _Explaining(ModelMetaclass):
     """Makes `Study(...)` in Python raise the StudyError of a study file, and leaves validation as it is."""
 
-    def __call__(cls, *arguments: Any, **fields: Any) -> Any:
+    def __call__(cls, *arguments: Any, **fields: Any) -> Any:  # noqa: N805 - of a metaclass
         try:
             return super().__call__(*arguments, **fields)
         except ValidationError as error:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from tune_app.errors import ResultsError
 from tune_app.models import read_weights, write_weights
 from tune_app.records import RecordSet
 from tune_app.trial import BestNetwork, Carried
@@ -28,7 +29,7 @@ class Keeper:
         path = self._path(best.trial)
         try:
             better = _rank(best.facts) > _rank(read_weights(path)["facts"])
-        except (OSError, ValueError):
+        except ResultsError:
             better = True
         if better:
             with contextlib.suppress(OSError, RuntimeError):  # torch's own writer raises the latter
@@ -38,7 +39,7 @@ class Keeper:
         """Whether the weights on disk are those of the best epoch in the trial's completed folds."""
         try:
             facts = read_weights(self._path(trial))["facts"]
-        except (OSError, ValueError):
+        except ResultsError:
             return False
         accuracies = [
             record.scores["validation_accuracy"]

@@ -3,13 +3,16 @@
 import json
 import re
 import textwrap
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import pandas as pd
 
 from tune_app.export.figures.theme import build_config
+
+if TYPE_CHECKING:
+    from tune_app.export.figures.write import DrawnFigure
 
 ROWS = "data-rows"
 DIGITS = 6  # significant digits of the numbers in a figure; the tables have them all
@@ -40,7 +43,7 @@ class Figure:
     name: str
     title: str
     caption: str
-    chart: alt.TopLevelMixin | Filled
+    chart: alt.TopLevelMixin | Filled = field(repr=False)
 
     def build_spec(self, dark: bool | None = None, titled: bool = True) -> dict[str, Any]:
         """The Vega-Lite specification in the light or dark theme; without a theme for None.
@@ -56,6 +59,15 @@ class Figure:
         if titled:
             spec["title"] = {"text": self.title, "subtitle": _wrap(self.caption)}
         return spec
+
+    def draw(self) -> "DrawnFigure":
+        """The figure as SVG and PNG, drawn by a process beside this one; ExportError if it cannot be drawn."""
+        from tune_app.export.figures.write import draw_figure  # here, because it imports this file
+
+        return draw_figure(self)
+
+    def _repr_svg_(self) -> str:
+        return self.draw().svg
 
 
 def _rename_views(spec: dict[str, Any]) -> dict[str, Any]:

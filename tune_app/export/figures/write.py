@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, NamedTuple, TextIO, cast
 
+from tune_app.errors import ExportError
 from tune_app.export.figures.figure import Figure
 from tune_app.records import write_bytes_whole, write_whole
 
@@ -20,11 +21,19 @@ SCALE = 2.0  # PNG pixels for one unit of the drawing
 SCRIPT = Path(__file__).with_name("draw.py")
 
 
+class DrawnFigure(NamedTuple):
+    """A figure as SVG in the light and in the dark theme, and as PNG in the light one."""
+
+    svg: str
+    dark_svg: str
+    png: bytes
+
+
 @dataclass(frozen=True)
 class Drawn:
-    """Drawn figures by name: SVG in the light and in the dark theme, PNG; and the JavaScript that draws the page's."""
+    """Drawn figures by name, and the JavaScript that draws the page's."""
 
-    figures: dict[str, tuple[str, str, bytes]]
+    figures: dict[str, DrawnFigure]
     library: str
 
 
@@ -50,16 +59,19 @@ class _Drawer:
         self._answers = cast(TextIO, self._process.stdout)
 
     def ask(self, request: dict[str, Any]) -> None:
-        self._requests.write(json.dumps(request) + "\n")
-        self._requests.flush()
+        try:
+            self._requests.write(json.dumps(request) + "\n")
+            self._requests.flush()
+        except OSError as error:
+            raise ExportError(f"the process that draws figures has ended: {error.strerror}; draw again") from error
 
     def read_answer(self) -> dict[str, Any]:
         line = self._answers.readline()
         if not line:
-            raise RuntimeError(f"the process that draws figures ended with code {self._process.wait()}")
+            raise ExportError(f"the process that draws figures ended with code {self._process.wait()}; draw again")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
-            raise RuntimeError(f"a figure cannot be drawn: {answer['error']}")
+            raise ExportError(f"a figure cannot be drawn: {answer['error']}")
         return answer
 
     def close(self) -> None:
@@ -78,7 +90,7 @@ def prepare_drawing() -> None:
 
 @contextlib.contextmanager
 def drawing(figures: Iterable[Figure]) -> Iterator[Callable[[], Drawn]]:
-    """Have the figures drawn while this process goes on; what is yielded waits for them. Raises RuntimeError."""
+    """Have the figures drawn while this process goes on; what is yielded waits for them. Raises ExportError."""
     drawer = _Drawer.get()
     try:
         specs = {figure.name: [figure.build_spec(dark) for dark in (False, True)] for figure in figures}
@@ -93,10 +105,16 @@ def drawing(figures: Iterable[Figure]) -> Iterator[Callable[[], Drawn]]:
 
 def _build_drawn(answer: dict[str, Any]) -> Drawn:
     figures = {
-        name: (_rename(name, light), _rename(name, dark), base64.b64decode(png))
+        name: DrawnFigure(_rename(name, light), _rename(name, dark), base64.b64decode(png))
         for name, (light, dark, png) in answer["figures"].items()
     }
     return Drawn(figures, answer["library"])
+
+
+def draw_figure(figure: Figure) -> DrawnFigure:
+    """The figure by itself; ExportError if it cannot be drawn."""
+    with drawing([figure]) as finish:
+        return finish().figures[figure.name]
 
 
 def write_figures(folder: Path, figures: Iterable[Figure]) -> None:

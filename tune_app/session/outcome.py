@@ -1,0 +1,59 @@
+"""What a run left, and the sentences that say what is not done."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tune_app.export.page import PAGE_FILE
+from tune_app.monitor.terminal import describe_fit, shorten_path
+from tune_app.records import FoldRecord
+from tune_app.session.results import Results
+from tune_app.study.names import build_trial_names
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left: results, the folder of its tables, and what is not done.
+
+    `wanted` is the folder that the tables should have gone to, `failed` are the records of failed fits, `unkept` the
+    trials whose best network could not be saved in `weights`. `written` is false where the tables were up to date.
+    """
+
+    results: Results
+    folder: Path
+    wanted: Path
+    weights: Path
+    fits: int
+    missing: int
+    failed: tuple[FoldRecord, ...]
+    unkept: tuple[str, ...]
+    interrupted: bool
+    written: bool
+
+    @property
+    def done(self) -> int:
+        """Fits completed, in this run or before."""
+        return self.fits - self.missing
+
+    def describe(self, again: str) -> list[str]:
+        """Where the tables are, what failed and what is left; `again` is what a user writes to resume."""
+        lines = []
+        if self.folder != self.wanted:
+            lines.append(
+                f"{self.wanted} holds records that this run lacks or cannot read, so its tables are in {self.folder}; "
+                f"add to the former with --continue-from {self.wanted}, or give an edited study another name."
+            )
+        state = "" if self.written else " (up to date)"
+        lines.append(f"Tables and page{state}: {shorten_path(self.folder / PAGE_FILE)}")
+        if self.unkept:
+            lines.append(
+                f"{len(self.unkept)} networks could not be kept in {self.weights}, {self.unkept[0]} among them: free "
+                "some space and run the same command again."
+            )
+        study = self.results.study
+        names, folds = build_trial_names(study), {trial.spec.id: trial.spec.folds for trial in study.grid_trials()}
+        lines += [describe_fit(record, names[record.trial], folds[record.trial]) for record in self.failed]
+        if self.interrupted:
+            lines.append(f"Interrupted: {self.done} of {self.fits} fits are done and on disk. Resume with: {again}")
+        elif self.failed:
+            lines.append(f"{len(self.failed)} fits failed; the same command runs them again.")
+        return lines
