@@ -25,7 +25,7 @@ Node = Mapping[str, float]  # CPU and GPU → how many
 HEADINGS = ("trial", "fits", "parameters", "training images", "CPUs", "GPUs", "engine", "about")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """Every trial with its cost and its share, the most expensive first, for the nodes that it was made for."""
 
@@ -74,6 +74,9 @@ class Plan:
 
     def __str__(self) -> str:
         return self.describe()
+
+    def __repr__(self) -> str:
+        return f"<Plan of {self.study.name}: {self.describe()}>"
 
     def __rich__(self) -> RenderableType:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
