@@ -1,6 +1,6 @@
 """The stacked engine against the eager one, step by step."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tune_app import data
 from tune_app.engine import Images, build_normalisation, fit
 from tune_app.engine.fit import EpochScores, build_optimizer
+from tune_app.engine.graph import GraphedStep
 from tune_app.engine.rewrite import build_rewritten
-from tune_app.engine.stacked import Stack, StackedFold, fit_stacked
+from tune_app.engine.stack import Masks, Stack, StackedFold, Step
+from tune_app.engine.stacked import fit_stacked
 from tune_app.errors import FitError
 from tune_app.models import MODELS
 from tune_app.models.layers import REGULARIZERS
@@ -152,3 +154,44 @@ def test_a_stack_convolves_and_multiplies_in_half_precision(digits: data.Dataset
         stack.step([0, 1, 2], torch.stack([fold.train[:20] for fold in folds]), {})
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}[precision]
     assert seen["convolution"] == seen["convolution_backward"] == seen["bmm"] == {half}
+
+
+class Replayable:
+    """What a capture gives, without a GPU: the step runs again on the inputs that it was captured with."""
+
+    def __init__(self, step: Callable[[], Step], result: Step) -> None:
+        self._step, self._result = step, result
+
+    def replay(self) -> None:
+        for kept, new in zip(self._result, self._step(), strict=True):
+            kept.copy_(new)
+
+
+def _capture(step: Callable[[], Step]) -> tuple[Replayable, Step]:
+    result = tuple(torch.zeros(3, dtype=dtype) for dtype in (torch.float32, torch.int64))
+    return Replayable(step, result), result  # type: ignore[return-value, arg-type]
+
+
+def _fail_to_capture(step: Callable[[], Step]) -> tuple[Replayable, Step]:
+    raise RuntimeError("operation not permitted when stream is capturing\nand more lines")
+
+
+@pytest.mark.parametrize(("capture", "reason"), [(_capture, ""), (_fail_to_capture, "without a CUDA graph: operation")])
+def test_a_step_in_a_graph_and_one_that_cannot_be_captured_train_alike(
+    digits: data.Dataset, capture: Any, reason: str
+) -> None:
+    recipe = Recipe(epochs=1, batch_size=10)
+    results = []
+    for graphed in (False, True):
+        images, folds = build_folds(digits, "dropout+batchnorm", recipe, torch.float32)
+        stack = Stack(folds, images, recipe)
+        step = GraphedStep(stack, allowed=graphed, capture=capture, warm_up=lambda step: step())
+        losses = []
+        for start in range(0, 60, 10):
+            masks: Masks = stack.draw_masks([0, 1, 2], 10)
+            loss, _ = step.step([0, 1, 2], torch.stack([fold.train[start : start + 10] for fold in folds]), masks)
+            losses.append(loss.clone())
+        results.append(torch.stack(losses))
+    assert step.reason.startswith(reason)
+    assert bool(step.reason) == bool(reason)
+    assert torch.equal(*results)

@@ -1,9 +1,10 @@
 """One trial: its records, its independence, its failures."""
 
 import gc
+import operator
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -14,11 +15,13 @@ import torch
 
 from tests.builders import build_study, scores_of
 from tune_app import data
+from tune_app.engine import EpochScores
 from tune_app.engine.cost import build_network_cost, choose_engine, estimate_gpu_bytes
 from tune_app.engine.memory import read_peak_memory, reset_peak_memory
-from tune_app.engine.stacked import StackedFold, fit_stacked
+from tune_app.engine.stacked import StackedFit, StackedFold
+from tune_app.errors import FitError
 from tune_app.models import MODELS
-from tune_app.records import EpochRecord, FoldRecord, Record, unpack_labels
+from tune_app.records import EpochRecord, FoldRecord, Record, RecordSet, unpack_labels
 from tune_app.study import TrialSpec
 from tune_app.trial import BestNetwork, run_trial
 
@@ -128,17 +131,17 @@ def test_a_stacked_trial_gives_the_records_of_an_eager_one(digits: data.Dataset)
 def test_a_stack_that_memory_does_not_hold_is_halved(digits: data.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
 
-    def fit_alone(folds: Sequence[StackedFold], *others: Any) -> Any:
+    def stack_alone(folds: Sequence[StackedFold], *others: Any) -> Any:
         sizes.append(len(folds))
         gc.collect()
         assert not any(network() for network in too_large), "what did not fit must be gone before the next try"
         if len(folds) > 1:
             too_large.append(weakref.ref(folds[0].network))
             raise torch.OutOfMemoryError("out of memory")
-        return fit_stacked(folds, *others)
+        return StackedFit(folds, *others)
 
     too_large: list[weakref.ref[torch.nn.Module]] = []
-    monkeypatch.setattr("tune_app.trial.loop.fit_stacked", fit_alone)
+    monkeypatch.setattr("tune_app.trial.loop.StackedFit", stack_alone)
     records = folds_of(run(spec_of(engine="stacked"), digits))
     assert sizes == [3, 1, 2, 1, 1]
     assert [(r.fold, r.status) for r in records] == [(fold, "completed") for fold in range(3)]
@@ -151,17 +154,94 @@ def test_the_folds_of_a_stack_share_its_time_one_after_the_other(digits: data.Da
         assert following.started == pytest.approx(record.started + record.fit_seconds, rel=0, abs=1e-5)
 
 
-def test_a_stack_that_breaks_is_a_failed_row_for_each_fold(
+def test_a_stack_that_breaks_costs_no_fit_and_the_records_say_why(
     digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def break_down(*arguments: Any) -> Any:
-        raise RuntimeError("no batching rule")
+    class BreaksDown(StackedFit):
+        def run(self) -> Iterator[tuple[int, EpochScores | FitError]]:
+            yield next(super().run())
+            raise RuntimeError("no batching rule")
 
-    monkeypatch.setattr("tune_app.trial.loop.fit_stacked", break_down)
-    records = folds_of(run(spec_of(engine="stacked"), digits))
-    assert [(r.fold, r.status, r.error_message) for r in records] == [
-        (f, "failed", "no batching rule") for f in range(3)
-    ]
+    monkeypatch.setattr("tune_app.trial.loop.StackedFit", BreaksDown)
+    records = RecordSet(run(spec_of(engine="stacked"), digits))
+    eager = RecordSet(run(spec_of(engine="eager"), digits))
+    assert len(records.folds) == 3
+    for record in records.folds.values():
+        assert (record.status, record.engine) == ("completed", "eager")
+        assert record.engine_reason == "the stack failed (RuntimeError: no batching rule)"
+    for kind in ("folds", "epochs"):
+        ours, theirs = (list(getattr(each, kind).values()) for each in (records, eager))
+        key = operator.attrgetter("scores")
+        assert sorted(map(str, map(key, ours))) == sorted(map(str, map(key, theirs)))
+
+
+class Noisy(torch.nn.Module):
+    """Somebody's layer that draws random numbers where no fold's generator is."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.randn_like(x) * 0.1 if self.training else x
+
+
+class Branching(torch.nn.Module):
+    """Somebody's layer that asks for a number, which a stack cannot give."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * 2 if x.sum().item() > 0 else x
+
+
+class Leaky(torch.autograd.Function):
+    """A gradient that depends on whether there is a stack around it."""
+
+    generate_vmap_rule = False
+
+    @staticmethod
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return x.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        return gradients[0]
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, x: torch.Tensor) -> Any:
+        return x * 1.5, in_dims[0]
+
+
+class Leaking(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return Leaky.apply(x)  # type: ignore[no-any-return]
+
+
+def build_strange(layer: str, *, classes: int, **others: Any) -> torch.nn.Sequential:
+    kinds = {"noisy": Noisy, "branching": Branching, "leaking": Leaking, "alpha": torch.nn.AlphaDropout}
+    return torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Linear(64, 16), kinds[layer](), torch.nn.Linear(16, classes)
+    )
+
+
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        ("noisy", "not stacked: it draws random numbers that are not the fold's own"),
+        ("alpha", "not stacked: it draws random numbers that are not the fold's own"),
+        ("branching", "not stacked: its step fails in a stack (RuntimeError: vmap"),
+        ("leaking", "not stacked: a step in a stack gives another gradient of "),
+    ],
+)
+def test_a_network_that_is_not_shown_to_stack_runs_eagerly_and_says_why(
+    digits: data.Dataset, monkeypatch: pytest.MonkeyPatch, layer: str, reason: str
+) -> None:
+    monkeypatch.setitem(MODELS._places, layer, (f"{__name__}:build_strange", layer))
+    spec = spec_of("none", engine="stacked").model_copy(update={"model": layer})
+    records = folds_of(run(spec, digits))
+    assert [(r.status, r.engine) for r in records] == [("completed", "eager")] * 3
+    assert all(r.engine_reason and r.engine_reason.startswith(reason) for r in records), records[0].engine_reason
+    alone = folds_of(run(spec, digits, folds=[1]))
+    assert alone[0].scores == records[1].scores, "a fold's numbers do not depend on its neighbours"
 
 
 def test_auto_is_eager_on_a_cpu_and_stacks_what_leaves_a_gpu_waiting() -> None:

@@ -1,291 +1,126 @@
-"""The epoch loop of several folds at once: their networks stacked into one, so that one launch serves all of them.
+"""The epoch loop of several folds at once: their networks stacked into one, so that one launch serves all of them."""
 
-Weights and statistics of fold k are views of row k of the stack. Gradients come from one batched pass (`torch.func`);
-optimizers, scoring and random numbers are those of the eager engine, one for each fold.
-"""
-
-import copy
 import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
-from torch import nn
-from torch.func import functional_call, vmap
-from torch.nn.functional import conv2d, cross_entropy
 
 from tune_app.engine.fit import EpochScores, score
+from tune_app.engine.graph import GraphedStep, build_step
 from tune_app.engine.images import Images
-from tune_app.engine.precision import HALF_TYPES, autocast, build_scaler, matmul_precision
-from tune_app.engine.rewrite import SeededDropout, draw_mask
+from tune_app.engine.precision import matmul_precision
+from tune_app.engine.stack import Stack, StackedFold
 from tune_app.errors import FitError
 from tune_app.study import Recipe
 
-GRAPH_WARMUP = 3  # steps that run before one is captured: they make cuDNN choose its kernels and Adam its state
+__all__ = ["StackedFit", "StackedFold", "fit_stacked"]
 
 
-@dataclass(frozen=True)
-class StackedFold:
-    """One fold's network (rewritten, on its device), optimizer, positions and shuffling."""
+@dataclass
+class _Epoch:
+    """Sums over an epoch's steps, one for each fold (fold,), on the device."""
 
-    network: nn.Module
-    optimizer: torch.optim.Optimizer
-    train: torch.Tensor
-    validation: torch.Tensor
-    shuffle_seed: int
-
-
-class MaskedDropout(nn.Module):
-    """Dropout by a mask drawn beforehand: `vmap` draws no random numbers from a fold's own generator."""
-
-    mask: torch.Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("mask", torch.empty(0), persistent=False)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x * self.mask.to(x.dtype) if self.training else x
+    losses: torch.Tensor
+    hits: torch.Tensor
+    last_losses: torch.Tensor
+    last_accuracies: torch.Tensor
 
 
-class AutocastConv2d(nn.Module):
-    """A convolution that casts by itself: `vmap` takes a CPU's convolutions apart where autocast does not see them."""
-
-    def __init__(self, convolution: nn.Conv2d, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.weight, self.bias, self.dtype = convolution.weight, convolution.bias, dtype
-        self.stride, self.padding = convolution.stride, convolution.padding
-        self.dilation, self.groups = convolution.dilation, convolution.groups
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        bias = None if self.bias is None else self.bias.to(self.dtype)
-        weight = self.weight.to(self.dtype)
-        return conv2d(x.to(self.dtype), weight, bias, self.stride, self.padding, self.dilation, self.groups)
-
-
-def _cast_layers(network: nn.Module, half: torch.dtype) -> None:
-    """Make layers cast as autocast makes them without `vmap`, whose batch normalisation wants one type throughout."""
-    for name, module in list(network.named_modules()):
-        if isinstance(module, nn.Conv2d):
-            network.set_submodule(name, AutocastConv2d(module, half))
-        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            module.register_forward_pre_hook(lambda module, inputs: (inputs[0].float(),))
-            module.register_forward_hook(lambda module, inputs, output: output.to(half))
-
-
-class Stack:
-    """The networks of the folds as one function of stacked weights, and its training step."""
+class StackedFit:
+    """Trains all networks of a stack in place; `reason` says why its step is not the one that was meant, if so."""
 
     def __init__(self, folds: Sequence[StackedFold], images: Images, recipe: Recipe) -> None:
         self.folds, self.images, self.recipe = folds, images, recipe
-        self.device = folds[0].train.device
-        self.networks = [fold.network for fold in folds]
-        self.shared = copy.deepcopy(self.networks[0]).train()
-        self.dropouts = [
-            (name, module.p) for name, module in self.shared.named_modules() if isinstance(module, SeededDropout)
+        self.stack = Stack(folds, images, recipe)
+        self.step: GraphedStep = build_step(self.stack)
+        self._shuffling = [torch.Generator().manual_seed(fold.shuffle_seed) for fold in folds]
+
+    @property
+    def reason(self) -> str:
+        return self.step.reason
+
+    def run(self) -> Iterator[tuple[int, EpochScores | FitError]]:
+        """After each epoch, yield every fold's index with its scores.
+
+        A fold whose loss is not finite yields its FitError once and is left out of later epochs. `seconds` and
+        `samples_per_second` are a fold's share of the stack's time.
+        """
+        alive = list(range(len(self.folds)))
+        for epoch in range(1, self.recipe.epochs + 1):
+            if not alive:
+                return
+            started = time.perf_counter()
+            sums = self._train_epoch()
+            train_losses, hits = sums.losses.tolist(), sums.hits.tolist()
+            trained = time.perf_counter()
+            outcomes = [(index, self._validate(index, epoch, train_losses[index])) for index in alive]
+            share = len(alive)
+            seconds = (time.perf_counter() - started) / share
+            for index, outcome in outcomes:
+                if isinstance(outcome, FitError):
+                    alive.remove(index)
+                    yield index, outcome
+                    continue
+                images = len(self.folds[index].train)
+                scores = EpochScores(
+                    epoch=epoch,
+                    train_loss=train_losses[index] / images,
+                    train_accuracy=hits[index] / images,
+                    validation_loss=outcome[0],
+                    validation_accuracy=outcome[1],
+                    learning_rate=self.recipe.learning_rate,
+                    seconds=seconds,
+                    samples_per_second=images * share / (trained - started),
+                    batches=math.ceil(images / self.recipe.batch_size),
+                    last_batch_loss=sums.last_losses[index].item(),
+                    last_batch_accuracy=sums.last_accuracies[index].item(),
+                )
+                yield index, scores
+
+    def _train_epoch(self) -> _Epoch:
+        count, device = len(self.folds), self.stack.device
+        sums = _Epoch(
+            torch.zeros(count, device=device),
+            torch.zeros(count, dtype=torch.int64, device=device),
+            *torch.zeros(2, count, device=device),
+        )
+        for fold in self.folds:
+            fold.network.train()
+        orders = [
+            fold.train[torch.randperm(len(fold.train), generator=generator).to(device)]
+            for fold, generator in zip(self.folds, self._shuffling, strict=True)
         ]
-        self._mask_shapes = self._find_mask_shapes()
-        for name, _ in self.dropouts:
-            self.shared.set_submodule(name, MaskedDropout())
-        if recipe.precision in HALF_TYPES:
-            _cast_layers(self.shared, HALF_TYPES[recipe.precision])
-        self.weights = {name: self._stack(name) for name, _ in self.networks[0].named_parameters()}
-        self.statistics = {name: self._stack(name) for name, _ in self.networks[0].named_buffers()}
-        for weight in self.weights.values():
-            weight.requires_grad_()
-        self.scalers = [build_scaler(recipe.precision, self.device) for _ in folds]
-        self._rows: dict[tuple[int, ...], torch.Tensor] = {}
+        with matmul_precision(self.recipe.precision):
+            for active, positions in _build_batches(orders, self.recipe.batch_size):
+                masks = self.stack.draw_masks(active, positions.shape[1])
+                losses, right = self.step.step(active, positions, masks)
+                rows = self.stack.rows(active)
+                sums.losses.index_add_(0, rows, losses.to(sums.losses.dtype) * positions.shape[1])
+                sums.hits.index_add_(0, rows, right)
+                sums.last_losses.index_copy_(0, rows, losses.float())
+                sums.last_accuracies.index_copy_(0, rows, right / positions.shape[1])
+        return sums
 
-    def _stack(self, name: str) -> torch.Tensor:
-        """The tensors of that name as rows of one, which the networks see from now on."""
-        path, _, leaf = name.rpartition(".")
-        tensors = [getattr(network.get_submodule(path), leaf) for network in self.networks]
-        stacked = torch.stack([tensor.detach() for tensor in tensors]).contiguous()
-        for network, tensor, row in zip(self.networks, tensors, stacked, strict=True):
-            if isinstance(tensor, nn.Parameter):
-                tensor.data = row
-            else:
-                setattr(network.get_submodule(path), leaf, row)
-        return stacked
-
-    def _find_mask_shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of each dropout's input for one image."""
-        shapes: dict[str, tuple[int, ...]] = {}
-        probe = copy.deepcopy(self.shared)
-        for name, _ in self.dropouts:
-
-            def note(module: nn.Module, inputs: tuple[torch.Tensor, ...], name: str = name) -> None:
-                shapes[name] = tuple(inputs[0].shape[1:])
-
-            probe.get_submodule(name).register_forward_pre_hook(note)
-        if self.dropouts:
-            with torch.no_grad():
-                probe(self.images.batch(self.folds[0].train[:2])[0])
-        return shapes
-
-    def rows(self, active: Sequence[int]) -> torch.Tensor:
-        """The active folds as an index on the device, copied there once: a copy in each step would wait for it."""
-        key = tuple(active)
-        if key not in self._rows:
-            self._rows[key] = torch.tensor(key, device=self.device)
-        return self._rows[key]
-
-    def draw_masks(self, active: Sequence[int], batch_size: int) -> dict[str, torch.Tensor]:
-        """Every dropout's masks (active fold, image, …), from the folds' own generators, in the layers' order."""
-        masks: dict[str, list[torch.Tensor]] = {f"{name}.mask": [] for name, _ in self.dropouts}
-        for index in active:
-            for name, p in self.dropouts:
-                dropout = cast(SeededDropout, self.networks[index].get_submodule(name))
-                masks[f"{name}.mask"].append(draw_mask((batch_size, *self._mask_shapes[name]), p, dropout.generator))
-        return {name: torch.stack(drawn) for name, drawn in masks.items()}
-
-    def step(
-        self, active: Sequence[int], positions: torch.Tensor, masks: dict[str, torch.Tensor]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Train the active folds on their batches (fold, image); mean loss and count of hits of each (fold,)."""
-        count, size = positions.shape
-        images, labels = self.images.batch(positions.flatten())
-        batch = images.view(count, size, *images.shape[1:]), labels.view(count, size)
-        everyone = count == len(self.folds)
-        weights, statistics = self.weights, self.statistics
-        if not everyone:  # a CUDA graph, which holds the step of everyone, can hold no copy to the device
-            rows = self.rows(active)
-            weights = {name: tensor[rows] for name, tensor in weights.items()}
-            statistics = {name: tensor[rows] for name, tensor in statistics.items()}
-
-        def forward(
-            weights: dict[str, torch.Tensor], buffers: dict[str, torch.Tensor], x: torch.Tensor, y: torch.Tensor
-        ) -> tuple[torch.Tensor, torch.Tensor]:
-            with autocast(self.recipe.precision, self.device):
-                logits = functional_call(self.shared, (weights, buffers), (x,))
-                return cross_entropy(logits, y), (logits.argmax(1) == y).sum()
-
-        losses, hits = vmap(forward, randomness="different")(weights, statistics | masks, *batch)
-        if not everyone:
-            for name, tensor in self.statistics.items():
-                tensor[rows] = statistics[name]
-        scaled = [self.scalers[index].scale(losses[place]) for place, index in enumerate(active)]
-        gradients = torch.autograd.grad(scaled, list(self.weights.values()))
-        # Fused optimizers walk weights and gradients in memory order: both must lie alike.
-        by_name = {name: gradient.contiguous() for name, gradient in zip(self.weights, gradients, strict=True)}
-        for index in active:
-            for name, parameter in self.networks[index].named_parameters():
-                parameter.grad = by_name[name][index]
-            self.scalers[index].step(self.folds[index].optimizer)
-            self.scalers[index].update()
-        return losses.detach(), hits.detach()
-
-
-class _Replayed:
-    """The step of all folds on full batches: a few times as it is, then captured in a CUDA graph and replayed."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.stack = stack
-        self.graph: torch.cuda.CUDAGraph | None = None
-        # A gradient scaler makes the step depend on whether it overflowed; a graph of that is untried.
-        self.allowed = stack.device.type == "cuda" and stack.recipe.precision != "fp16"
-        self.warmed = 0
-
-    def step(
-        self, active: Sequence[int], positions: torch.Tensor, masks: dict[str, torch.Tensor]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        full = len(active) == len(self.stack.folds) and positions.shape[1] == self.stack.recipe.batch_size
-        if not (self.allowed and full):
-            return self.stack.step(active, positions, masks)
-        if self.warmed < GRAPH_WARMUP:
-            self.warmed += 1
-            side = torch.cuda.Stream(self.stack.device)  # type: ignore[no-untyped-call]
-            side.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(side):
-                result = self.stack.step(active, positions, masks)
-            torch.cuda.current_stream().wait_stream(side)
-            return result
-        if self.graph is None:
-            self._positions = positions.clone()
-            self._masks = {name: mask.clone() for name, mask in masks.items()}
-            self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph):
-                self._result = self.stack.step(active, self._positions, self._masks)
-        self._positions.copy_(positions)
-        for name, mask in masks.items():
-            self._masks[name].copy_(mask)
-        self.graph.replay()
-        return self._result[0].clone(), self._result[1].clone()
+    def _validate(self, index: int, epoch: int, loss_sum: float) -> tuple[float, float] | FitError:
+        """Loss and accuracy on the fold's validation images, or why it cannot go on."""
+        fold = self.folds[index]
+        train_loss = loss_sum / len(fold.train)
+        if not math.isfinite(train_loss):
+            return FitError(f"the training loss is {train_loss} in epoch {epoch}; lower the learning rate")
+        try:
+            loss, predicted = score(fold.network, self.images, fold.validation, self.recipe.precision)
+        except FitError as error:
+            return error
+        return loss, (predicted == self.images.labels[fold.validation]).sum().item() / len(fold.validation)
 
 
 def fit_stacked(
     folds: Sequence[StackedFold], images: Images, recipe: Recipe
 ) -> Iterator[tuple[int, EpochScores | FitError]]:
-    """Train all networks in place; after each epoch yield every fold's index with its scores.
-
-    A fold whose loss is not finite yields its FitError once and is left out of later epochs. `seconds` and
-    `samples_per_second` are a fold's share of the stack's time.
-    """
-    stack = Stack(folds, images, recipe)
-    replayed = _Replayed(stack)
-    shuffling = [torch.Generator().manual_seed(fold.shuffle_seed) for fold in folds]
-    alive = list(range(len(folds)))
-    for epoch in range(1, recipe.epochs + 1):
-        if not alive:
-            return
-        started = time.perf_counter()
-        loss_sums = torch.zeros(len(folds), device=stack.device)
-        hits = torch.zeros(len(folds), dtype=torch.int64, device=stack.device)
-        last_losses, last_accuracies = torch.zeros(2, len(folds), device=stack.device)
-        for fold in folds:
-            fold.network.train()
-        orders = [
-            fold.train[torch.randperm(len(fold.train), generator=generator).to(stack.device)]
-            for fold, generator in zip(folds, shuffling, strict=True)
-        ]
-        with matmul_precision(recipe.precision):
-            for active, positions in _build_batches(orders, recipe.batch_size):
-                masks = stack.draw_masks(active, positions.shape[1])
-                losses, right = replayed.step(active, positions, masks)
-                rows = stack.rows(active)
-                loss_sums.index_add_(0, rows, losses.to(loss_sums.dtype) * positions.shape[1])
-                hits.index_add_(0, rows, right)
-                last_losses.index_copy_(0, rows, losses.float())
-                last_accuracies.index_copy_(0, rows, right / positions.shape[1])
-        train_losses, right_counts = loss_sums.tolist(), hits.tolist()
-        trained = time.perf_counter()
-        outcomes: list[tuple[int, tuple[float, float] | FitError]] = []
-        for index in alive:
-            fold = folds[index]
-            try:
-                train_loss = train_losses[index] / len(fold.train)
-                if not math.isfinite(train_loss):
-                    raise FitError(f"the training loss is {train_loss} in epoch {epoch}; lower the learning rate")
-                loss, predicted = score(fold.network, images, fold.validation, recipe.precision)
-                accuracy = (predicted == images.labels[fold.validation]).sum().item() / len(fold.validation)
-                outcomes.append((index, (loss, accuracy)))
-            except FitError as error:
-                outcomes.append((index, error))
-        share = len(alive)
-        seconds = (time.perf_counter() - started) / share
-        for index, outcome in outcomes:
-            if isinstance(outcome, FitError):
-                alive.remove(index)
-                yield index, outcome
-                continue
-            yield (
-                index,
-                EpochScores(
-                    epoch=epoch,
-                    train_loss=train_losses[index] / len(folds[index].train),
-                    train_accuracy=right_counts[index] / len(folds[index].train),
-                    validation_loss=outcome[0],
-                    validation_accuracy=outcome[1],
-                    learning_rate=recipe.learning_rate,
-                    seconds=seconds,
-                    samples_per_second=len(folds[index].train) * share / (trained - started),
-                    batches=math.ceil(len(folds[index].train) / recipe.batch_size),
-                    last_batch_loss=last_losses[index].item(),
-                    last_batch_accuracy=last_accuracies[index].item(),
-                ),
-            )
+    """Train all networks in place: as `StackedFit.run`."""
+    return StackedFit(folds, images, recipe).run()
 
 
 def _build_batches(orders: Sequence[torch.Tensor], batch_size: int) -> Iterator[tuple[list[int], torch.Tensor]]:

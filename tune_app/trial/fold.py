@@ -35,13 +35,14 @@ def _build_arguments(spec: TrialSpec, image_shape: tuple[int, int, int], classes
 
 
 class Fold:
-    """One fit and its records. `share`: how many folds take the device's time and memory together.
+    """One fit and its records. `share`: how many folds take the device's time and memory together. `reason`: why this
+    engine, where that needs one.
 
     Its clock stands still (`paused`, seconds) while a record is with whoever reads the records: that is no training.
     """
 
-    def __init__(self, trial: TrialSetup, split: Split, engine: str, share: int = 1) -> None:
-        self.trial, self.split, self.engine, self.share = trial, split, engine, share
+    def __init__(self, trial: TrialSetup, split: Split, engine: str, share: int = 1, reason: str | None = None) -> None:
+        self.trial, self.split, self.engine, self.share, self.reason = trial, split, engine, share, reason
         self.started, self.clock, self.paused = time.time(), time.perf_counter(), 0.0
         self.epochs: list[EpochScores] = []
         self.best_state: dict[str, torch.Tensor] = {}
@@ -139,6 +140,7 @@ class Fold:
             device=describe_device(device),
             host=socket.gethostname(),
             engine=self.engine,
+            engine_reason=self.reason,
             **(blank | outcome),
         )
 

@@ -12,7 +12,8 @@ from tune_app.engine import fit
 from tune_app.engine.cost import build_network_cost, choose_engine
 from tune_app.engine.defects import validates_in_train_mode
 from tune_app.engine.memory import reset_peak_memory
-from tune_app.engine.stacked import StackedFold, fit_stacked
+from tune_app.engine.probe import find_stacking_problem
+from tune_app.engine.stacked import StackedFit, StackedFold
 from tune_app.errors import FitError
 from tune_app.records import FoldRecord, Record, build_failed_fold
 from tune_app.study import TrialSpec
@@ -36,9 +37,9 @@ def run_trial(
 ) -> Iterator[Record]:
     """Run the given folds of a trial, each with a fresh network and optimizer, and yield records as they come.
 
-    A fold that raises becomes a failed FoldRecord and the next fold goes on. `threads` bounds torch's CPU threads:
+    A fold that raises becomes a failed FoldRecord and the next fold runs. `threads` bounds torch's CPU threads:
     records are the same bit for bit only at the same number. `also` are trials that share this one's training and are
-    recorded with it. `keep` is handed the best network of each fold. Under carry-over the folds depend on each other:
+    recorded with it. `keep` is handed the best network of each fold. Where the protocol joins the folds,
     `carrier` holds what goes from one to the next, and without it a trial starts at its first fold again.
     """
     torch.set_num_threads(threads)
@@ -61,10 +62,12 @@ def run_trial(
             yield from _run_eager(trial, fold)
 
 
-def _run_eager(trial: TrialSetup, number: int, carried: Carried | None = None) -> Iterator[Record]:
+def _run_eager(
+    trial: TrialSetup, number: int, carried: Carried | None = None, reason: str | None = None
+) -> Iterator[Record]:
     """One fold by itself, with a fresh network and optimizer or the ones carried over."""
     reset_peak_memory(trial.device)
-    fold = Fold(trial, trial.splits[number], "eager")
+    fold = Fold(trial, trial.splits[number], "eager", reason=reason)
     try:
         fold.build(carried)
         scores = fit(
@@ -79,7 +82,7 @@ def _run_eager(trial: TrialSetup, number: int, carried: Carried | None = None) -
         )
         for epoch in scores:
             yield from fold.record_epoch(epoch)
-    except Exception as error:  # a failure is a row, never a gap; the rest of the study goes on
+    except Exception as error:  # a failure is a row, never a gap; the rest of the study runs
         yield from fold.record_failure(error)
         return
     if carried is not None:
@@ -88,9 +91,9 @@ def _run_eager(trial: TrialSetup, number: int, carried: Carried | None = None) -
 
 
 def _run_carried(trial: TrialSetup, numbers: list[int], carrier: Carrier | None) -> Iterator[Record]:
-    """`carry-over`: one network and one optimizer go through the folds in turn.
+    """One network and one optimizer go through the folds in turn.
 
-    A trial goes on after the last fold that `carrier` knows, if no fold before that is asked for. A fold that fails
+    A trial resumes after the last fold that `carrier` knows, if no fold before that is asked for. A fold that fails
     takes those after it with it.
     """
     carried = (carrier.read(trial.spec.id) if carrier else None) or Carried()
@@ -105,14 +108,48 @@ def _run_carried(trial: TrialSetup, numbers: list[int], carrier: Carrier | None)
         written = False
         for record in _run_eager(trial, number, carried):
             if isinstance(record, FoldRecord) and carried.fold != number:
-                failure = record  # the training failed; a test that fails leaves a network to go on with
+                failure = record  # the training failed; a test that fails leaves a network to continue with
             elif isinstance(record, FoldRecord) and carrier and not written:
-                carrier.write(trial.spec.id, carried)  # before the record: a recorded fold can always be gone on from
+                carrier.write(trial.spec.id, carried)  # before the record: a recorded fold can always be resumed from
                 written = True
             yield record
 
 
 def _run_stacked(trial: TrialSetup, numbers: list[int]) -> Iterator[Record]:
+    """The folds together where that is shown to be the same, else one by one, with the reason in their records."""
+    problem = _find_stacking_problem(trial)
+    if problem:
+        for number in numbers:
+            yield from _run_eager(trial, number, reason=f"not stacked: {problem}")
+        return
+    yield from _run_in_memory(trial, numbers)
+
+
+def _find_stacking_problem(trial: TrialSetup) -> str:
+    """What the probe says of the trial's network and recipe on its device; asked once in a process."""
+    spec = trial.spec
+    recipe = spec.recipe.model_dump_json(exclude={"epochs"})
+    key = spec.model, spec.regularizer, spec.width, trial.image_shape, trial.classes, recipe, trial.device.type
+    if key not in _probed:
+
+        def build() -> list[StackedFold]:
+            folds = [Fold(trial, split, "stacked") for split in trial.splits[:2]]
+            for fold in folds:
+                fold.build()
+            return [_stack_fold(fold) for fold in folds]
+
+        _probed[key] = find_stacking_problem(build, trial.train, spec.recipe)
+    return _probed[key]
+
+
+_probed: dict[tuple[object, ...], str] = {}
+
+
+def _stack_fold(fold: Fold) -> StackedFold:
+    return StackedFold(fold.rewritten, fold.optimizer, fold.train, fold.validation, fold.seed("shuffle"))
+
+
+def _run_in_memory(trial: TrialSetup, numbers: list[int]) -> Iterator[Record]:
     """The folds together, or in two halves where the device's memory does not hold them all."""
     records = _run_stack(trial, numbers)
     first: Record | None = None
@@ -125,44 +162,48 @@ def _run_stacked(trial: TrialSetup, numbers: list[int]) -> Iterator[Record]:
     # Not where the error is caught: it holds the stack that was too large, and with it the memory.
     torch.cuda.empty_cache()
     if len(numbers) == 1:
-        yield from _run_eager(trial, numbers[0])
+        yield from _run_eager(trial, numbers[0], reason="not stacked: a stack of one did not fit into memory")
         return
     half = len(numbers) // 2
-    yield from _run_stacked(trial, numbers[:half])
-    yield from _run_stacked(trial, numbers[half:])
+    yield from _run_in_memory(trial, numbers[:half])
+    yield from _run_in_memory(trial, numbers[half:])
 
 
 def _run_stack(trial: TrialSetup, numbers: list[int]) -> Iterator[Record]:
+    """The folds together; those that a failing stack leaves are run one by one, and their epochs are recorded again.
+
+    Raises torch.OutOfMemoryError before there is a record.
+    """
     reset_peak_memory(trial.device)
     folds = [Fold(trial, trial.splits[number], "stacked", share=len(numbers)) for number in numbers]
-    failed: set[int] = set()
+    diverged: set[int] = set()
+    broken = ""
     try:
         for fold in folds:
             fold.build()
-        stacked = [
-            StackedFold(fold.rewritten, fold.optimizer, fold.train, fold.validation, fold.seed("shuffle"))
-            for fold in folds
-        ]
-        for index, outcome in fit_stacked(stacked, trial.train, trial.spec.recipe):
+        stack = StackedFit([_stack_fold(fold) for fold in folds], trial.train, trial.spec.recipe)
+        for index, outcome in stack.run():
+            folds[index].reason = stack.reason or None
             if isinstance(outcome, FitError):
-                failed.add(index)
+                diverged.add(index)
                 yield from folds[index].record_failure(outcome)
             else:
                 yield from folds[index].record_epoch(outcome)
     except Exception as error:
         if isinstance(error, torch.OutOfMemoryError) and not any(fold.epochs for fold in folds):
             raise
-        # As above: rows, one for each fold that the stack took with it.
-        for index, fold in enumerate(folds):
-            if index not in failed:
-                yield from fold.record_failure(error)
+        broken = f"the stack failed ({type(error).__name__}: {error})"
+    if broken:  # not where the error is caught: it holds the stack's memory
+        for index, number in enumerate(numbers):
+            if index not in diverged:
+                yield from _run_eager(trial, number, reason=broken)
         return
     share = (time.perf_counter() - folds[0].clock - sum(fold.paused for fold in folds)) / len(folds)
     started = folds[0].started
     for index, fold in enumerate(folds):
-        if index in failed:
+        if index in diverged:
             continue
-        fold.started = started  # the shares are told one after the other, for they are no parallel fits
+        fold.started = started  # the shares are recorded one after the other, for they are no parallel fits
         for record in fold.test(share):
             started += record.fit_seconds
             yield record
