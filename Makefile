@@ -2,16 +2,21 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DELETE_ON_ERROR:
-.PHONY: grid test chromium check bench format clean
+.PHONY: grid test test-all chromium chromium-if-none check bench format clean
 
 # The tables go where git does not look: results/ holds what is committed.
 grid: .venv/.ready  ## install, then run the default study (STUDY=report ARGS="--only model=cnn" for others)
 	$(BIN)/tune-grid $(STUDY) --results runs/results $(ARGS)
 
-test: .venv/.ready-dev  ## install, then run the tests; those of the page need a Chromium
+test: .venv/.ready-dev chromium-if-none  ## install, then run the tests but for the slow ones (ARGS="-k name" for some)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(ARGS)
+
+test-all: .venv/.ready-dev chromium-if-none  ## every test
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+chromium-if-none:
 	@command -v chromium > /dev/null || command -v google-chrome > /dev/null || $(MAKE) --no-print-directory chromium \
 	  || echo "No Chromium, and none could be installed: the tests of the page in a browser are skipped."
-	$(BIN)/python -m pytest $(ARGS)
 
 chromium:  ## Debian's package, where this user may install it
 	@test "$$(id -u)" = 0 && command -v apt-get > /dev/null

@@ -7,6 +7,8 @@ global random state. To add a family, write its file and add its line here.
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tune_app.models.layers import REGULARIZERS
@@ -31,6 +33,14 @@ class Registry(Mapping[str, "Callable[..., nn.Module]"]):
         module, _, function = reference.partition(":")
         build: Callable[..., nn.Module] = getattr(import_module(module), function)
         return partial(build, *arguments) if arguments else build
+
+    def find_source(self, name: str) -> Path:
+        """The file that defines the network's factory, without importing it."""
+        module = self._places[name][0].partition(":")[0]
+        spec = find_spec(module)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(f"model {name!r}: the source of {module} cannot be found")
+        return Path(spec.origin)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -271,6 +272,8 @@ def fits_on_disk(folder: Folder) -> int:
     return path.read_text().count('"kind":"fold"') if path.exists() else 0
 
 
+@pytest.mark.ray
+@pytest.mark.slow
 def test_a_killed_driver_goes_on_to_the_same_tables(tmp_path: Path) -> None:
     changes = {"replicates": 3, "recipe": {"epochs": 8, "batch_size": 5}}
     for name in ("killed", "undisturbed"):
@@ -290,10 +293,15 @@ def test_a_killed_driver_goes_on_to_the_same_tables(tmp_path: Path) -> None:
     assert killed.score_files() == undisturbed.score_files()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_leaves_with_130_and_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "executor"),
+    [pytest.param(signal.SIGINT, "ray", marks=[pytest.mark.ray, pytest.mark.slow]), (signal.SIGTERM, "inline")],
+)
+def test_an_interrupt_leaves_with_130_and_says_how_to_resume(
+    tmp_path: Path, number: signal.Signals, executor: str
+) -> None:
     folder = Folder(tmp_path, replicates=4, recipe={"epochs": 30, "batch_size": 2})
-    process = folder.start()
+    process = folder.start("--executor", executor)
     wait_for(lambda: fits_on_disk(folder) >= 1, process)
     if number == signal.SIGINT:
         os.killpg(process.pid, number)  # what a terminal does: the whole process group
@@ -380,3 +388,21 @@ def test_a_damaged_file_of_a_results_folder_is_named(folder: Folder, capsys: Any
     (folder.results / name).write_bytes(content)
     assert report([str(folder.results)]) == 2
     assert f"{name} cannot be read" in capsys.readouterr().err
+
+
+def test_a_network_edited_after_its_fits_stops_the_study_until_something_is_said(folder: Folder, capsys: Any) -> None:
+    folder.run()
+    records = folder.runs / "records.jsonl"
+    records.write_text(re.sub(r'"model":"[0-9a-f]{16}"', f'"model":"{"0" * 16}"', records.read_text()))
+    before = records.read_bytes()
+    capsys.readouterr()
+    assert folder.run() == 2
+    message = capsys.readouterr().err
+    assert "StudyError: model cnn has changed since 6 of its fits were made" in message
+    assert "--fresh" in message
+    assert "--same-code" in message
+    assert records.read_bytes() == before
+    assert folder.run("--same-code") == 0
+    environment = json.loads((folder.results / "environment.json").read_text())
+    assert environment["same_code"] == ["model cnn has changed since 6 of its fits were made"]
+    assert folder.run("--fresh") == 0

@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tune_app.study.protocol import DEFECTS
 
 ROOT = Path(__file__).parents[1]
 EVERYTHING = "everything"
@@ -24,6 +28,7 @@ def _read_rooms() -> dict[str, set[str]]:
 
 ROOMS = _read_rooms()
 OURS = {"tune_app", "benchmarks"}
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 
 
 def _find_sources(folder: Path) -> Iterator[Path]:
@@ -85,6 +90,41 @@ def test_the_commands_are_imported_by_nobody() -> None:
         assert not imports_of(path) & {"tune_app.grid", "tune_app.report"}, path
 
 
+LONGEST = 60  # lines of a function
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    long = {
+        f"{module_of(path)}.{node.name}: {node.end_lineno - node.lineno + 1}"
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.end_lineno and node.end_lineno - node.lineno >= LONGEST
+        if module_of(path).startswith("tune_app")
+    }
+    assert not long
+
+
+def test_the_general_code_asks_the_table_of_defects_and_spells_none() -> None:
+    """Their names stand in the table, in what each does, and in the audit's two hypotheses."""
+    tables = {"tune_app.study.protocol", "tune_app.engine.defects"}
+    for path in FILES:
+        module = module_of(path)
+        if module in tables or is_within(module, "tune_app.analysis.audit") or module.startswith("benchmarks"):
+            continue
+        tree = ast.parse(path.read_text())
+        texts = {
+            node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        documented = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, DOCUMENTED)}
+        named = {defect for text in texts - documented for defect in DEFECTS if defect in text}
+        assert not named, f"{module} spells {named}"
+
+
+def test_no_test_imports_a_test() -> None:
+    for path in (ROOT / "tests").rglob("*.py"):
+        assert not any(".test_" in name for name in imports_of(path)), path
+
+
 def test_links_in_the_documents_lead_somewhere() -> None:
     for document in ROOT.glob("*.md"):
         for target in re.findall(r"\]\(([^)#]+)", document.read_text()):
@@ -118,3 +158,15 @@ def test_every_requirement_is_bounded_and_explained() -> None:
             assert ">=" in line, line
             assert ",<" in line, line
             assert f"| {name} |" in readme, f"README gives no reason for {name}"
+
+
+def test_every_direct_requirement_has_the_version_that_passed_within_its_bounds() -> None:
+    pinned = dict(
+        line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")
+    )
+    versions = {canonicalize_name(name): version for name, version in pinned.items()}
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        for line in (ROOT / name).read_text().splitlines():
+            if line and not line.startswith(("#", "-r")):
+                requirement = Requirement(line)
+                assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)]), line

@@ -35,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--only", metavar="FACTOR=LEVEL,…", help="run a part of the grid, such as model=cnn,folds=4")
     add("--dry-run", action="store_true", help="print the plan and start nothing")
     add("--fresh", action="store_true", help="start over; the old records are kept beside the new ones")
+    add("--same-code", action="store_true", help="state that changed networks or data make no difference")
     add("--continue-from", metavar="FOLDER", help="take over the records of a results folder first")
     add(
         "--keep", choices=("none", "best"), default="none", help="save each trial's best network by validation accuracy"
@@ -97,7 +98,17 @@ def _build_session(options: argparse.Namespace) -> "Session":
 
     console = _Console()
     again = shlex.join(argument for argument in sys.argv[1:] if argument != "--fresh")
-    names = ("executor", "address", "device", "cpus_per_trial", "gpus_per_trial", "keep", "fresh", "continue_from")
+    names = (
+        "executor",
+        "address",
+        "device",
+        "cpus_per_trial",
+        "gpus_per_trial",
+        "keep",
+        "fresh",
+        "same_code",
+        "continue_from",
+    )
     chosen = {name: getattr(options, name) for name in (*names, "runs", "results", "data")}
     return Session(
         find_study(options.study, options.set),

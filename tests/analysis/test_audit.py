@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tests.builders import build_results, build_study, with_scores
-from tune_app.analysis.audit import build_audit
-from tune_app.analysis.conclusions import build_conclusions
+from tune_app.analysis.audit.conclusions import build_conclusions
+from tune_app.analysis.audit.costs import build_audit
+from tune_app.analysis.audit.reference_check import build_reference_check
 from tune_app.analysis.conditions import build_conditions
-from tune_app.analysis.reference_check import build_reference_check
 from tune_app.records import pack_labels
 from tune_app.records.results import Reported, Results
 from tune_app.study import Study, TrialSpec

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ from tune_app.plan import PlannedTrial, Shares, WorkItem, check_shares
 from tune_app.records import FoldRecord, Record, RecordSet
 from tune_app.study import TrialSpec
 from tune_app.trial import BestNetwork, run_trial
+
+pytestmark = pytest.mark.ray
 
 
 def work_of(plan: Sequence[PlannedTrial]) -> list[WorkItem]:
@@ -174,3 +177,17 @@ def test_what_travels_to_a_cluster_is_enough_for_a_trial_and_no_more(tmp_path: P
     files = [path for path in staged.rglob("*") if path.is_file() and path.suffix != ".pyc"]
     assert sum(path.stat().st_size for path in files) < 500_000
     assert {path.suffix for path in files} == {".py"}
+
+
+def test_folders_of_killed_runs_are_removed_and_those_of_living_ones_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    names = {f"tune_app-{gone.pid}-a": False, f"tune_app-{os.getpid()}-b": True, "tune_app-notes": True, "other": True}
+    for name in names:
+        (tmp_path / name / "study").mkdir(parents=True)
+    storage = Path(on_ray._make_storage())
+    assert storage.is_dir()
+    assert {name: (tmp_path / name).exists() for name in names} == names

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from tests.builders import build_results, build_study
-from tune_app.analysis.audit import build_waterfall
+from tune_app.analysis.audit.costs import build_waterfall
 from tune_app.export.folder import write_results
 from tune_app.export.frames import TIDY, build_frames
 from tune_app.export.rounding import choose_decimals, format_estimate, format_number, format_p_value, format_share

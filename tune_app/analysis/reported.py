@@ -5,10 +5,10 @@ from typing import Any
 
 import pandas as pd
 
+from tune_app.analysis.audit.reference_check import iterate_checks
 from tune_app.analysis.conditions import build_condition
 from tune_app.analysis.contrasts import Condition
 from tune_app.analysis.frames import find_departures
-from tune_app.analysis.reference_check import iterate_checks
 from tune_app.records.results import Reported, Results
 from tune_app.study import TrialSpec
 from tune_app.study.labels import spell_level

@@ -42,6 +42,7 @@ from tune_app.records import FoldRecord, Record, build_failed_fold, record_from_
 from tune_app.study import TrialSpec
 from tune_app.trial import BestNetwork, Carried, Carrier, Keep, RunTrial, run_trial
 
+STORAGE = "tune_app-"  # how the names of temporary folders begin; then comes their process
 SILENT_END = "the trial's process ended without a message"
 PACKAGE = Path(__file__).resolve().parents[1]
 TRAVELS = ("study", "models", "data", "parts", "engine", "plan", "trial", "records", "executors")  # rooms of a trial
@@ -71,7 +72,7 @@ def start_ray(address: str | None = None, **options: Any) -> Cluster:
         settings |= {"address": "local", "include_dashboard": True}
     on_terminate = signal.getsignal(signal.SIGTERM)
     try:
-        with tempfile.TemporaryDirectory(prefix="tune_app-source-") as staged:
+        with tempfile.TemporaryDirectory(prefix=f"{STORAGE}{os.getpid()}-source-") as staged:
             if address:
                 settings["runtime_env"] = {"py_modules": [str(stage_source(Path(staged)))]}
             context = ray.init(**(settings | options))
@@ -141,7 +142,7 @@ def run_on_ray(
 def _run_once(
     work: Sequence[WorkItem], shared: Any, writers: "_Writers", relay: "_Relay", device: str, run: RunTrial
 ) -> None:
-    storage = tempfile.mkdtemp(prefix="tune_app-")  # Tune insists on a folder; nothing in it is needed afterwards
+    storage = _make_storage()  # Tune insists on a folder; nothing in it is needed afterwards
     configs = [
         {
             "item": item.id,
@@ -178,6 +179,16 @@ def _run_once(
         raise relay.raised or error from None
     finally:
         shutil.rmtree(storage, ignore_errors=True)
+
+
+def _make_storage() -> str:
+    """A folder of this process; those that killed runs of this user left behind are removed."""
+    for path in Path(tempfile.gettempdir()).glob(f"{STORAGE}*"):
+        owner = path.name.removeprefix(STORAGE).partition("-")[0]
+        with contextlib.suppress(OSError):  # another user's, or gone in the meantime
+            if owner.isdigit() and path.stat().st_uid == os.getuid() and not Path(f"/proc/{owner}").exists():
+                shutil.rmtree(path)
+    return tempfile.mkdtemp(prefix=f"{STORAGE}{os.getpid()}-")
 
 
 def _trial_name(trial: Trial) -> str:

@@ -9,14 +9,14 @@ from typing import Any
 import pandas as pd
 
 from tune_app import __version__
-from tune_app.analysis.audit import build_audit
+from tune_app.analysis.audit.conclusions import build_conclusions
+from tune_app.analysis.audit.costs import build_audit
+from tune_app.analysis.audit.reference_check import build_reference_check
 from tune_app.analysis.claims import build_verdicts
-from tune_app.analysis.conclusions import build_conclusions
 from tune_app.analysis.conditions import build_condition_scores, build_trials
 from tune_app.analysis.contrasts import build_contrasts
 from tune_app.analysis.frames import build_epochs, build_folds
 from tune_app.analysis.networks import build_networks
-from tune_app.analysis.reference_check import build_reference_check
 from tune_app.records import write_whole
 from tune_app.records.files import write_bytes_whole
 from tune_app.records.results import Results, build_digest

@@ -8,16 +8,16 @@ from typing import Any
 import pandas as pd
 from rich.console import Group, RenderableType
 
-from tune_app.analysis.audit import build_audit, build_waterfall
+from tune_app.analysis.audit.conclusions import build_conclusions
+from tune_app.analysis.audit.costs import build_audit, build_waterfall
+from tune_app.analysis.audit.reference_check import build_reference_check
 from tune_app.analysis.claims import build_verdicts
-from tune_app.analysis.conclusions import build_conclusions
 from tune_app.analysis.conditions import build_condition_scores, build_trials
 from tune_app.analysis.confusion import build_confusions
 from tune_app.analysis.contrasts import build_contrasts
 from tune_app.analysis.curves import build_fit_curves
 from tune_app.analysis.frames import build_epochs, build_folds
 from tune_app.analysis.networks import build_networks
-from tune_app.analysis.reference_check import build_reference_check
 from tune_app.errors import ResultsError, choices
 from tune_app.export.figures import Figure, build_figures
 from tune_app.export.figures.study import build_trial_figures

@@ -16,8 +16,9 @@ import pandas as pd
 from rich.console import Console
 
 from tune_app.data import Dataset, load_dataset
-from tune_app.errors import DataError, ResultsError
+from tune_app.errors import DataError, ResultsError, StudyError
 from tune_app.export.folder import check_writable, choose_folder, is_current, write_results
+from tune_app.parts.fingerprints import find_changes
 from tune_app.records import RecordSet, RecordStore, read_records, set_records_aside
 from tune_app.records.results import (
     ENVIRONMENT_FILE,
@@ -86,7 +87,9 @@ class Session:
         Raises a TuneAppError for bad input before anything starts, and where disks or folders refuse.
         """
         origin = self.check_origin()
-        missing = self._find_missing(self._peek(origin))
+        known = self._peek(origin)
+        missing = self._find_missing(known)
+        self._check_unchanged(known, None)
         plan = dataset = None
         if any(missing.values()):  # bad input is refused before records are touched
             plan = self.make_plan()
@@ -96,6 +99,7 @@ class Session:
             from tune_app.session.execution import check_splits
 
             check_splits(plan, dataset)
+            self._check_unchanged(known, dataset)
         check_writable(self.results)
         if self.options.fresh and (aside := set_records_aside(self.folder)):
             self.report(f"Starting over; the old records are in {aside}.")
@@ -118,6 +122,17 @@ class Session:
         for record in find_new(origin.records, self.specs, known) if origin else ():
             known.add(record)
         return known
+
+    def _check_unchanged(self, known: RecordSet, dataset: Dataset | None) -> None:
+        """Raise StudyError if networks or data have changed since the records were made, unless that is no matter."""
+        changes = find_changes(self.specs, known, dataset)
+        if changes and not self.options.same_code:
+            raise StudyError(
+                f"{change}: their scores must not be mixed with new ones; start over with --fresh, or state with "
+                "--same-code that the change makes no difference"
+                for change in changes
+            )
+        self.asserted = changes
 
     def _find_missing(self, records: RecordSet) -> Missing:
         missing = find_missing(self.specs, records)
@@ -227,6 +242,10 @@ class Session:
         environment = read_environment(self.folder)
         if environment is None:
             raise ResultsError(f"{path} was there and is gone; run the same command again")
+        if self.asserted:
+            said = dict.fromkeys((*environment.get("same_code", ()), *self.asserted))
+            environment = {**environment, "same_code": list(said)}
+            write_environment(path, environment)
         return environment
 
     def _find_plan(self, folder: Path) -> pd.DataFrame:

@@ -141,6 +141,7 @@ class Fold:
             host=socket.gethostname(),
             engine=self.engine,
             engine_reason=self.reason,
+            fingerprints=self.trial.fingerprints,
             **(blank | outcome),
         )
 

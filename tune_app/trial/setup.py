@@ -8,6 +8,7 @@ from tune_app.data import Dataset
 from tune_app.engine import Images, build_normalisation
 from tune_app.engine.defects import normalise_test
 from tune_app.engine.images import Normalisation
+from tune_app.parts.fingerprints import build_fingerprints
 from tune_app.parts.splits import build_limit, build_splits
 from tune_app.study import TrialSpec
 from tune_app.study.protocol import Protocol
@@ -23,6 +24,7 @@ class TrialSetup:
     ) -> None:
         self.spec, self.classes, self.device, self.keep = spec, data.classes, device, keep
         self.specs = (spec, *also)
+        self.fingerprints = build_fingerprints(spec, data)
         labels = data.train_labels
         limit = build_limit(labels, spec.train_images, build_seed(spec.seed, "limit"))
         test_limit = build_limit(data.test_labels, spec.test_images, build_seed(spec.seed, "limit"))

@@ -11,8 +11,8 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from tune_app.analysis.audit import build_waterfall
-from tune_app.analysis.conclusions import build_conclusions
+from tune_app.analysis.audit.conclusions import build_conclusions
+from tune_app.analysis.audit.costs import build_waterfall
 from tune_app.analysis.confusion import build_confusions
 from tune_app.analysis.curves import build_fit_curves
 from tune_app.analysis.frames import build_folds

@@ -4,8 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from tune_app.analysis.audit import Setting, find_settings
-from tune_app.analysis.conclusions import build_conclusions
+from tune_app.analysis.audit.conclusions import build_conclusions
+from tune_app.analysis.audit.costs import Setting, find_settings
 from tune_app.analysis.labels import ROWS_A_GROUP, build_row_label
 from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Row, Table, list_records
 from tune_app.export.tables.notes import build_notes, share_reasons

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from tune_app.analysis.reference_check import iterate_checks
+from tune_app.analysis.audit.reference_check import iterate_checks
 from tune_app.analysis.reported import Counterpart, find_counterparts
 from tune_app.export.tables.conditions import build_estimates
 from tune_app.export.tables.model import Column, Group, Kind, Medium, Range, Row, Table, list_records

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from tune_app.analysis.audit import ADDED, LITTLE, NO_GAP, REMOVED, SIGN_TEST_FROM, UNDECIDED, WHOLE, WORSE
+from tune_app.analysis.audit.costs import ADDED, LITTLE, NO_GAP, REMOVED, SIGN_TEST_FROM, UNDECIDED, WHOLE, WORSE
 
 HYPOTHESES = {
     "replica-statistics": "The report's hypothesis, that each replica's batch is too small,",

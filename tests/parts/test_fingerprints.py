@@ -1,0 +1,70 @@
+"""What has changed since fits were made: the source of a network, the arrays of a data set."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.builders import build_results, build_study
+from tune_app.data import Dataset
+from tune_app.parts.fingerprints import build_fingerprints, find_changes, fingerprint_model, fingerprint_source
+from tune_app.records import RecordSet
+
+SOURCE = '''"""A family."""
+
+WIDTH = 3  # channels
+
+
+def build(width: int = WIDTH) -> int:
+    """A network."""
+    return width * 2
+'''
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "same"),
+    [
+        ("# channels", "# another comment", True),
+        ('"""A network."""', '"""The same network, described otherwise."""', True),
+        ("return width * 2", "return (width\n            * 2)", True),
+        ("WIDTH = 3", "WIDTH = 4", False),
+        ("width * 2", "width + 2", False),
+    ],
+)
+def test_a_hash_follows_the_code_and_not_its_dress(tmp_path: Path, before: str, after: str, same: bool) -> None:
+    one, other = tmp_path / "one.py", tmp_path / "other.py"
+    one.write_text(SOURCE)
+    assert before in SOURCE
+    other.write_text(SOURCE.replace(before, after))
+    assert (fingerprint_source([one]) == fingerprint_source([other])) is same
+
+
+def test_the_members_of_a_family_share_their_source() -> None:
+    assert fingerprint_model("vgg10") == fingerprint_model("vgg18") != fingerprint_model("cnn")
+
+
+def test_one_pixel_and_one_label_change_a_data_set(digits: Dataset) -> None:
+    images, labels = digits.train_images.copy(), digits.test_labels.copy()
+    images[0, 0, 0, 0] += 1
+    labels[0] = (labels[0] + 1) % 10
+    others = [replace(digits, train_images=images), replace(digits, test_labels=labels)]
+    assert len({digits.fingerprint, *(other.fingerprint for other in others)}) == 3
+    assert replace(digits, train_images=np.asfortranarray(digits.train_images)).fingerprint == digits.fingerprint
+
+
+def test_changes_are_named_with_the_fits_that_they_concern(digits: Dataset) -> None:
+    study = build_study()
+    specs = [trial.spec for trial in study.grid_trials()]
+    plain = build_results(study, lambda spec, fold: 0.9).records
+    assert find_changes(specs, plain, digits) == [], "earlier versions wrote no fingerprints"
+    now = build_fingerprints(specs[0], digits)
+    same = RecordSet(replace(record, fingerprints=now) for record in plain.folds.values())
+    assert find_changes(specs, same, digits) == []
+    same.add(replace(same.folds[specs[0].id, 0], fingerprints=now | {"model": "0" * 16}))
+    same.add(replace(same.folds[specs[1].id, 1], fingerprints=now | {"data": "0" * 16}))
+    assert find_changes(specs, same, digits) == [
+        "model cnn has changed since 1 of its fits were made",
+        "data set digits has changed since 1 of its fits were made",
+    ]
+    assert len(find_changes(specs, same)) == 1, "without the arrays, the networks alone"
