@@ -65,6 +65,7 @@ class OptionValues(TypedDict, total=False):
     gpus_per_trial: float | None
     keep: Literal["none", "best"]
     fresh: bool
+    same_code: bool
     continue_from: str | Path | None
     runs: str | Path
     results: str | Path
