@@ -17,9 +17,17 @@ from tune_app.analysis.confusion import build_confusions, count_confusions, rank
 from tune_app.analysis.curves import build_curves
 from tune_app.analysis.schedule import build_plan_table, build_schedule
 from tune_app.errors import ExportError
-from tune_app.export.figures import Figure, build_figures, build_forest_chart, build_waterfall_chart, write_figures
+from tune_app.export.figures import (
+    Figure,
+    build_figures,
+    build_forest_chart,
+    build_waterfall_chart,
+    study,
+    write_figures,
+)
 from tune_app.export.figures.confusion import encode_png
 from tune_app.export.figures.write import drawing
+from tune_app.export.folder import is_current, write_results
 from tune_app.records import EpochRecord, RecordSet
 from tune_app.records.results import Results
 from tune_app.session.testset import build_test_set
@@ -187,18 +195,48 @@ def test_the_forest_shows_the_contrasts_of_test_accuracy_that_have_an_interval()
     assert rows[0]["effect"] == pytest.approx(0.2)
 
 
-def test_a_figure_that_cannot_be_drawn_is_an_error_and_the_next_is_drawn(results: Results, tmp_path: Path) -> None:
-    class Broken(Figure):
-        def build_spec(self, dark: bool | None = None, titled: bool = True) -> dict[str, Any]:
-            return {"mark": "no such mark"}
+class Broken(Figure):
+    def build_spec(self, dark: bool | None = None, titled: bool = True) -> dict[str, Any]:
+        return {"mark": "no such mark", "datasets": {}, "description": ""}
 
-    good = build_figures(results)[0]
-    broken = Broken(good.name, good.title, good.caption, good.chart)
-    with pytest.raises(ExportError, match="a figure cannot be drawn"):
-        write_figures(tmp_path, [broken])
-    assert not list(tmp_path.iterdir())
-    write_figures(tmp_path, [good])
-    assert (tmp_path / f"{good.name}.svg").read_text().startswith("<svg")
+
+def _break(figure: Figure) -> Figure:
+    return Broken(figure.name, figure.title, figure.caption, figure.chart)
+
+
+def test_a_figure_that_cannot_be_drawn_is_an_error_and_the_others_are_drawn(results: Results, tmp_path: Path) -> None:
+    first, second = build_figures(results)[:2]
+    with pytest.raises(ExportError, match=f"figure {first.name} cannot be drawn"):
+        write_figures(tmp_path, [_break(first), second])
+    assert {path.name.partition(".")[0] for path in tmp_path.iterdir()} == {second.name}
+    write_figures(tmp_path, [first])
+    assert (tmp_path / f"{first.name}.svg").read_text().startswith("<svg")
+
+
+@pytest.mark.parametrize("where", ["built", "drawn"])
+def test_a_broken_figure_costs_that_figure_and_never_the_tables(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    build = study._build_schedule
+
+    def fail(*arguments: Any) -> list[Figure]:
+        if where == "built":
+            raise ZeroDivisionError("of nothing")
+        return [_break(figure) for figure in build(*arguments)]
+
+    monkeypatch.setattr(study, "_build_schedule", fail)
+    (sentence,) = write_results(tmp_path, results)
+    assert sentence.startswith("Figure schedule cannot be drawn, and the page is without it: ")
+    page = (tmp_path / "index.html").read_text()
+    assert "The figure schedule is left out, because it cannot be drawn" in page
+    assert 'data-chart="scores"' in page
+    assert 'data-chart="schedule"' not in page
+    assert {"scores.svg"} <= {path.name for path in (tmp_path / "figures").iterdir()}
+    assert (tmp_path / "table.md").exists()
+    assert not is_current(tmp_path, results), "so that the next call tries again"
+    monkeypatch.undo()
+    assert write_results(tmp_path, results) == []
+    assert is_current(tmp_path, results)
 
 
 def test_what_interrupts_a_drawing_leaves_no_answer_for_the_next(results: Results) -> None:

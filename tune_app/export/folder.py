@@ -57,11 +57,13 @@ def choose_folder(folder: Path, results: Results) -> Path:
     return partial_folder if there.completed() - results.records.completed() else folder
 
 
-def write_results(folder: Path, results: Results, sources: bool = True) -> None:
+def write_results(folder: Path, results: Results, sources: bool = True) -> list[str]:
     """Write tables, figures and page, with `sources` the records, study and environment too.
 
-    Each file appears whole or not at all; ResultsError if the folder refuses one.
+    Each file appears whole or not at all; ResultsError if the folder refuses one. Returns a sentence for each figure
+    that cannot be drawn: it costs that figure, never the tables.
     """
+    undrawn: list[str] = []
     prepare_drawing()
     writers = build_sources(results) if sources else {}
     frames = build_frames(results)
@@ -70,8 +72,10 @@ def write_results(folder: Path, results: Results, sources: bool = True) -> None:
     tables = build_tables(results, frames)
     writers["table.md"] = lambda path: write_whole(path, build_document(results, tables.on_paper))
     writers["table.tex"] = lambda path: write_whole(path, render_latex(tables.on_paper, results.study.name))
-    writers[PAGE_FILE] = lambda path: write_page(path.parent, results, frames, tables)
-    writers[SUMMARY_FILE] = lambda path: write_whole(path, build_json(results, frames))  # last: it says all is there
+    writers[PAGE_FILE] = lambda path: undrawn.extend(write_page(path.parent, results, frames, tables))
+    writers[SUMMARY_FILE] = lambda path: write_whole(
+        path, build_json(results, frames, whole=not undrawn)
+    )  # last of all
     for name, write in writers.items():
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -81,6 +85,7 @@ def write_results(folder: Path, results: Results, sources: bool = True) -> None:
                 f"{folder / name} cannot be written: {error.strerror}; the records are safe: free some space and run "
                 "the same command again"
             ) from error
+    return undrawn
 
 
 def is_current(folder: Path, results: Results) -> bool:

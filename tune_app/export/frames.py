@@ -62,9 +62,12 @@ def build_stamp(results: Results) -> dict[str, str]:
     return {"tune_app": __version__, "sources": build_digest(results)}
 
 
-def build_json(results: Results, frames: dict[str, pd.DataFrame]) -> str:
+def build_json(results: Results, frames: dict[str, pd.DataFrame], whole: bool = True) -> str:
     """The study and its summaries as strict JSON; a number that does not exist is null."""
-    content: dict[str, Any] = {"made_from": build_stamp(results), "study": results.study.model_dump(mode="json")}
+    content: dict[str, Any] = {
+        "made_from": build_stamp(results) if whole else None,
+        "study": results.study.model_dump(mode="json"),
+    }
     for name in [name for name in (*SUMMARIES, *OCCASIONAL, "networks") if name in frames]:
         cells = frames[name].astype(object)
         content[name] = cells.where(cells.notna(), None).to_dict("records")

@@ -15,7 +15,8 @@ class Outcome:
     """What a run left: results, the folder of its tables, and what is not done.
 
     `wanted` is the folder that the tables should have gone to, `failed` are the records of failed fits, `unkept` the
-    trials whose best network could not be saved in `weights`. `written` is false where the tables were up to date.
+    trials whose best network could not be saved in `weights`. `written` is false where the tables were up to
+    date; `undrawn` are sentences on figures that could not be drawn.
     """
 
     results: Results
@@ -28,6 +29,7 @@ class Outcome:
     unkept: tuple[str, ...]
     interrupted: bool
     written: bool
+    undrawn: tuple[str, ...] = ()
 
     @property
     def done(self) -> int:
@@ -44,6 +46,7 @@ class Outcome:
             )
         state = "" if self.written else " (up to date)"
         lines.append(f"Tables and page{state}: {shorten_path(self.folder / PAGE_FILE)}")
+        lines += self.undrawn
         if self.unkept:
             lines.append(
                 f"{len(self.unkept)} networks could not be kept in {self.weights}, {self.unkept[0]} among them: free "

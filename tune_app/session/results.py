@@ -18,7 +18,7 @@ from tune_app.analysis.contrasts import build_contrasts
 from tune_app.analysis.curves import build_fit_curves
 from tune_app.analysis.frames import build_epochs, build_folds
 from tune_app.analysis.networks import build_networks
-from tune_app.errors import ResultsError, choices
+from tune_app.errors import ExportError, ResultsError, choices
 from tune_app.export.figures import Figure, build_figures
 from tune_app.export.figures.study import build_trial_figures
 from tune_app.export.folder import check_writable, choose_folder, write_results
@@ -140,6 +140,8 @@ class Results:
     def write(self, folder: str | Path, *, sources: bool = True) -> Path:
         """Write the whole results folder and return the page's path; ResultsError if the folder refuses.
 
+        ExportError, once everything else is written, if a figure cannot be drawn.
+
         Without `sources` the study and its records stay as they are there, and everything that follows from them is
         written again. A folder with records that these results lack is refused: writing would lose them.
         """
@@ -150,7 +152,9 @@ class Results:
                 "delete that one first"
             )
         check_writable(path)
-        write_results(path, self.stored, sources=sources)
+        undrawn = write_results(path, self.stored, sources=sources)
+        if undrawn:
+            raise ExportError("\n".join(undrawn))
         return path / PAGE_FILE
 
     def _frame(self, build: Callable[[StoredResults], pd.DataFrame]) -> pd.DataFrame:

@@ -197,9 +197,9 @@ class Session:
             "again."
         )
         results, folder = self._build_results(store.records, dataset)
-        written = not is_current(folder, results)
+        written, undrawn = not is_current(folder, results), list[str]()
         if written:
-            write_results(folder, results)
+            undrawn = write_results(folder, results)
         left = {(spec.id, fold) for spec in self.specs for fold in store.records.missing_folds(spec.id, spec.folds)}
         if not left:
             self._clear_carried()
@@ -214,6 +214,7 @@ class Session:
             unkept=self._find_unkept(store.records),
             interrupted=interrupted,
             written=written,
+            undrawn=tuple(undrawn),
         )
 
     def _build_results(self, records: RecordSet, dataset: Dataset | None) -> tuple[StoredResults, Path]:

@@ -21,13 +21,20 @@ def build_library() -> str:
 
 
 def draw(request: dict[str, Any]) -> dict[str, Any]:
-    """`figures` (name → specifications, light and dark) and `scale` in; the same names with SVG, SVG and PNG out."""
-    drawn = {}
+    """`figures` (name → specifications, light and dark) and `scale` in; the same names with SVG, SVG and PNG out.
+
+    A figure that cannot be drawn is in `failed` (name → why) instead.
+    """
+    drawn, failed = {}, {}
     for name, specs in request["figures"].items():
-        light, dark = (vl_convert.vegalite_to_svg(spec) for spec in specs)
-        png = base64.b64encode(vl_convert.svg_to_png(light, scale=request["scale"])).decode("ascii")
+        try:
+            light, dark = (vl_convert.vegalite_to_svg(spec) for spec in specs)
+            png = base64.b64encode(vl_convert.svg_to_png(light, scale=request["scale"])).decode("ascii")
+        except Exception as error:
+            failed[name] = f"{type(error).__name__}: {error}"
+            continue
         drawn[name] = light, dark, png
-    return {"figures": drawn, "library": build_library()}
+    return {"figures": drawn, "failed": failed, "library": build_library()}
 
 
 def main() -> None:

@@ -1,10 +1,13 @@
 """The figures of a study: which there are, and what must be known to read them."""
 
+from collections.abc import Callable
+
 import pandas as pd
 
 from tune_app.analysis.confusion import build_confused, build_confusions
 from tune_app.analysis.curves import build_curves
 from tune_app.analysis.schedule import build_schedule
+from tune_app.errors import ExportError
 from tune_app.export.figures.confusion import build_confused_chart, build_confusion_chart
 from tune_app.export.figures.contrasts import build_forest_chart, build_waterfall_chart, select_drawable
 from tune_app.export.figures.curves import build_curves_chart, build_fit_curves_chart
@@ -19,41 +22,60 @@ BAND = "The band runs from the lowest to the highest fit; where a condition has 
 def build_figures(
     results: Results, contrasts: pd.DataFrame | None = None, audit: pd.DataFrame | None = None
 ) -> list[Figure]:
-    """Every figure that the results give, in the order to read them.
+    """Every figure that the results give, in the order to read them; ExportError if one cannot be built.
 
     `contrasts` has the columns of contrasts.csv, `audit` as `build_waterfall_chart`; without test labels there are no
     confusions.
     """
+    figures, failed = collect_figures(results, contrasts, audit)
+    if failed:
+        raise ExportError("\n".join(f"figure {name} cannot be built: {why}" for name, why in failed.items()))
+    return figures
+
+
+def collect_figures(
+    results: Results, contrasts: pd.DataFrame | None = None, audit: pd.DataFrame | None = None
+) -> tuple[list[Figure], dict[str, str]]:
+    """The figures of `build_figures` that can be built, and why the others cannot, by name."""
+    builders: dict[str, Callable[[], list[Figure]]] = {
+        "scores": lambda: _build_scores(results),
+        "contrasts": lambda: _build_forest(contrasts),
+        "audit": lambda: _build_waterfall(audit),
+        "curves": lambda: _build_curves(results),
+        "confusions": lambda: _build_confusions(results),
+        "schedule": lambda: _build_schedule(results),
+    }
     figures: list[Figure] = []
+    failed = {}
+    for name, build in builders.items():
+        try:
+            figures += build()
+        except Exception as error:  # whatever a chart makes of unforeseen numbers: it costs that figure alone
+            failed[name] = f"{type(error).__name__}: {error}"
+    return figures, failed
+
+
+def _build_scores(results: Results) -> list[Figure]:
     scores = build_scores(results)
-    if not scores.empty:
-        figures.append(
-            Figure(
-                "scores",
-                "Test accuracy by condition",
-                "Corrected resampled 95% interval over folds and replicates; a reported figure is one test.",
-                build_scores_chart(scores),
-            )
-        )
-    if contrasts is not None and not select_drawable(contrasts).empty:
-        figures.append(
-            Figure(
-                "contrasts",
-                "Contrasts with the baseline",
-                "Effect on test accuracy with its 95% interval; the grey band is the region of practical equivalence.",
-                build_forest_chart(contrasts),
-            )
-        )
-    if audit is not None and not audit.empty:
-        figures.append(
-            Figure(
-                "audit",
-                "From the protocol as reported to the sound one",
-                f"{audit.attrs['setting']}. Each bar is what taking that one defect away gains, with its 95% interval.",
-                build_waterfall_chart(audit),
-            )
-        )
-    return figures + _build_curves(results) + _build_confusions(results) + _build_schedule(results)
+    if scores.empty:
+        return []
+    caption = "Corrected resampled 95% interval over folds and replicates; a reported figure is one test."
+    return [Figure("scores", "Test accuracy by condition", caption, build_scores_chart(scores))]
+
+
+def _build_forest(contrasts: pd.DataFrame | None) -> list[Figure]:
+    if contrasts is None or select_drawable(contrasts).empty:
+        return []
+    caption = "Effect on test accuracy with its 95% interval; the grey band is the region of practical equivalence."
+    return [Figure("contrasts", "Contrasts with the baseline", caption, build_forest_chart(contrasts))]
+
+
+def _build_waterfall(audit: pd.DataFrame | None) -> list[Figure]:
+    if audit is None or audit.empty:
+        return []
+    title = "From the protocol as reported to the sound one"
+    caption = f"{audit.attrs['setting']}. Each bar is what taking that one defect away gains, with its 95% interval."
+    return [Figure("audit", title, caption, build_waterfall_chart(audit))]
 
 
 def _build_curves(results: Results) -> list[Figure]:

@@ -31,10 +31,16 @@ class DrawnFigure(NamedTuple):
 
 @dataclass(frozen=True)
 class Drawn:
-    """Drawn figures by name, and the JavaScript that draws the page's."""
+    """Drawn figures by name, why others cannot be drawn, and the JavaScript that draws the page's."""
 
     figures: dict[str, DrawnFigure]
+    failed: dict[str, str]
     library: str
+
+    def check(self) -> None:
+        """Raise ExportError if a figure could not be drawn."""
+        if self.failed:
+            raise ExportError("\n".join(f"figure {name} cannot be drawn: {why}" for name, why in self.failed.items()))
 
 
 class _Drawer:
@@ -108,19 +114,22 @@ def _build_drawn(answer: dict[str, Any]) -> Drawn:
         name: DrawnFigure(_rename(name, light), _rename(name, dark), base64.b64decode(png))
         for name, (light, dark, png) in answer["figures"].items()
     }
-    return Drawn(figures, answer["library"])
+    return Drawn(figures, answer["failed"], answer["library"])
 
 
 def draw_figure(figure: Figure) -> DrawnFigure:
     """The figure by itself; ExportError if it cannot be drawn."""
     with drawing([figure]) as finish:
-        return finish().figures[figure.name]
+        drawn = finish()
+    drawn.check()
+    return drawn.figures[figure.name]
 
 
 def write_figures(folder: Path, figures: Iterable[Figure]) -> None:
-    """Draw the figures and write their files."""
+    """Draw the figures and write their files; ExportError if one cannot be drawn, and the others are written."""
     with drawing(figures) as finish:
         write_drawn(folder, finish())
+    finish().check()
 
 
 def write_drawn(folder: Path, drawn: Drawn) -> None:

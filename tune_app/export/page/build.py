@@ -17,8 +17,9 @@ from tune_app.analysis.confusion import build_confusions
 from tune_app.analysis.curves import build_fit_curves
 from tune_app.analysis.frames import build_folds
 from tune_app.analysis.labels import Row, build_rows
-from tune_app.export.figures import Figure, build_figures
-from tune_app.export.figures.study import build_trial_figures
+from tune_app.errors import ExportError
+from tune_app.export.figures import Figure
+from tune_app.export.figures.study import build_trial_figures, collect_figures
 from tune_app.export.figures.write import drawing, write_drawn
 from tune_app.export.page.charts import ChartPool
 from tune_app.export.page.content import build_facts, build_trial_summary, build_verdicts
@@ -47,17 +48,29 @@ class TrialSection:
     folds: PageTable
 
 
-def write_page(folder: Path, results: Results, frames: Mapping[str, pd.DataFrame], tables: StudyTables) -> None:
+def write_page(folder: Path, results: Results, frames: Mapping[str, pd.DataFrame], tables: StudyTables) -> list[str]:
     """Write `figures/` and `index.html` into a results folder: the same bytes for the same results.
 
-    `frames` are those of `export.frames.build_frames`, `tables` those of `export.tables.document.build_tables`.
+    `frames` are those of `export.frames.build_frames`, `tables` those of `export.tables.document.build_tables`. Returns
+    a sentence for each figure that cannot be drawn, and that the page is without.
     """
     audit = frames.get("audit")
-    figures = build_figures(results, frames["contrasts"], None if audit is None else build_waterfall(audit))
-    with drawing(figures) as finish:
-        page = build_page(results, figures, frames, tables, lambda: finish().library)
-        write_drawn(folder / FIGURES_FOLDER, finish())
+    waterfall = None if audit is None else build_waterfall(audit)
+    figures, failed = collect_figures(results, frames["contrasts"], waterfall)
+    library = ""
+    try:
+        with drawing(figures) as finish:
+            page = build_page(results, figures, frames, tables, lambda: finish().library)
+            write_drawn(folder / FIGURES_FOLDER, finish())
+            failed |= finish().failed
+            library = finish().library
+    except ExportError as error:  # the process that draws has ended: no figure here, and none in a browser
+        failed |= dict.fromkeys((figure.name for figure in figures), str(error))
+    if failed:
+        shown = [figure for figure in figures if figure.name not in failed]
+        page = build_page(results, shown, frames, tables, lambda: library, failed)
     write_whole(folder / PAGE_FILE, page)
+    return [f"Figure {name} cannot be drawn, and the page is without it: {why}" for name, why in failed.items()]
 
 
 def build_page(
@@ -66,10 +79,12 @@ def build_page(
     frames: Mapping[str, pd.DataFrame],
     tables: StudyTables,
     library: Callable[[], str],
+    failed: Mapping[str, str] | None = None,
 ) -> str:
     """The page as HTML; a browser without JavaScript is sent to the files in `figures/`.
 
-    `library` gives the JavaScript that draws the figures, and is asked for it at the very end.
+    `library` gives the JavaScript that draws the figures, and is asked for it at the very end. `failed` says why
+    figures are left out, by name.
     """
     audit = frames.get("audit")
     pool = ChartPool()
@@ -93,6 +108,7 @@ def build_page(
         "conditions": render_page(tables.conditions),
         "contrasts": [render_page(table) for table in tables.contrasts],
         "figures": figures,
+        "failed": dict(failed or {}),
         "trials": trials,
         "plan": plan and render_page(plan),
         "without_test": results.test is None,
