@@ -50,6 +50,7 @@ class PlannedTrial:
 
     @property
     def fits(self) -> int:
+        """One for each fold."""
         return self.spec.folds
 
 

@@ -35,6 +35,7 @@ class WorkItem:
 
     @property
     def trials(self) -> tuple[PlannedTrial, ...]:
+        """The trial and those that share its training."""
         return (self.trial, *self.also)
 
     @property

@@ -124,12 +124,14 @@ class RecordSet:
             self.add(record)
 
     def add(self, record: Record) -> None:
+        """Take a record in, in the place of an earlier one with its key."""
         if isinstance(record, EpochRecord):
             self.epochs[record.trial, record.fold, record.epoch] = record
         else:
             self.folds[record.trial, record.fold] = record
 
     def is_completed(self, trial: str, fold: int) -> bool:
+        """Whether the fold has a record that says so."""
         record = self.folds.get((trial, fold))
         return record is not None and record.status == "completed"
 
@@ -138,6 +140,7 @@ class RecordSet:
         return tuple(fold for fold in range(folds) if not self.is_completed(trial, fold))
 
     def completed(self) -> set[tuple[str, int]]:
+        """The completed fits, as (trial, fold)."""
         return {key for key, record in self.folds.items() if record.status == "completed"}
 
     def in_order(self, trials: Iterable[str]) -> list[Record]:
