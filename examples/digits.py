@@ -49,8 +49,9 @@ class Lines(tune_app.Callback):
     def record(self, record: tune_app.EpochRecord | tune_app.FoldRecord) -> None:
         """Called with every record once it is on disk, whatever the executor."""
         if isinstance(record, tune_app.FoldRecord):
-            score = record.error_message if record.test_accuracy is None else f"{record.test_accuracy:.4f}"
-            print(f"{record.trial}, fold {record.fold + 1}: {score}")
+            score = record.score("test_accuracy")
+            said = record.error_message if score is None else f"{score:.4f}"
+            print(f"{record.trial}, fold {record.fold + 1}: {said}")
 
 
 def main() -> None:

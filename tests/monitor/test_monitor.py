@@ -110,6 +110,16 @@ def test_a_trial_whose_folds_run_in_two_places_has_one_folder_with_every_curve(
     assert mean == pytest.approx(0.91)
 
 
+def test_a_trial_whose_process_never_started_has_its_failures_in_tensorboard(tmp_path: Path) -> None:
+    monitor = TensorBoardMonitor(tmp_path, [TRIAL], RecordSet())
+    for fold in range(3):
+        monitor.record(fold_record(T, fold, None))
+    monitor.close()
+    (folder,) = tmp_path.iterdir()
+    events = EventAccumulator(str(folder / "fold-3")).Reload()
+    assert events.Tags()["tensors"] == ["failure/text_summary"]
+
+
 def test_a_folder_follows_when_its_trial_is_called_otherwise(tmp_path: Path) -> None:
     digest = T.rpartition("-")[2]
     (tmp_path / f"cnn-before-{digest}").mkdir()

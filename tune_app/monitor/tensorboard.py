@@ -22,9 +22,10 @@ ROLES = ("train", "validation", "test")  # how the name of a metric begins
 class TensorBoardMonitor:
     """Writes `<folder>/<name>/` (graph, text, hparams, test scores) and `<folder>/<name>/fold-<n>/` (curves).
 
-    `draw_graph` adds a trial's network to its writer. What earlier records say of a trial is written again when its
-    first work item starts: a resumed trial has whole curves and no doubled ones. A trial's folds may come from several
-    items in any order; its hparams are written with its last fold, or at the end of the run.
+    `draw_graph` adds a trial's network to its writer. `earlier` are the records of folds that this run does not train:
+    they are written again when their trial's first work item starts, so that a resumed trial has whole curves. A
+    trial's folds may come from several items in any order; its hparams are written with its last fold, or at the end of
+    the run.
     """
 
     def __init__(
@@ -56,6 +57,8 @@ class TensorBoardMonitor:
                 self._begin(trial.id)
 
     def record(self, record: Record) -> None:
+        if record.trial not in self._begun:  # its process ended before it could say that it had started
+            self._begin(record.trial)
         writer = self._writer(record.trial, record.fold)
         if isinstance(record, EpochRecord):
             for metric, value in record.scores.items():

@@ -204,7 +204,9 @@ def spell_seconds(seconds: float) -> str:
 def build_console() -> Console:
     """A console for this process; in a notebook that cannot redraw, one whose plain lines stay together."""
     console = Console()
-    return Console(force_jupyter=False) if console.is_jupyter and not _can_redraw(console) else console
+    if console.is_jupyter and not _can_redraw(console):
+        return Console(force_jupyter=False, force_terminal=False)  # kernels set FORCE_COLOR, which rich takes for one
+    return console
 
 
 def _can_redraw(console: Console) -> bool:

@@ -42,6 +42,12 @@ def build_work(plan: Plan, missing: Mapping[str, tuple[int, ...]]) -> list[WorkI
     return work
 
 
+def find_settled(records: RecordSet, plan: Plan, work: Sequence[WorkItem]) -> RecordSet:
+    """The records of the plan's folds that no item trains again; a fold whose network is lost is trained again."""
+    trained = {(trial.id, fold) for item in work for trial in item.trials for fold in item.folds}
+    return RecordSet(r for r in records.in_order(trial.id for trial in plan) if (r.trial, r.fold) not in trained)
+
+
 def check_splits(plan: Plan, dataset: Dataset) -> None:
     """Raise StudyError for splits that the labels cannot give (a class rarer than the folds): not in every actor."""
     study = plan.study
@@ -88,7 +94,7 @@ class Execution:
                 self._report_where(cluster.dashboard)
             else:
                 self._report_where(None)
-            flow = RecordFlow(store, self._build_monitors(store.records))
+            flow = RecordFlow(store, self._build_monitors(find_settled(store.records, self.plan, work)))
             run(work, self.dataset, flow, device=self.options.device, keep=keep, carrier=carrier)
         except KeyboardInterrupt:
             ignore_interrupts()  # a second Ctrl-C must not break off the goodbye
@@ -114,18 +120,17 @@ class Execution:
         board = shorten_path(self.folder / "tensorboard")
         self.report(f"TensorBoard: {shorten_path(BIN / 'tensorboard')} --logdir {board}")
 
-    def _build_monitors(self, records: RecordSet) -> list[Monitor]:
+    def _build_monitors(self, settled: RecordSet) -> list[Monitor]:
         monitors: list[Monitor] = []
         if self.console is not None:
             watched = {
                 each.id: Watched(each.name, each.fits, each.spec.recipe.epochs, each.seconds, _describe_share(each))
                 for each in self.plan
             }
-            completed = {key for key in records.completed() if key[0] in watched}
-            monitors.append(build_display(self.console, Progress(watched, completed)))
+            monitors.append(build_display(self.console, Progress(watched, settled.completed())))
         folder = self.folder / "tensorboard"
         try:
-            monitors.append(TensorBoardMonitor(folder, self.plan.trials, records, self._draw_graph))
+            monitors.append(TensorBoardMonitor(folder, self.plan.trials, settled, self._draw_graph))
         except OSError as error:
             self.report(f"Without TensorBoard: {folder} cannot be written ({error.strerror}).")
         return [*monitors, *self.callbacks]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
 
@@ -61,27 +61,27 @@ def _entry_field(kind: Any, default: tuple[Any, ...] | None, required: bool) -> 
     return (Levels[kind], ...) if required else (Levels[kind] | None, default)
 
 
-_EntryLevels = create_model(
-    "_EntryLevels",
-    __base__=Frozen,
-    **{factor.name: _entry_field(factor.kind, factor.default, factor.required) for factor in TABLE},  # type: ignore[call-overload]
-)
-_BaselineLevels = create_model(
-    "_BaselineLevels",
-    __base__=Frozen,
-    **{factor.name: (factor.kind | None, None) for factor in TABLE},  # type: ignore[call-overload]
-)
-
-
 class _Labelled(Frozen):
     label: str
 
 
-_LabelLevels = create_model(
-    "_LabelLevels",
-    __base__=_Labelled,
-    **{factor.name: (factor.kind | None, None) for factor in TABLE},  # type: ignore[call-overload]
-)
+if TYPE_CHECKING:  # type checkers cannot see keys that come from the table of factors: they take any
+
+    class _Levels(Frozen):
+        def __init__(self, **levels: Any) -> None: ...
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    class _LabelLevels(_Levels, _Labelled): ...
+
+    _EntryLevels = _Levels
+    _BaselineLevels = _Levels
+else:
+    _OPTIONAL = {factor.name: (factor.kind | None, None) for factor in TABLE}
+    _ENTRY = {factor.name: _entry_field(factor.kind, factor.default, factor.required) for factor in TABLE}
+    _EntryLevels = create_model("_EntryLevels", __base__=Frozen, **_ENTRY)
+    _BaselineLevels = create_model("_BaselineLevels", __base__=Frozen, **_OPTIONAL)
+    _LabelLevels = create_model("_LabelLevels", __base__=_Labelled, **_OPTIONAL)
 
 
 class GridEntry(_EntryLevels):
