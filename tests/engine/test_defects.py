@@ -23,6 +23,7 @@ from tune_app.engine.defects import (
     report_scores,
 )
 from tune_app.engine.fit import build_optimizer, fit
+from tune_app.engine.rewrite import build_rewritten
 from tune_app.errors import FitError, StudyError
 from tune_app.models import MODELS
 from tune_app.records import RUN_FIELDS, EpochRecord, FoldRecord, Record, record_to_dict
@@ -122,7 +123,10 @@ def test_a_failed_fold_takes_those_after_it_with_it(digits: data.Dataset) -> Non
 def test_skipped_layers_are_gone_and_the_others_shared() -> None:
     network = build_cnn("dropout+batchnorm")
     skipping = prepare_test(network, ("test-skips-layers",))
-    assert [type(layer) for layer in skipping.children()] == [type(layer) for layer in build_cnn("none").children()]
+    left = [type(layer) for layer in skipping.children() if not isinstance(layer, nn.Identity)]
+    assert left == [type(layer) for layer in build_cnn("none").children()]
+    rewritten, plain = (build_rewritten(each, torch.Generator()) for each in (skipping, build_cnn("none")))
+    assert [type(layer) for layer in rewritten.children()] == [type(layer) for layer in plain.children()]
     assert all(mine is next(w for w in network.parameters() if w is mine) for mine in skipping.parameters())
 
 
@@ -367,6 +371,55 @@ def test_layers_inside_a_module_with_a_forward_of_its_own_are_found_and_the_rest
     assert [id(p) for p in sliced.parameters()] == [id(p) for p in network.parameters()]
 
 
+class Tapped(nn.Module):
+    """A network that counts the layers of its Sequential and calls one by its name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Conv2d(2, 2, 3))
+        self.head = nn.Sequential()
+        self.head.add_module("dropout", nn.Dropout(0.5))
+        self.head.add_module("linear", nn.Linear(2, 10))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for place, layer in enumerate(self.features):
+            x = layer(x)
+            if place == 2:
+                tapped = x.mean((2, 3))
+        return self.head.linear(tapped)  # type: ignore[operator, no-any-return]
+
+
+def test_a_layer_that_is_left_out_moves_and_renames_no_other() -> None:
+    network = Tapped().eval()
+    convolution, _, relu, _ = network.features
+    x = torch.randn(4, 1, 8, 8)
+    expected = network.head.get_submodule("linear")(relu(convolution(x)).mean((2, 3)))
+    assert torch.equal(prepare_test(network, ("test-skips-layers",))(x), expected)
+    assert list(prepare_test(network, ("test-skips-layers",)).state_dict()) == [
+        name for name in network.state_dict() if not name.startswith("features.1")
+    ]
+
+
+class Scaled(nn.Module):
+    """A module with a parametrization of its own, which it cannot be copied with."""
+
+    scale: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.scale = nn.BatchNorm2d(1), nn.Parameter(torch.ones(1))
+        nn.utils.parametrize.register_parametrization(self, "scale", nn.Softplus(), unsafe=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(x) * self.scale  # type: ignore[no-any-return]
+
+
+def test_a_layer_inside_a_parametrized_module_is_replaced() -> None:
+    network, x = nn.Sequential(Scaled()), torch.randn(4, 1, 3, 3)
+    expected = x * nn.functional.softplus(torch.ones(1))
+    assert torch.equal(prepare_test(network, ("test-skips-layers",))(x), expected)
+
+
 @pytest.mark.parametrize(
     ("network", "protocol", "problem"),
     [
@@ -392,6 +445,40 @@ def test_the_plan_refuses_a_defect_on_a_network_that_ignores_it(monkeypatch: pyt
     grid = [{"model": "plain", "regularizer": "batchnorm", "folds": 3, "protocol": "test-skips-layers"}]
     with pytest.raises(StudyError, match="plain, batchnorm: test-skips-layers cannot act on this network: it has no"):
         plan_of(build_study(grid=grid))
+
+
+class Listed(nn.Module):
+    """A network that calls its layers out of a list, where no replacement reaches them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.linear = nn.BatchNorm2d(1), nn.Linear(64, 10)
+        self.steps = [self.norm, nn.Flatten(), self.linear]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for step in self.steps:
+            x = step(x)
+        return x
+
+
+def build_listed(**arguments: Any) -> nn.Module:
+    return Listed()
+
+
+def build_tapped(**arguments: Any) -> nn.Module:
+    return Tapped()
+
+
+@pytest.mark.parametrize("protocol", ["replica-statistics", "test-skips-layers"])
+def test_the_plan_refuses_a_defect_that_does_not_reach_the_layers_called(
+    monkeypatch: pytest.MonkeyPatch, protocol: str
+) -> None:
+    for name in ("listed", "tapped"):
+        monkeypatch.setitem(MODELS._places, name, (f"{__name__}:build_{name}",))
+    entry = {"regularizer": "batchnorm", "folds": 3, "protocol": protocol}
+    with pytest.raises(StudyError, match=f"listed, batchnorm: {protocol} cannot act on this network: it keeps layers"):
+        plan_of(build_study(grid=[entry | {"model": "listed"}]))
+    assert len(plan_of(build_study(grid=[entry | {"model": "tapped"}]))) == 1
 
 
 def test_every_defect_has_its_piece() -> None:

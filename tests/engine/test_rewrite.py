@@ -159,3 +159,49 @@ def test_pooling_that_returns_indices_stays_behind_its_relu() -> None:
     x = torch.randn(2, 1, 4, 4)
     for ours, theirs in zip(build_rewritten(network, torch.Generator())(x), network(x), strict=True):
         assert torch.equal(ours, theirs)
+
+
+class Block(nn.Module):
+    """A residual block with one dropout layer for two places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.dropout = nn.Linear(6, 6), nn.Linear(6, 6), nn.Dropout(0.3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.dropout(self.second(self.dropout(self.first(x))))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("build", [Block, lambda: nn.Sequential(Block(), Block()), lambda: Doubled(Block())])
+def test_dropout_inside_a_module_draws_from_the_generator_it_is_given_alone(build: Callable[[], nn.Module]) -> None:
+    network, x = build(), torch.ones(50, 6)
+    outcomes = []
+    for globally in (0, 1):
+        torch.manual_seed(globally)
+        rewritten = build_rewritten(network, torch.Generator().manual_seed(7))
+        outcomes.append(rewritten.train()(x))
+    assert torch.equal(*outcomes)
+    assert not torch.equal(rewritten.train()(x), rewritten(x)), "the masks are not the same each time"
+    assert torch.equal(rewritten.eval()(x), network.eval()(x))
+    assert {id(weights) for weights in rewritten.parameters()} == {id(weights) for weights in network.parameters()}
+
+
+class Replacing(nn.Module):
+    """A module that puts a new tensor in its buffer's place, beside a dropout layer."""
+
+    count: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(0.3)
+        self.register_buffer("count", torch.zeros(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.count = self.count + 1
+        return self.dropout(x)  # type: ignore[no-any-return]
+
+
+def test_what_a_rewritten_network_does_to_its_buffers_is_in_the_state_that_is_saved() -> None:
+    network = nn.Sequential(Replacing(), nn.Identity())
+    build_rewritten(network, torch.Generator())(torch.ones(2))
+    assert {name: value.item() for name, value in network.state_dict().items()} == {"0.count": 1}

@@ -4,8 +4,9 @@
 the K-fold loop, and has no piece here.
 """
 
+import contextlib
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 from torch import nn
@@ -25,13 +26,18 @@ SKIPPED = (*BATCH_NORMS, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 
 class Piece:
-    """What a defect does; this one does nothing, and each defect overrides what it changes."""
+    """What a defect does; this one does nothing, and each defect overrides what it changes.
+
+    `replaced` are torch's layers that it replaces, and `to` says what for.
+    """
 
     train_mode_validation = False
+    replaced: tuple[type[nn.Module], ...] = ()
+    to = ""
 
     def find_problem(self, network: nn.Module) -> str:
         """Why the defect cannot act on the network, empty if it can."""
-        return ""
+        return _find_missing(network, self.replaced, self.to) if self.replaced else ""
 
     def prepare_training(self, network: nn.Module, batch_slices: int) -> nn.Module:
         """The network as it is trained; weights and statistics are shared."""
@@ -74,8 +80,7 @@ class ReplicaBatchNorm(nn.Module):
 class ReplicaStatistics(Piece):
     """Batch normalisation over slices of a batch."""
 
-    def find_problem(self, network: nn.Module) -> str:
-        return _find_missing(network, nn.modules.batchnorm._BatchNorm, BATCH_NORMS, "slice")
+    replaced, to = BATCH_NORMS, "slice"
 
     def prepare_training(self, network: nn.Module, batch_slices: int) -> nn.Module:
         def slice_norm(layer: nn.Module) -> nn.Module:
@@ -88,13 +93,10 @@ class TestSkipsLayers(Piece):
     """The test runs the network without its dropout and batch-norm layers."""
 
     __test__ = False  # a name that pytest must not take for a test
-
-    def find_problem(self, network: nn.Module) -> str:
-        kinds = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
-        return _find_missing(network, kinds, SKIPPED, "leave out")
+    replaced, to = SKIPPED, "leave out"
 
     def prepare_test(self, network: nn.Module) -> nn.Module:
-        return build_replaced(network, lambda layer: None if is_plain(layer, *SKIPPED) else layer)
+        return build_replaced(network, lambda layer: nn.Identity() if is_plain(layer, *SKIPPED) else layer)
 
 
 class TestNormalisation(Piece):
@@ -133,15 +135,47 @@ PIECES: dict[str, Piece] = {
 }
 
 
-def _find_missing(
-    network: nn.Module, kind: type[nn.Module] | tuple[type[nn.Module], ...], plain: tuple[type[nn.Module], ...], to: str
-) -> str:
-    """Why the layers of a kind cannot be replaced: there are none, or some that are not plain ones."""
-    layers = [layer for layer in network.modules() if isinstance(layer, kind)]
+def _find_missing(network: nn.Module, plain: tuple[type[nn.Module], ...], to: str) -> str:
+    """Why the layers of these kinds cannot be replaced: there are none, or some that are not plain ones."""
+    families = nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd
+    kinds = tuple(family for family in families if any(issubclass(kind, family) for kind in plain))
+    layers = [layer for layer in network.modules() if isinstance(layer, kinds)]
     strange = sorted({type(layer).__name__ for layer in layers if not is_plain(layer, *plain)})
     if strange:
         return f"its {', '.join(strange)} may compute something else than torch's own layers, or has hooks"
     return "" if layers else f"it has no layer to {to}"
+
+
+def _find_bypass(network: nn.Module, piece: Piece, batch_slices: int, image_shape: tuple[int, int, int]) -> str:
+    """Why the network as the defect makes it does not do what it should; the network is on the meta device."""
+    batch = torch.empty(2 * batch_slices, *image_shape)
+    trained, tested = piece.prepare_training(network, batch_slices).train(), piece.prepare_test(network)
+    try:
+        for prepared in (trained, tested):
+            if prepared is not network and _count_bypasses(network, prepared.train(prepared is trained), piece, batch):
+                return "it keeps layers in other places than its modules, such as a list, and calls them there"
+    except Exception as error:  # whatever a network raises when layers of it are replaced
+        return f"without its layers it fails ({error})"
+    return ""
+
+
+def _count_bypasses(network: nn.Module, prepared: nn.Module, piece: Piece, batch: torch.Tensor) -> int:
+    """How often the prepared network calls a layer that should be replaced in it."""
+    calls = 0
+
+    def count(step: int, *arguments: object) -> None:
+        nonlocal calls
+        calls += step
+
+    with contextlib.ExitStack() as hooks:
+        for layer in network.modules():
+            if is_plain(layer, *piece.replaced):
+                hooks.enter_context(layer.register_forward_pre_hook(partial(count, 1)))
+        for layer in prepared.modules():
+            if isinstance(layer, ReplicaBatchNorm):  # calls the layer in whose place it is, once
+                hooks.enter_context(layer.register_forward_pre_hook(partial(count, -1)))
+        prepared(batch)
+    return calls
 
 
 @lru_cache(maxsize=256)
@@ -160,18 +194,16 @@ def find_problems_of_model(
         problems = find_problems(network, protocol)
         if problems:
             return problems
-        batch = torch.empty(2 * batch_slices, *image_shape)
-        try:
-            prepare_training(network, protocol, batch_slices).train()(batch)
-            prepare_test(network, protocol).eval()(batch)
-        except Exception as error:  # whatever a network raises when layers of it are replaced
-            return [f"{'+'.join(protocol)} cannot act on this network: without its layers it fails ({error})"]
-    return []
+        bypassed = [(name, _find_bypass(network, PIECES[name], batch_slices, image_shape)) for name in protocol]
+    return _spell_problems(bypassed)
 
 
 def find_problems(network: nn.Module, protocol: Protocol) -> list[str]:
     """A sentence for each defect that cannot act on the network."""
-    found = [(name, PIECES[name].find_problem(network)) for name in protocol]
+    return _spell_problems([(name, PIECES[name].find_problem(network)) for name in protocol])
+
+
+def _spell_problems(found: list[tuple[str, str]]) -> list[str]:
     return [f"{name} cannot act on this network: {problem}" for name, problem in found if problem]
 
 

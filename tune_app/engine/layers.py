@@ -1,11 +1,10 @@
 """Which layers may be taken apart, and networks with some of their layers replaced."""
 
-import copy
 from collections.abc import Callable
 
 from torch import nn
 
-Replace = Callable[[nn.Module], nn.Module | None]
+Replace = Callable[[nn.Module], nn.Module]
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
@@ -19,21 +18,30 @@ def is_plain(layer: nn.Module, *kinds: type[nn.Module]) -> bool:
 
 
 def build_replaced(network: nn.Module, replace: Replace) -> nn.Module:
-    """The network with layers replaced; what is not replaced is shared, weights and statistics above all.
+    """The network with layers replaced; all else is shared: weights, statistics, hooks, names.
 
-    `replace` is asked of every module without children and returns it, another one, or None to leave it out: in a plain
-    `nn.Sequential` it is gone, elsewhere the identity takes its place.
+    `replace` is asked of every module once and returns the module itself or what takes its place. A module that holds
+    a replaced one becomes a shell around the same content; one that holds none stays the same object.
     """
-    if not list(network.children()):
-        return replace(network) or nn.Identity()
+    made: dict[int, nn.Module] = {}
+
+    def build(module: nn.Module) -> nn.Module:
+        if id(module) not in made:
+            chosen = replace(module)
+            made[id(module)] = _build_shell(module, build) if chosen is module else chosen
+        return made[id(module)]
+
+    return build(network)
+
+
+def _build_shell(module: nn.Module, build: Replace) -> nn.Module:
     # Not `named_children`, which leaves out a layer's second occurrence.
-    chosen = {name: layer and _choose(layer, replace) for name, layer in network._modules.items()}
-    if is_plain(network, nn.Sequential):
-        return nn.Sequential(*(layer for layer in chosen.values() if layer is not None))
-    shell = copy.copy(network)  # its weights and buffers are the network's own
-    shell._modules = {name: nn.Identity() if layer is None else layer for name, layer in chosen.items()}
+    children = {name: None if child is None else build(child) for name, child in module._modules.items()}
+    if all(children[name] is child for name, child in module._modules.items()):
+        return module
+    # Not `copy.copy`, which modules with parametrizations refuse. The dictionaries of weights and buffers are the same
+    # objects, so that a buffer that a module replaces is replaced in both.
+    shell: nn.Module = object.__new__(type(module))
+    vars(shell).update(vars(module))
+    vars(shell)["_modules"] = children
     return shell
-
-
-def _choose(layer: nn.Module, replace: Replace) -> nn.Module | None:
-    return build_replaced(layer, replace) if list(layer.children()) else replace(layer)

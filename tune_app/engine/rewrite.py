@@ -5,13 +5,13 @@ plain layers in plain nested `nn.Sequential`s (see `layers.is_plain`); what they
 """
 
 from collections.abc import Iterator, Sequence
-from typing import cast
+from typing import TypeGuard, cast
 
 import torch
 from torch import nn
 from torch.nn.functional import linear
 
-from tune_app.engine.layers import is_plain
+from tune_app.engine.layers import build_replaced, is_plain
 
 BYTE = 256
 
@@ -40,12 +40,11 @@ class MergedLinear(nn.Module):
         return linear(rows, second.weight @ first.weight, bias)
 
 
-class SeededDropout(nn.Module):
+class SeededDropout(nn.Dropout):
     """Dropout with a generator of its own, so that the masks are the same whichever engine draws them."""
 
     def __init__(self, p: float, generator: torch.Generator) -> None:
-        super().__init__()
-        self.p = p
+        super().__init__(p)
         self.generator = generator
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -68,9 +67,17 @@ def draw_mask(shape: Sequence[int], p: float, generator: torch.Generator) -> tor
 
 
 def build_rewritten(network: nn.Module, generator: torch.Generator) -> nn.Module:
-    """`network` in its cheaper order; `generator` draws the dropout masks and says which device the network is on."""
+    """`network` in its cheaper order; `generator` draws the dropout masks and says which device the network is on.
+
+    In modules with a `forward` of their own the order stays, and dropout alone is replaced.
+    """
+
+    def seed(layer: nn.Module) -> nn.Module:
+        # Dropout in place may be seen by whoever else holds its input.
+        return SeededDropout(layer.p, generator) if _is_random(layer) and not layer.inplace else layer
+
     if not is_plain(network, nn.Sequential):
-        return network
+        return build_replaced(network, seed)
     if generator.device.type == "cpu":
         # Pooling is vectorised over channels only where they are next to each other: half the time of a convolution.
         network.to(memory_format=torch.channels_last)
@@ -81,11 +88,16 @@ def build_rewritten(network: nn.Module, generator: torch.Generator) -> nn.Module
         elif is_plain(layer, nn.Linear) and _ends_in_linear(layers):
             dropout = None if is_plain(layers[-1], nn.Linear) else layers.pop()
             layers.append(MergedLinear(cast(nn.Linear, layers.pop()), dropout, cast(nn.Linear, layer)))
-        elif is_plain(layer, nn.Dropout) and 0 < cast(nn.Dropout, layer).p < 1:
-            layers.append(SeededDropout(cast(nn.Dropout, layer).p, generator))
+        elif _is_random(layer):
+            layers.append(SeededDropout(layer.p, generator))
         else:
-            layers.append(layer)
+            layers.append(build_replaced(layer, seed))
     return nn.Sequential(*layers)
+
+
+def _is_random(layer: nn.Module) -> TypeGuard[nn.Dropout]:
+    """Whether this is torch's own dropout, and its rate leaves something to chance."""
+    return is_plain(layer, nn.Dropout) and 0 < cast(nn.Dropout, layer).p < 1
 
 
 def _commutes(layer: nn.Module) -> bool:
@@ -95,7 +107,7 @@ def _commutes(layer: nn.Module) -> bool:
 
 def _flatten(network: nn.Module) -> Iterator[nn.Module]:
     for layer in network._modules.values():  # not `children`, which leaves out a layer's second occurrence
-        if layer is None:
+        if layer is None or is_plain(layer, nn.Identity):
             continue
         if is_plain(layer, nn.Sequential):
             yield from _flatten(layer)
