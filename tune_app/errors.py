@@ -60,3 +60,8 @@ def choices(value: str, allowed: Iterable[str]) -> str:
     names = list(allowed)
     near = difflib.get_close_matches(value, names, n=1)
     return (f"; did you mean {near[0]!r}?" if near else ";") + f" choose from {', '.join(names)}"
+
+
+def describe_error(error: Exception) -> str:
+    """The error's type and the first line of its message: those of torch go on for pages."""
+    return ": ".join([type(error).__name__, *str(error).splitlines()[:1]])

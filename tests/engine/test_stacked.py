@@ -1,11 +1,13 @@
 """The stacked engine against the eager one, step by step."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tune_app import data
@@ -13,7 +15,7 @@ from tune_app.engine import Images, build_normalisation, fit
 from tune_app.engine.fit import EpochScores, build_optimizer
 from tune_app.engine.graph import GraphedStep
 from tune_app.engine.rewrite import build_rewritten
-from tune_app.engine.stack import Masks, Stack, StackedFold, Step
+from tune_app.engine.stack import Stack, StackedFold, Step, Tensors
 from tune_app.engine.stacked import fit_stacked
 from tune_app.errors import FitError
 from tune_app.models import MODELS
@@ -156,6 +158,38 @@ def test_a_stack_convolves_and_multiplies_in_half_precision(digits: data.Dataset
     assert seen["convolution"] == seen["convolution_backward"] == seen["bmm"] == {half}
 
 
+class Block(nn.Module):
+    """A residual block with one dropout layer for two places, called before a layer that is registered earlier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.late, self.shared = nn.Dropout(0.5), nn.Dropout(0.3)
+        self.first, self.second = (nn.Conv2d(1, 1, 3, padding=1) for _ in range(2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.late(x + self.shared(self.second(self.shared(self.first(x)))))  # type: ignore[no-any-return]
+
+
+def test_dropout_inside_modules_draws_in_a_stack_what_it_draws_alone(digits: data.Dataset) -> None:
+    recipe = Recipe(epochs=3, batch_size=20)
+
+    def build() -> tuple[Images, list[StackedFold]]:
+        images, folds = build_folds(digits, "none", recipe)
+        for place, fold in enumerate(folds):
+            network = nn.Sequential(Block(), Block(), nn.Flatten(), nn.Linear(64, 10)).double()
+            rewritten = build_rewritten(network, torch.Generator().manual_seed(place))
+            folds[place] = replace(fold, network=rewritten, optimizer=build_optimizer(rewritten, recipe))
+        return images, folds
+
+    torch.manual_seed(0)
+    eager = run_eager(*build(), recipe)
+    torch.manual_seed(0)
+    images, folds = build()
+    for index, scores in fit_stacked(folds, images, recipe):
+        assert isinstance(scores, EpochScores)
+        assert without_time(scores) == pytest.approx(without_time(eager[index][scores.epoch - 1]), rel=1e-6)
+
+
 class Replayable:
     """What a capture gives, without a GPU: the step runs again on the inputs that it was captured with."""
 
@@ -188,7 +222,7 @@ def test_a_step_in_a_graph_and_one_that_cannot_be_captured_train_alike(
         step = GraphedStep(stack, allowed=graphed, capture=capture, warm_up=lambda step: step())
         losses = []
         for start in range(0, 60, 10):
-            masks: Masks = stack.draw_masks([0, 1, 2], 10)
+            masks: Tensors = stack.draw_masks([0, 1, 2], 10)
             loss, _ = step.step([0, 1, 2], torch.stack([fold.train[start : start + 10] for fold in folds]), masks)
             losses.append(loss.clone())
         results.append(torch.stack(losses))

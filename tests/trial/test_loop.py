@@ -4,7 +4,7 @@ import gc
 import operator
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -15,7 +15,7 @@ import torch
 
 from tests.builders import build_study, scores_of
 from tune_app import data
-from tune_app.engine import EpochScores
+from tune_app.engine import EpochScores, fit
 from tune_app.engine.cost import build_network_cost, choose_engine, estimate_gpu_bytes
 from tune_app.engine.memory import read_peak_memory, reset_peak_memory
 from tune_app.engine.stacked import StackedFit, StackedFold
@@ -216,8 +216,27 @@ class Leaking(torch.nn.Module):
         return Leaky.apply(x)  # type: ignore[no-any-return]
 
 
+class Late(torch.nn.Module):
+    """Somebody's layer that begins to draw random numbers after some steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.steps += self.training
+        return x + torch.randn_like(x) * 0.1 if self.training and self.steps > 3 else x
+
+
 def build_strange(layer: str, *, classes: int, **others: Any) -> torch.nn.Sequential:
-    kinds = {"noisy": Noisy, "branching": Branching, "leaking": Leaking, "alpha": torch.nn.AlphaDropout}
+    kinds = {
+        "noisy": Noisy,
+        "late": Late,
+        "plain": torch.nn.Identity,
+        "branching": Branching,
+        "leaking": Leaking,
+        "alpha": torch.nn.AlphaDropout,
+    }
     return torch.nn.Sequential(
         torch.nn.Flatten(), torch.nn.Linear(64, 16), kinds[layer](), torch.nn.Linear(16, classes)
     )
@@ -228,6 +247,7 @@ def build_strange(layer: str, *, classes: int, **others: Any) -> torch.nn.Sequen
     [
         ("noisy", "not stacked: it draws random numbers that are not the fold's own"),
         ("alpha", "not stacked: it draws random numbers that are not the fold's own"),
+        ("late", "the stack failed (RuntimeError: vmap: called random operation"),
         ("branching", "not stacked: its step fails in a stack (RuntimeError: vmap"),
         ("leaking", "not stacked: a step in a stack gives another gradient of "),
     ],
@@ -237,11 +257,62 @@ def test_a_network_that_is_not_shown_to_stack_runs_eagerly_and_says_why(
 ) -> None:
     monkeypatch.setitem(MODELS._places, layer, (f"{__name__}:build_strange", layer))
     spec = spec_of("none", engine="stacked").model_copy(update={"model": layer})
-    records = folds_of(run(spec, digits))
+    everything = run(spec, digits)
+    records = folds_of(everything)
     assert [(r.status, r.engine) for r in records] == [("completed", "eager")] * 3
     assert all(r.engine_reason and r.engine_reason.startswith(reason) for r in records), records[0].engine_reason
     alone = folds_of(run(spec, digits, folds=[1]))
     assert alone[0].scores == records[1].scores, "a fold's numbers do not depend on its neighbours"
+    eager = RecordSet(run(spec_of("none", engine="eager").model_copy(update={"model": layer}), digits))
+    assert list(map(_scores, eager.epochs.values())) == list(map(_scores, RecordSet(everything).epochs.values()))
+
+
+def _scores(record: Record) -> tuple[int, Mapping[str, float]]:
+    return record.fold, record.scores
+
+
+def test_a_network_that_was_edited_is_probed_again(digits: data.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = spec_of("none", engine="stacked").model_copy(update={"model": "edited"})
+    engines = []
+    for layer in ("plain", "noisy"):
+        monkeypatch.setitem(MODELS._places, "edited", (f"{__name__}:build_strange", layer))
+        engines.append({record.engine for record in folds_of(run(spec, digits))})
+    assert engines == [{"stacked"}, {"eager"}]
+
+
+def test_a_probe_that_memory_does_not_hold_costs_no_fit(digits: data.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any) -> Any:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr("tune_app.engine.probe.fit_stacked", refuse)
+    records = folds_of(run(spec_of(engine="stacked"), digits))
+    assert [(r.status, r.engine, r.engine_reason) for r in records] == [
+        ("completed", "eager", "not stacked: two folds do not fit into memory")
+    ] * 3
+
+
+def test_a_stack_that_fails_is_gone_from_memory_before_its_folds_run_again(
+    digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stacks: list[weakref.ref[StackedFit]] = []
+
+    class BreaksDown(StackedFit):
+        def run(self) -> Iterator[tuple[int, EpochScores | FitError]]:
+            stacks.append(weakref.ref(self))
+            yield next(super().run())
+            raise torch.OutOfMemoryError("out of memory")
+
+    def fit_alone(*arguments: Any, **options: Any) -> Iterator[EpochScores]:
+        gc.collect()
+        held.append(stacks[0]() is not None)
+        return fit(*arguments, **options)
+
+    held: list[bool] = []
+    monkeypatch.setattr("tune_app.trial.loop.StackedFit", BreaksDown)
+    monkeypatch.setattr("tune_app.trial.loop.fit", fit_alone)
+    records = folds_of(run(spec_of(engine="stacked"), digits))
+    assert [record.status for record in records] == ["completed"] * 3
+    assert held == [False] * 3
 
 
 def test_auto_is_eager_on_a_cpu_and_stacks_what_leaves_a_gpu_waiting() -> None:

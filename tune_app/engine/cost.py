@@ -60,15 +60,16 @@ def build_network_cost(
 ) -> NetworkCost:
     """Counted on torch's meta device: nothing is allocated, nothing is computed.
 
-    Raises ValueError if the network cannot be built for such images.
+    Raises ValueError if the network cannot be built for such images, and whatever it raises where there are no numbers.
     """
     with torch.device("meta"):
         network = MODELS[model](image_shape=image_shape, classes=classes, regularizer=regularizer, width=width)
         activations = 0
 
-        def count(module: torch.nn.Module, inputs: object, output: torch.Tensor) -> None:
+        def count(module: torch.nn.Module, inputs: object, output: object) -> None:
             nonlocal activations
-            activations += output.numel() * 4
+            parts = output if isinstance(output, tuple | list) else [output]  # recurrent layers give a state as well
+            activations += sum(part.numel() * 4 for part in parts if isinstance(part, torch.Tensor))
 
         leaves = [module for module in network.modules() if not list(module.children())]
         hooks = [module.register_forward_hook(count) for module in leaves]

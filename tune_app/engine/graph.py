@@ -5,7 +5,7 @@ from typing import Protocol
 
 import torch
 
-from tune_app.engine.stack import Masks, Stack, Step
+from tune_app.engine.stack import Stack, Step, Tensors
 
 GRAPH_WARMUP = 3  # steps that run before one is captured: they make cuDNN choose its kernels and Adam its state
 
@@ -52,7 +52,7 @@ class GraphedStep:
         self._captured: Captured | None = None
         self._warmed = 0
 
-    def step(self, active: Sequence[int], positions: torch.Tensor, masks: Masks) -> Step:
+    def step(self, active: Sequence[int], positions: torch.Tensor, masks: Tensors) -> Step:
         """As `Stack.step`."""
         full = len(active) == len(self.stack.folds) and positions.shape[1] == self.stack.recipe.batch_size
         if not (self.allowed and full):

@@ -5,8 +5,10 @@ optimizers, scoring and random numbers are those of the eager engine, one for ea
 """
 
 import copy
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import torch
@@ -15,11 +17,12 @@ from torch.func import functional_call, vmap
 from torch.nn.functional import conv2d, cross_entropy
 
 from tune_app.engine.images import Images
+from tune_app.engine.layers import build_replaced, is_plain
 from tune_app.engine.precision import HALF_TYPES, autocast, build_scaler
 from tune_app.engine.rewrite import SeededDropout, draw_mask
 from tune_app.study import Recipe
 
-Masks = dict[str, torch.Tensor]  # a dropout's name in the shared network → its masks (active fold, image, …)
+Tensors = dict[str, torch.Tensor]  # name in the shared network → the tensors of all folds (fold, …)
 Step = tuple[torch.Tensor, torch.Tensor]  # mean loss and count of hits of each active fold
 
 
@@ -35,16 +38,19 @@ class StackedFold:
 
 
 class MaskedDropout(nn.Module):
-    """Dropout by a mask drawn beforehand: `vmap` draws no random numbers from a fold's own generator."""
+    """Dropout by masks drawn beforehand, one for each call in a step: `vmap` draws none from a fold's own generator."""
 
-    mask: torch.Tensor
-
-    def __init__(self) -> None:
+    def __init__(self, calls: int) -> None:
         super().__init__()
-        self.register_buffer("mask", torch.empty(0), persistent=False)
+        self.calls, self.called = calls, 0
+        for call in range(calls):
+            self.register_buffer(f"mask{call}", torch.empty(0), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x * self.mask.to(x.dtype) if self.training else x
+        if not self.training:
+            return x
+        self.called += 1
+        return x * self.get_buffer(f"mask{self.called - 1}").to(x.dtype)
 
 
 class AutocastConv2d(nn.Module):
@@ -65,8 +71,8 @@ class AutocastConv2d(nn.Module):
 def _cast_layers(network: nn.Module, half: torch.dtype) -> None:
     """Make layers cast as autocast makes them without `vmap`, whose batch normalisation wants one type throughout."""
     for name, module in list(network.named_modules()):
-        if isinstance(module, nn.Conv2d):
-            network.set_submodule(name, AutocastConv2d(module, half))
+        if is_plain(module, nn.Conv2d) and cast(nn.Conv2d, module).padding_mode == "zeros":
+            network.set_submodule(name, AutocastConv2d(cast(nn.Conv2d, module), half))
         elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.register_forward_pre_hook(lambda module, inputs: (inputs[0].float(),))
             module.register_forward_hook(lambda module, inputs, output: output.to(half))
@@ -80,12 +86,9 @@ class Stack:
         self.device = folds[0].train.device
         self.networks = [fold.network for fold in folds]
         self.shared = copy.deepcopy(self.networks[0]).train()
-        self.dropouts = [
-            (name, module.p) for name, module in self.shared.named_modules() if isinstance(module, SeededDropout)
-        ]
-        self._mask_shapes = self._find_mask_shapes()
-        for name, _ in self.dropouts:
-            self.shared.set_submodule(name, MaskedDropout())
+        self._calls = self._find_dropout_calls()
+        self._masked: dict[str, MaskedDropout] = {}
+        self.shared = self._build_masked()
         if recipe.precision in HALF_TYPES:
             _cast_layers(self.shared, HALF_TYPES[recipe.precision])
         self.weights = {name: self._stack(name) for name, _ in self.networks[0].named_parameters()}
@@ -107,20 +110,37 @@ class Stack:
                 setattr(network.get_submodule(path), leaf, row)
         return stacked
 
-    def _find_mask_shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of each dropout's input for one image."""
-        shapes: dict[str, tuple[int, ...]] = {}
+    def _find_dropout_calls(self) -> list[tuple[str, tuple[int, ...]]]:
+        """In the order in which a step calls its dropout layers: the layer's name, its input's shape for one image."""
+        calls: list[tuple[str, tuple[int, ...]]] = []
         probe = copy.deepcopy(self.shared)
-        for name, _ in self.dropouts:
+        dropouts = [(name, module) for name, module in probe.named_modules() if isinstance(module, SeededDropout)]
+        if not dropouts:
+            return calls
 
-            def note(module: nn.Module, inputs: tuple[torch.Tensor, ...], name: str = name) -> None:
-                shapes[name] = tuple(inputs[0].shape[1:])
+        def note(name: str, module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+            if module.training:
+                calls.append((name, tuple(inputs[0].shape[1:])))
 
-            probe.get_submodule(name).register_forward_pre_hook(note)
-        if self.dropouts:
-            with torch.no_grad():
-                probe(self.images.batch(self.folds[0].train[:2])[0])
-        return shapes
+        for name, module in dropouts:
+            module.register_forward_pre_hook(partial(note, name))
+        with torch.no_grad():
+            probe(self.images.batch(self.folds[0].train[:2])[0])
+        return calls
+
+    def _build_masked(self) -> nn.Module:
+        """The shared network with its dropout layers replaced."""
+        names = {id(module): name for name, module in self.shared.named_modules()}
+        counts = Counter(name for name, _ in self._calls)
+
+        def mask(layer: nn.Module) -> nn.Module:
+            if not isinstance(layer, SeededDropout):
+                return layer
+            name = names[id(layer)]
+            self._masked[name] = MaskedDropout(counts[name]).train(layer.training)
+            return self._masked[name]
+
+        return build_replaced(self.shared, mask)
 
     def rows(self, active: Sequence[int]) -> torch.Tensor:
         """The active folds as an index on the device, copied there once: a copy in each step would wait for it."""
@@ -129,17 +149,24 @@ class Stack:
             self._rows[key] = torch.tensor(key, device=self.device)
         return self._rows[key]
 
-    def draw_masks(self, active: Sequence[int], batch_size: int) -> Masks:
-        """Every dropout's masks (active fold, image, …), from the folds' own generators, in the layers' order."""
-        masks: dict[str, list[torch.Tensor]] = {f"{name}.mask": [] for name, _ in self.dropouts}
+    def draw_masks(self, active: Sequence[int], batch_size: int) -> Tensors:
+        """Every dropout's masks (active fold, image, …), from the folds' own generators, in the order of their use."""
+        masks: dict[str, list[torch.Tensor]] = defaultdict(list)
         for index in active:
-            for name, p in self.dropouts:
+            drawn: Counter[str] = Counter()
+            for name, shape in self._calls:
                 dropout = cast(SeededDropout, self.networks[index].get_submodule(name))
-                masks[f"{name}.mask"].append(draw_mask((batch_size, *self._mask_shapes[name]), p, dropout.generator))
+                mask = draw_mask((batch_size, *shape), dropout.p, dropout.generator)
+                masks[f"{name}.mask{drawn[name]}"].append(mask)
+                drawn[name] += 1
         return {name: torch.stack(drawn) for name, drawn in masks.items()}
 
-    def step(self, active: Sequence[int], positions: torch.Tensor, masks: Masks) -> Step:
-        """Train the active folds on their batches (fold, image); mean loss and count of hits of each (fold,)."""
+    def step(self, active: Sequence[int], positions: torch.Tensor, masks: Tensors) -> Step:
+        """Train the active folds on their batches (fold, image); mean loss and count of hits of each (fold,).
+
+        Raises RuntimeError for a network that draws random numbers of its own: in a stack they would depend on which
+        folds are in it.
+        """
         count, size = positions.shape
         images, labels = self.images.batch(positions.flatten())
         batch = images.view(count, size, *images.shape[1:]), labels.view(count, size)
@@ -149,18 +176,30 @@ class Stack:
             rows = self.rows(active)
             weights = {name: tensor[rows] for name, tensor in weights.items()}
             statistics = {name: tensor[rows] for name, tensor in statistics.items()}
+        losses, hits = self._run(weights, statistics | masks, *batch)
+        if not everyone:
+            for name, tensor in self.statistics.items():
+                tensor[rows] = statistics[name]
+        self._update(active, losses)
+        return losses.detach(), hits.detach()
 
-        def forward(
-            weights: dict[str, torch.Tensor], buffers: dict[str, torch.Tensor], x: torch.Tensor, y: torch.Tensor
-        ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _run(self, weights: Tensors, buffers: Tensors, images: torch.Tensor, labels: torch.Tensor) -> Step:
+        """Loss and hits of every fold (fold,), on its weights and its batch."""
+        for dropout in self._masked.values():
+            dropout.called = 0
+
+        def forward(weights: Tensors, buffers: Tensors, x: torch.Tensor, y: torch.Tensor) -> Step:
             with autocast(self.recipe.precision, self.device):
                 logits = functional_call(self.shared, (weights, buffers), (x,))
                 return cross_entropy(logits, y), (logits.argmax(1) == y).sum()
 
-        losses, hits = vmap(forward, randomness="different")(weights, statistics | masks, *batch)
-        if not everyone:
-            for name, tensor in self.statistics.items():
-                tensor[rows] = statistics[name]
+        results: Step = vmap(forward, randomness="error")(weights, buffers, images, labels)
+        if any(dropout.called != dropout.calls for dropout in self._masked.values()):
+            raise RuntimeError("a dropout layer was not called as often as in the first step")
+        return results
+
+    def _update(self, active: Sequence[int], losses: torch.Tensor) -> None:
+        """One step of the active folds' optimizers."""
         scaled = [self.scalers[index].scale(losses[place]) for place, index in enumerate(active)]
         gradients = torch.autograd.grad(scaled, list(self.weights.values()))
         # Fused optimizers walk weights and gradients in memory order: both must lie alike.
@@ -170,4 +209,3 @@ class Stack:
                 parameter.grad = by_name[name][index]
             self.scalers[index].step(self.folds[index].optimizer)
             self.scalers[index].update()
-        return losses.detach(), hits.detach()

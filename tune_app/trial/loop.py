@@ -1,6 +1,5 @@
 """The K-fold loop of one trial: a spec and a data set in, records out."""
 
-import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -14,7 +13,7 @@ from tune_app.engine.defects import validates_in_train_mode
 from tune_app.engine.memory import reset_peak_memory
 from tune_app.engine.probe import find_stacking_problem
 from tune_app.engine.stacked import StackedFit, StackedFold
-from tune_app.errors import FitError
+from tune_app.errors import FitError, describe_error
 from tune_app.records import FoldRecord, Record, build_failed_fold
 from tune_app.study import TrialSpec
 from tune_app.trial.carry import Carried, Carrier, Keep
@@ -117,87 +116,67 @@ def _run_carried(trial: TrialSetup, numbers: list[int], carrier: Carrier | None)
 
 def _run_stacked(trial: TrialSetup, numbers: list[int]) -> Iterator[Record]:
     """The folds together where that is shown to be the same, else one by one, with the reason in their records."""
-    problem = _find_stacking_problem(trial)
+
+    def build() -> list[StackedFold]:
+        # Always the trial's first folds, so that the engine does not depend on which of them are still to run.
+        return [_build_stacked(Fold(trial, split, "stacked")) for split in trial.splits[:2]]
+
+    problem = find_stacking_problem(build, trial.train, trial.spec.recipe)
     if problem:
-        for number in numbers:
-            yield from _run_eager(trial, number, reason=f"not stacked: {problem}")
-        return
-    yield from _run_in_memory(trial, numbers)
+        yield from _run_one_by_one(trial, numbers, f"not stacked: {problem}")
+    else:
+        yield from _run_together(trial, numbers)
 
 
-def _find_stacking_problem(trial: TrialSetup) -> str:
-    """What the probe says of the trial's network and recipe on its device; asked once in a process."""
-    spec = trial.spec
-    recipe = spec.recipe.model_dump_json(exclude={"epochs"})
-    key = spec.model, spec.regularizer, spec.width, trial.image_shape, trial.classes, recipe, trial.device.type
-    if key not in _probed:
-
-        def build() -> list[StackedFold]:
-            folds = [Fold(trial, split, "stacked") for split in trial.splits[:2]]
-            for fold in folds:
-                fold.build()
-            return [_stack_fold(fold) for fold in folds]
-
-        _probed[key] = find_stacking_problem(build, trial.train, spec.recipe)
-    return _probed[key]
-
-
-_probed: dict[tuple[object, ...], str] = {}
-
-
-def _stack_fold(fold: Fold) -> StackedFold:
+def _build_stacked(fold: Fold) -> StackedFold:
+    fold.build()
     return StackedFold(fold.rewritten, fold.optimizer, fold.train, fold.validation, fold.seed("shuffle"))
 
 
-def _run_in_memory(trial: TrialSetup, numbers: list[int]) -> Iterator[Record]:
-    """The folds together, or in two halves where the device's memory does not hold them all."""
-    records = _run_stack(trial, numbers)
-    first: Record | None = None
-    with contextlib.suppress(torch.OutOfMemoryError):
-        first = next(records)
-    if first is not None:
-        yield first
-        yield from records
-        return
-    # Not where the error is caught: it holds the stack that was too large, and with it the memory.
-    torch.cuda.empty_cache()
-    if len(numbers) == 1:
-        yield from _run_eager(trial, numbers[0], reason="not stacked: a stack of one did not fit into memory")
-        return
-    half = len(numbers) // 2
-    yield from _run_in_memory(trial, numbers[:half])
-    yield from _run_in_memory(trial, numbers[half:])
+def _run_one_by_one(trial: TrialSetup, numbers: list[int], reason: str) -> Iterator[Record]:
+    for number in numbers:
+        yield from _run_eager(trial, number, reason=reason)
+
+
+def _run_together(trial: TrialSetup, numbers: list[int]) -> Iterator[Record]:
+    """The folds together; in two halves where memory does not hold them all, one by one where the stack fails.
+
+    The epochs of those that a failing stack leaves are recorded again: the last record counts.
+    """
+    left, begun, too_large, problem = list(numbers), False, False, ""
+    try:
+        for record in _run_stack(trial, numbers):
+            begun = True
+            if isinstance(record, FoldRecord) and record.fold in left:
+                left.remove(record.fold)
+            yield record
+    except Exception as error:  # not the data's fault, which is a record: an optimisation costs no fit
+        too_large = isinstance(error, torch.OutOfMemoryError) and not begun and len(numbers) > 1
+        problem = f"the stack failed ({describe_error(error)})"
+    # Not where the error is caught: it holds the stack, and with it the memory.
+    if too_large:
+        torch.cuda.empty_cache()
+        half = len(numbers) // 2
+        yield from _run_together(trial, numbers[:half])
+        yield from _run_together(trial, numbers[half:])
+    elif problem:
+        torch.cuda.empty_cache()
+        yield from _run_one_by_one(trial, left, problem)
 
 
 def _run_stack(trial: TrialSetup, numbers: list[int]) -> Iterator[Record]:
-    """The folds together; those that a failing stack leaves are run one by one, and their epochs are recorded again.
-
-    Raises torch.OutOfMemoryError before there is a record.
-    """
+    """The folds together. Raises whatever makes the stack fail, a loss that is not finite aside."""
     reset_peak_memory(trial.device)
     folds = [Fold(trial, trial.splits[number], "stacked", share=len(numbers)) for number in numbers]
     diverged: set[int] = set()
-    broken = ""
-    try:
-        for fold in folds:
-            fold.build()
-        stack = StackedFit([_stack_fold(fold) for fold in folds], trial.train, trial.spec.recipe)
-        for index, outcome in stack.run():
-            folds[index].reason = stack.reason or None
-            if isinstance(outcome, FitError):
-                diverged.add(index)
-                yield from folds[index].record_failure(outcome)
-            else:
-                yield from folds[index].record_epoch(outcome)
-    except Exception as error:
-        if isinstance(error, torch.OutOfMemoryError) and not any(fold.epochs for fold in folds):
-            raise
-        broken = f"the stack failed ({type(error).__name__}: {error})"
-    if broken:  # not where the error is caught: it holds the stack's memory
-        for index, number in enumerate(numbers):
-            if index not in diverged:
-                yield from _run_eager(trial, number, reason=broken)
-        return
+    stack = StackedFit([_build_stacked(fold) for fold in folds], trial.train, trial.spec.recipe)
+    for index, outcome in stack.run():
+        folds[index].reason = stack.reason or None
+        if isinstance(outcome, FitError):
+            diverged.add(index)
+            yield from folds[index].record_failure(outcome)
+        else:
+            yield from folds[index].record_epoch(outcome)
     share = (time.perf_counter() - folds[0].clock - sum(fold.paused for fold in folds)) / len(folds)
     started = folds[0].started
     for index, fold in enumerate(folds):
