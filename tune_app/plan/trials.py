@@ -16,7 +16,7 @@ from tune_app.engine.cost import (
     fit_flops,
 )
 from tune_app.engine.defects import find_problems_of_model
-from tune_app.errors import StudyError
+from tune_app.errors import StudyError, describe_error
 from tune_app.study import Study, TrialSpec
 from tune_app.study.names import build_trial_names
 from tune_app.study.selection import select_trials
@@ -76,14 +76,11 @@ def build_plan(
     for trial in select_trials(study.grid_trials(), only):
         spec = trial.spec
         network = spec.model, entry.image_shape, entry.classes, spec.regularizer, spec.width
-        try:
-            cost = build_network_cost(*network)
-        except ValueError as error:
-            problems.append(f"{spec.model} on {spec.dataset}: {error}; choose another model or data set")
+        found = _find_problems(spec, network)
+        problems += found
+        if found:
             continue
-        if spec.protocol:
-            found = find_problems_of_model(*network, spec.protocol, spec.batch_slices)
-            problems += [f"{spec.model}, {spec.regularizer}: {problem}; leave the defect out" for problem in found]
+        cost = build_network_cost(*network)
         images = spec.train_images or entry.train_images, spec.test_images or entry.test_images
         default = shares.gpus(spec, cost) if callable(shares.gpus) else shares.gpus
         gpus = default if trial.gpus is None else trial.gpus
@@ -105,6 +102,22 @@ def build_plan(
     if problems:
         raise StudyError(dict.fromkeys(problems))
     return tuple(sorted(_share_fits(planned), key=lambda trial: -trial.seconds * trial.fits))
+
+
+def _find_problems(spec: TrialSpec, network: tuple[str, tuple[int, int, int], int, str, float]) -> list[str]:
+    """Why the trial's network, given by the arguments of `build_network_cost`, cannot be planned."""
+    place = f"{spec.model} on {spec.dataset}"
+    try:
+        build_network_cost(*network)
+    except ValueError as error:
+        return [f"{place}: {error}; choose another model or data set"]
+    except Exception as error:  # whatever somebody's network raises
+        return [
+            f"{place}: its cost is counted on torch's meta device, where it fails ({describe_error(error)}); let its "
+            "forward not depend on values, or choose another model"
+        ]
+    found = find_problems_of_model(*network, spec.protocol, spec.batch_slices) if spec.protocol else []
+    return [f"{spec.model}, {spec.regularizer}: {problem}; leave the defect out" for problem in found]
 
 
 def _share_fits(planned: list[PlannedTrial]) -> Iterator[PlannedTrial]:
