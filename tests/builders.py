@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pytest
 import yaml
 
 from tune_app.engine.cost import MachineRates
+from tune_app.errors import StudyError
 from tune_app.parts.catalog import build_catalog
 from tune_app.plan import PlannedTrial, Shares, WorkItem, build_plan
 from tune_app.records import RUN_FIELDS, EpochRecord, FoldRecord, Record, RecordSet, pack_labels
 from tune_app.records.results import Results
 from tune_app.study import Study, TrialSpec
+from tune_app.study.file import read_study
 
 RATES = MachineRates(flops=1e11, bytes=1e10)
 
@@ -41,6 +45,12 @@ def write_study_file(folder: Path, **changes: Any) -> Path:
     path = folder / "small.yaml"
     path.write_text(yaml.safe_dump(study_content(**changes)))
     return path
+
+
+def problems_of(tmp_path: Path, **changes: object) -> tuple[str, ...]:
+    with pytest.raises(StudyError) as caught:
+        read_study(write_study_file(tmp_path, **changes), catalog=build_catalog())
+    return caught.value.problems
 
 
 def build_results(
@@ -75,6 +85,42 @@ def build_results(
                 )
             )
     return Results(study, records, {})
+
+
+# Results whose effects are known: what contrasts, comparisons and claims are tested on.
+EFFECT_GRID = [{"model": "cnn", "width": 0.05, "regularizer": ["none", "dropout", "batchnorm"], "folds": [4, 10]}]
+EFFECTS = {"none": 0.0, "dropout": 0.03, "batchnorm": -0.05}
+CARRY_OVER_GRID = [{"model": "cnn", "regularizer": "batchnorm", "folds": 4, "protocol": ["sound", "carry-over"]}]
+CLAIM = {
+    "sentence": "Dropout helps.",
+    "levels": {"regularizer": "dropout", "folds": 10},
+    "against": {"regularizer": "none"},
+}
+
+
+def build_effect_study(**changes: Any) -> Study:
+    """Three regularizers of the CNN with 4 and with 10 folds, two epochs."""
+    recipe = {"epochs": 2, "batch_size": 20}
+    return build_study(
+        **({"recipe": recipe, "grid": EFFECT_GRID, "baseline": {"regularizer": "none", "folds": 4}} | changes)
+    )
+
+
+def score_with_effect(spec: TrialSpec, fold: int) -> float:
+    """An accuracy with noise of its own for each fit, the same in every run."""
+    noise = np.random.default_rng([spec.replicate, fold, spec.folds, len(spec.regularizer)]).normal(0, 0.004)
+    return float(0.9 + EFFECTS[spec.regularizer] + 0.01 * (spec.folds == 10) + noise)
+
+
+def build_effect_results(**changes: Any) -> Results:
+    return build_results(build_effect_study(**changes), score_with_effect)
+
+
+def pick_row(frame: pd.DataFrame, metric: str, regularizer: str, folds: int) -> dict[Any, Any]:
+    """The one row of a metric and a condition."""
+    chosen = frame[(frame["metric"] == metric) & (frame["regularizer"] == regularizer) & (frame["folds"] == folds)]
+    (row,) = chosen.to_dict("records")
+    return row
 
 
 class Collector:

@@ -1,8 +1,11 @@
-"""Small real data, loaded once."""
+"""Small real data and a small study, and where tests may run."""
+
+from pathlib import Path
 
 import pytest
 import torch
 
+from tests.folders import Folder
 from tune_app.data import Dataset, load_dataset
 
 
@@ -14,6 +17,12 @@ def digits() -> Dataset:
 @pytest.fixture(scope="session")
 def mnist() -> Dataset:
     return load_dataset("mnist")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """A small study with folders of its own, not run."""
+    return Folder(tmp_path)
 
 
 @pytest.fixture(autouse=True)

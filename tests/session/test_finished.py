@@ -3,10 +3,12 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.builders import write_study_file
+from tests.folders import Folder
 from tune_app.grid import main
 
 ROOT = Path(__file__).parents[2]
@@ -66,3 +68,12 @@ def test_help_comes_without_any_of_them() -> None:
     done = run_without({"torch", "ray", "pandas", "scipy", "altair", "sklearn"}, "--help")
     assert done.returncode == 0, done.stderr
     assert "--dry-run" in done.stdout
+
+
+def test_a_finished_study_prints_its_tables_and_runs_nothing(folder: Folder, capsys: Any) -> None:
+    folder.run()
+    records = (folder.runs / "records.jsonl").read_bytes()
+    capsys.readouterr()
+    assert folder.run() == 0
+    assert "to run" not in capsys.readouterr().out
+    assert (folder.runs / "records.jsonl").read_bytes() == records

@@ -1,0 +1,35 @@
+"""Event files: a folder for each trial, a curve for each fold."""
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tests.folders import Folder
+from tune_app.records import read_records
+
+
+def test_tensorboard_has_a_folder_per_trial_with_a_curve_per_fold(folder: Folder) -> None:
+    folder.run("--set", "recipe.epochs=2")
+    trials = sorted((folder.runs / "tensorboard").iterdir())
+    assert len(trials) == 2
+    records, _ = read_records(folder.runs / "records.jsonl")
+    for trial in trials:
+        (id,) = {id for id, _ in records.folds if id[-8:] == trial.name[-8:]}
+        top = EventAccumulator(str(trial)).Reload()
+        assert top.Tags()["graph"]
+        assert len(top.Scalars("test_accuracy_by_fold")) == 3
+        assert any("hparams" in tag for tag in top.summary_metadata)
+        for fold in range(3):
+            curve = EventAccumulator(str(trial / f"fold-{fold + 1}")).Reload()
+            losses = {event.step: event.value for event in curve.Scalars("loss/validation")}
+            assert losses == pytest.approx({e: records.epochs[id, fold, e].scores["validation_loss"] for e in (1, 2)})
+            assert {"loss/train", "accuracy/train", "accuracy/validation"} <= set(curve.Tags()["scalars"])
+            assert "epochs/text_summary" in curve.Tags()["tensors"]
+
+
+def test_a_resumed_trial_has_whole_curves_once(folder: Folder) -> None:
+    folder.run()
+    lines = (folder.runs / "records.jsonl").read_bytes().splitlines(keepends=True)
+    (folder.runs / "records.jsonl").write_bytes(b"".join(lines[:3]))
+    folder.run()
+    for trial in (folder.runs / "tensorboard").iterdir():
+        assert [e.step for e in EventAccumulator(str(trial)).Reload().Scalars("test_accuracy_by_fold")] == [1, 2, 3]
