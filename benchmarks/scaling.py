@@ -46,7 +46,7 @@ class Point:
 
 
 def build_points(sweeps: Sequence[str], cores: int, most_trials: int) -> list[Point]:
-    """Every point of the given sweeps; `start` always comes first, because the others are held against it."""
+    """Every point of the given sweeps; `start` always comes first, because the others are compared with it."""
     points = [Point("start", on_ray, _build_tiny(1), float(on_ray)) for _ in range(STARTS) for on_ray in (1, 0)]
     points += [Point("images", images, _build_study(images=images)) for images in (2000, 4000, 8000, 16_000)]
     points += [Point("folds", folds, _build_study(folds=folds)) for folds in (2, 4, 10)]

@@ -97,7 +97,7 @@ def compare_accuracy(fits: pd.DataFrame, name: str) -> tuple[float, float]:
 
 
 def build_targets(runs: pd.DataFrame, fits: pd.DataFrame) -> list[tuple[str, float, float]]:
-    """Rule, measured value and target of what the project wants to reach; only what these runs can tell."""
+    """Rule, measured value and target of what the project wants to reach; only what these runs can show."""
     ratios = build_ratios(runs)
     targets = []
     if OURS in ratios and "report_loop" in ratios:

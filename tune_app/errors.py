@@ -7,7 +7,7 @@ TuneAppError
 ├── RecordError     a record file is damaged, foreign or from another schema
 ├── ResultsError    a results folder or a kept network cannot be read or written
 ├── ExportError     a figure cannot be drawn; the tables are written all the same
-├── FitError        a fit cannot go on (a loss that is not finite)
+├── FitError        a fit cannot continue (a loss that is not finite)
 └── RefusedError    a number that must not be given; its message stands in its place
 """
 
@@ -48,7 +48,7 @@ class ExportError(TuneAppError):
 
 
 class FitError(TuneAppError):
-    """A fit cannot go on; it becomes a failed `FoldRecord`, and the study goes on."""
+    """A fit cannot continue; it becomes a failed `FoldRecord`, and the study runs on."""
 
 
 class RefusedError(TuneAppError):
@@ -63,5 +63,5 @@ def choices(value: str, allowed: Iterable[str]) -> str:
 
 
 def describe_error(error: Exception) -> str:
-    """The error's type and the first line of its message: those of torch go on for pages."""
+    """The error's type and the first line of its message: those of torch fill pages."""
     return ": ".join([type(error).__name__, *str(error).splitlines()[:1]])

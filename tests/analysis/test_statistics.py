@@ -1,4 +1,4 @@
-"""The formulas, held against baycomp, statsmodels, scipy and cases by hand."""
+"""The formulas, compared with baycomp, statsmodels, scipy and cases by hand."""
 
 import math
 

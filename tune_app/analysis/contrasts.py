@@ -1,4 +1,4 @@
-"""Conditions held against their baseline: paired where the splits are the same, else over replicates."""
+"""Conditions compared with their baseline: paired where the splits are the same, else over replicates."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,10 +80,10 @@ class Contrast:
 
 
 def find_contrasts(study: Study) -> list[tuple[Condition, Condition]]:
-    """Every condition but the baseline, with the condition that it is held against.
+    """Every condition but the baseline, with the condition that it is compared with.
 
     That is the one with the baseline's levels and otherwise most of its own, `folds` and `train_images` before all:
-    equal splits can be paired. The baseline with another K is held against the baseline's own K.
+    equal splits can be paired. The baseline with another K is compared with the baseline's own K.
     """
     conditions = study.conditions()
     named = study.baseline.model_dump(exclude_none=True)
@@ -169,7 +169,7 @@ def _contrast_paired(first: list[Scores], second: list[Scores], means: tuple[flo
     folds = first[0].shape[1]
     independent = folds == 1
     if len(differences) == 1:
-        reason = "a single pair has no spread to hold its difference against; run more replicates."
+        reason = "a single pair has no spread to compare its difference with; run more replicates."
         return Contrast(means, effect, n_pairs=1, reason=reason)
     if np.ptp(differences) < 1e-12:
         return Contrast(
@@ -178,7 +178,7 @@ def _contrast_paired(first: list[Scores], second: list[Scores], means: tuple[flo
             n_pairs=len(differences),
             independent=independent,
             reason=f"in all {len(differences)} pairs the difference is {effect:.6g}: without a spread there is no "
-            "error to hold it against.",
+            "error to compare it with.",
         )
     test = build_corrected_t_test(differences, folds)
     least, asked = MIN_PAIRS, f"{MIN_PAIRS}: {find_fewest_replicates(folds)} replicates of {folds} folds"

@@ -19,7 +19,7 @@ SCORING_BATCH = 500  # images; larger batches fall out of a CPU's cache
 
 @dataclass(frozen=True)
 class EpochScores:
-    """What one epoch gave; units as in `EpochRecord`. Its last batch is told too: the report took it for the epoch."""
+    """What one epoch gave; units as in `EpochRecord`. The original report took the last batch for the epoch."""
 
     epoch: int
     train_loss: float

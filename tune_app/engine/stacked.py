@@ -104,7 +104,7 @@ class StackedFit:
         return sums
 
     def _validate(self, index: int, epoch: int, loss_sum: float) -> tuple[float, float] | FitError:
-        """Loss and accuracy on the fold's validation images, or why it cannot go on."""
+        """Loss and accuracy on the fold's validation images, or why it cannot continue."""
         fold = self.folds[index]
         train_loss = loss_sum / len(fold.train)
         if not math.isfinite(train_loss):

@@ -46,7 +46,7 @@ STORAGE = "tune_app-"  # how the names of temporary folders begin; then comes th
 SILENT_END = "the trial's process ended without a message"
 PACKAGE = Path(__file__).resolve().parents[1]
 TRAVELS = ("study", "models", "data", "parts", "engine", "plan", "trial", "records", "executors")  # rooms of a trial
-# Starting an actor costs about 5 s (a process, ray, torch). Below this length of a trial, actors go on to the next
+# Starting an actor costs about 5 s (a process, ray, torch). Below this length of a trial, actors take the next
 # trial instead; the price is that the dashboard keeps calling such an actor by its first trial.
 REUSE_BELOW_SECONDS = 60.0
 
@@ -84,7 +84,7 @@ def start_ray(address: str | None = None, **options: Any) -> Cluster:
         ) from error
     signal.signal(signal.SIGTERM, on_terminate)  # Ray has put its own handler there, which kills with a dump
     for name in ("ray.tune", "ray.train", "ray.data"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what fails is told from the records
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what fails is reported from the records
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     url = context.dashboard_url
     return Cluster(nodes, f"http://{url}" if url else None)

@@ -31,7 +31,7 @@ SUMMARIES: dict[str, Callable[[Results], pd.DataFrame]] = {
     "contrasts": build_contrasts,
     "claims": build_verdicts,
 }
-# Of studies that vary the protocol, and of those that have reported figures to be held against.
+# Of studies that vary the protocol, and of those that have reported figures to compare with.
 OCCASIONAL: dict[str, Callable[[Results], pd.DataFrame]] = {
     "audit": build_audit,
     "reference_check": build_reference_check,

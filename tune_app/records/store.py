@@ -111,7 +111,7 @@ class RecordStore:
         except OSError as error:
             raise RecordError(
                 f"{self.path} cannot be written: {error.strerror}; free some space and run the same command again, "
-                "it goes on from the last whole record"
+                "it resumes from the last whole record"
             ) from error
 
     def close(self) -> None:

@@ -76,11 +76,11 @@ class Labelling:
         names = [self._build_full_name(member) for member in self.members]
         common = set.intersection(*map(set, names))
         covered = set.intersection(*({factor for _, factors in name for factor in factors} for name in names))
-        told = {*self.varying, *ALWAYS_CAPTIONED, "width"} - ({"width"} if condition["width"] == 1 else set())
+        named = {*self.varying, *ALWAYS_CAPTIONED, "width"} - ({"width"} if condition["width"] == 1 else set())
         constants = [
             spell_constant(factor, condition[factor])
             for factor in dict.fromkeys(("width", "protocol", *self._order))
-            if factor in told and factor not in covered and factor not in leave_out and len(self._levels[factor]) == 1
+            if factor in named and factor not in covered and factor not in leave_out and len(self._levels[factor]) == 1
         ]
         return ", ".join([*filter(None, [self._join(list(common))]), *constants])
 

@@ -24,7 +24,7 @@ class Keeper:
     def __call__(self, best: BestNetwork) -> None:
         """Write the network unless an earlier fold's is better; on a tie the first fold and epoch stay.
 
-        A disk that takes no more costs the network alone, not the fit: `holds_best` tells of it.
+        A disk that takes no more costs the network alone, not the fit: `holds_best` shows it.
         """
         path = self._path(best.trial)
         try:
@@ -81,7 +81,7 @@ class CarriedStates:
             return None  # the trial starts over: slower, with the same records
 
     def clear(self) -> None:
-        """Delete every state: nothing is left to go on from."""
+        """Delete every state: nothing is left to resume from."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -7,14 +7,14 @@ import pandas as pd
 from tune_app.analysis.audit.costs import ADDED, LITTLE, NO_GAP, REMOVED, SIGN_TEST_FROM, UNDECIDED, WHOLE, WORSE
 
 HYPOTHESES = {
-    "replica-statistics": "The report's hypothesis, that each replica's batch is too small,",
+    "replica-statistics": "The original report's hypothesis, that each replica's batch is too small,",
     "test-skips-layers": "The alternative, that the test runs the network without its batch-norm layer,",
 }
 Rows = dict[tuple[str, str], dict[Any, Any]]  # (defect, way) → the audit's row
 
 
 def build_conclusions(audit: pd.DataFrame) -> list[str]:
-    """A sentence or two for each setting on the report's hypothesis and on the alternative."""
+    """A sentence or two for each setting on the original report's hypothesis and on the alternative."""
     settings: dict[str, Rows] = {}
     for row in audit.to_dict("records"):
         settings.setdefault(row["setting"], {})[row["defect"], row["way"]] = row
@@ -46,14 +46,14 @@ def _judge(rows: Rows, defect: str, hypothesis: str) -> str:
         UNDECIDED: "is undecided",
         NO_GAP: f"is {NO_GAP}",
     }.get(removed["explains"], f"explains {removed['explains']}")
-    told = f"taking it away gains {_spell_cost(removed)}{_spell_signs(removed, ' and makes the score better')}"
+    numbers = f"taking it away gains {_spell_cost(removed)}{_spell_signs(removed, ' and makes the score better')}"
     if _has_signs(removed, "p_half"):
         above, below = removed["replicates_above_half"], removed["replicates_below_half"]
-        told += f", by more than half of the gap in {above} of {above + below} (p = {removed['p_half']:.2g})"
+        numbers += f", by more than half of the gap in {above} of {above + below} (p = {removed['p_half']:.2g})"
     added = rows.get((defect, ADDED))
     if added and not pd.isna(added["cost"]):
-        told += f"; putting it into the sound protocol costs {_spell_cost(added)}"
-    return f"{hypothesis} {verdict}: {told}."
+        numbers += f"; putting it into the sound protocol costs {_spell_cost(added)}"
+    return f"{hypothesis} {verdict}: {numbers}."
 
 
 def _spell_cost(row: dict[Any, Any]) -> str:

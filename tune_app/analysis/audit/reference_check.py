@@ -22,7 +22,7 @@ from tune_app.study.protocol import AS_REPORTED, SOUND
 def build_reference_check(results: Results) -> pd.DataFrame:
     """One row per reported figure and setting of the same experiment; the columns are in docs/results.md.
 
-    `place` tells where the figure lies among the replicates run as reported: inside their range, outside the 95%
+    `place` says where the figure lies among the replicates run as reported: inside their range, outside the 95%
     prediction interval for one more of them (normal, so a rough one with few replicates), or else undecidable.
     """
     return pd.DataFrame([row for _, _, row in iterate_checks(results)])

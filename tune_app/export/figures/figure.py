@@ -50,7 +50,7 @@ class Figure:
 
         The same frame gives the same specification: names that altair counts up are replaced.
         """
-        # Altair would hold every row against its schema; drawing the specification tells what is wrong with it.
+        # Altair would check every row with its schema; drawing the specification shows what is wrong with it.
         spec = _rename_views(self.chart.to_dict(validate=False))
         spec.pop("config", None)
         spec["description"] = f"{self.title}. {self.caption}"

@@ -96,7 +96,7 @@ def prepare_drawing() -> None:
 
 @contextlib.contextmanager
 def drawing(figures: Iterable[Figure]) -> Iterator[Callable[[], Drawn]]:
-    """Have the figures drawn while this process goes on; what is yielded waits for them. Raises ExportError."""
+    """Have the figures drawn beside this process; what is yielded waits for them. Raises ExportError."""
     drawer = _Drawer.get()
     try:
         specs = {figure.name: [figure.build_spec(dark) for dark in (False, True)] for figure in figures}

@@ -39,7 +39,7 @@ _HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class TrialSection:
-    """What the page tells of one trial."""
+    """What the page says of one trial."""
 
     id: str
     label: str

@@ -84,7 +84,7 @@ def build_trial_summary(results: Results, spec: TrialSpec) -> str:
     done = sum(results.records.is_completed(spec.id, fold) for fold in range(spec.folds))
     what = "test accuracy after the last fold" if spec.has_dependent_folds else "mean test accuracy"
     try:
-        told = f", {what} {build_scores(results, [spec], 'test_accuracy').mean():.4f}"
+        mean = f", {what} {build_scores(results, [spec], 'test_accuracy').mean():.4f}"
     except RefusedError:
-        told = ""
-    return f"{done} of {spec.folds} fits{told}"
+        mean = ""
+    return f"{done} of {spec.folds} fits{mean}"

@@ -71,7 +71,7 @@
     label.htmlFor = input.id;
     label.textContent = "Rows with";
     count.setAttribute("role", "status");
-    const tell = (shown) => { count.textContent = `${shown} of ${rows.length} rows`; };
+    const report = (shown) => { count.textContent = `${shown} of ${rows.length} rows`; };
     input.addEventListener("input", () => {
       const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
       for (const row of rows) {
@@ -79,9 +79,9 @@
         row.hidden = !words.every((word) => text.includes(word));
       }
       for (const group of groups) group.hidden = listRows(group).every((row) => row.hidden);
-      tell(rows.filter((row) => !row.hidden).length);
+      report(rows.filter((row) => !row.hidden).length);
     });
-    tell(rows.length);
+    report(rows.length);
     bar.append(label, input, count);
     box.prepend(bar);
   }
