@@ -7,14 +7,14 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tune_app
-from tests.builders import build_results, build_study
+from tests.builders import build_study
 from tune_app import errors
 from tune_app.session.options import OptionValues, RunOptions
 
@@ -69,8 +69,11 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         tune_app.run_studies  # noqa: B018
 
 
-def test_the_options_that_editors_complete_are_those_that_there_are() -> None:
-    assert set(OptionValues.__annotations__) == {f.name for f in fields(RunOptions)} - {"only", "command"}
+def test_the_options_are_those_that_editors_complete_and_the_documentation_names() -> None:
+    options = {field.name for field in fields(RunOptions)} - {"only", "command"}
+    assert set(OptionValues.__annotations__) == options
+    assert not {name for name in options if f"`{name}`" not in API}
+    assert not {name for name in options if f"`{name}`" not in str(RunOptions.__doc__)}
 
 
 def loaded_by(code: str, folder: Path) -> set[str]:
@@ -99,15 +102,13 @@ assert results.build_figures() and tune_app.compare_results(results, results)._r
     assert not loaded_by(code, tmp_path) & {"torch", "ray"}
 
 
-def test_a_finished_study_needs_neither_torch_nor_ray(tmp_path: Path) -> None:
-    study = build_study()
-    stored = build_results(study, lambda spec, fold: 0.9 + fold / 100)
-    plan = tune_app.build_plan(study, executor="inline").build_frame()
-    tune_app.Results(replace(stored, plan=plan)).write(tmp_path / "results" / "small")
-    tune_app.write_study(tmp_path / "small.yaml", study)
+def test_a_finished_study_needs_neither_torch_nor_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    tune_app.write_study("small.yaml", build_study())
+    assert len(tune_app.run_study("small.yaml", executor="inline", progress=False).folds) == 6
     code = """
 import tune_app
-results = tune_app.run_study("small.yaml", continue_from="results/small", progress=False)
+results = tune_app.run_study("small.yaml", progress=False)
 assert len(results.folds) == 6
 """
     assert not loaded_by(code, tmp_path) & {"torch", "ray"}

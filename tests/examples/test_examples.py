@@ -21,6 +21,7 @@ def outputs_of(notebook: Any) -> list[Any]:
     return [output for cell in notebook.cells for output in cell.get("outputs", [])]
 
 
+@pytest.mark.slow
 def test_the_script_plans_runs_and_judges_and_runs_nothing_the_second_time(tmp_path: Path) -> None:
     def run() -> str:
         environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}

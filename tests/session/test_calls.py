@@ -187,6 +187,7 @@ def test_a_callback_that_raises_is_dropped_and_the_study_continues(caplog: pytes
     assert "Logger stopped: ZeroDivisionError: oops" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_callbacks_are_called_here_when_trials_run_on_ray(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch

@@ -49,12 +49,8 @@ def run_with_mine(spec, dataset, **options):
 def main(executor):
     assert (models.MINE, data.MINE) == (1, 2)
     study = tune_app.read_study("study.yaml")
-    callback = Fits()
-    results = tune_app.run_study(study, executor=executor, device="cpu", progress=False, callbacks=[callback])
-    assert callback.completed == len(results.folds) == 6
-
-    own = Fits()
     work = [WorkItem(trial, tuple(range(trial.fits))) for trial in tune_app.build_plan(study, device="cpu")]
+    own = Fits()
     if executor == "ray":
         from tune_app.executors.ray import run_on_ray, start_ray, stop_ray
 
@@ -64,6 +60,10 @@ def main(executor):
     else:
         run_inline(work, load_dataset("digits"), own, device="cpu", run=run_with_mine)
     assert own.completed == 6
+
+    callback = Fits()
+    results = tune_app.run_study(study, executor="inline", device="cpu", progress=False, callbacks=[callback])
+    assert callback.completed == len(results.folds) == 6
     print("mine:", models.MINE, data.MINE)
 
 
@@ -93,7 +93,7 @@ def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("executor", ["inline", pytest.param("ray", marks=pytest.mark.ray)])
+@pytest.mark.parametrize("executor", ["inline", pytest.param("ray", marks=[pytest.mark.ray, pytest.mark.slow])])
 def test_users_import_their_own_models_and_data_here_and_in_actors(users: Path, executor: str) -> None:
     done = call(users, "run.py", executor)
     assert done.returncode == 0, done.stderr
@@ -101,7 +101,7 @@ def test_users_import_their_own_models_and_data_here_and_in_actors(users: Path, 
     assert (users / "results" / "small" / "index.html").is_file()
 
 
-@pytest.mark.parametrize("executor", ["inline", pytest.param("ray", marks=pytest.mark.ray)])
+@pytest.mark.parametrize("executor", ["inline", pytest.param("ray", marks=[pytest.mark.ray, pytest.mark.slow])])
 def test_the_command_never_imports_the_models_and_data_of_a_user(users: Path, executor: str) -> None:
     for path in (users / "models" / "__init__.py", users / "data.py"):
         path.write_text("raise RuntimeError('this is the business of its user')\n")

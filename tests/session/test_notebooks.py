@@ -10,6 +10,7 @@ from nbclient import NotebookClient
 
 from tests.builders import study_content
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("notebook")]  # one kernel for all of them
 ROOT = Path(__file__).parents[2]
 RUN = 'tune_app.run_study("small.yaml", executor="inline", device="cpu", fresh=True)'
 
@@ -42,7 +43,6 @@ def kinds_of(cell: Any) -> list[set[str]]:
     return [set(output.data) for output in cell.outputs if "data" in output]
 
 
-@pytest.mark.slow
 def test_with_ipywidgets_the_progress_is_a_widget_that_is_gone_when_the_study_ends(cells: list[Any]) -> None:
     assert {"application/vnd.jupyter.widget-view+json", "text/plain"} in kinds_of(cells[0])
     assert "small: 6 fits in 2 trials to run." in text_of(cells[0])
@@ -50,14 +50,12 @@ def test_with_ipywidgets_the_progress_is_a_widget_that_is_gone_when_the_study_en
     assert {"text/html", "text/plain"} in kinds_of(cells[0]), "the results show themselves"
 
 
-@pytest.mark.slow
 def test_without_ipywidgets_the_progress_is_a_line_for_each_fit(cells: list[Any]) -> None:
     lines = text_of(cells[1]).splitlines()
     assert [line[:5] for line in lines if line.startswith("[")] == [f"[{done}/6]" for done in range(1, 7)]
     assert kinds_of(cells[1]) == [{"text/html", "text/plain"}], "nothing but the results"
 
 
-@pytest.mark.slow
 def test_plans_and_figures_show_themselves(cells: list[Any]) -> None:
     assert kinds_of(cells[2]) == [{"text/html", "text/plain"}]
     assert kinds_of(cells[3]) == [{"image/svg+xml", "text/plain"}]
