@@ -9,10 +9,10 @@ grid: .venv/.ready  ## install, then run the default study (STUDY=report ARGS="-
 	$(BIN)/tune-grid $(STUDY) --results runs/results $(ARGS)
 
 test: .venv/.ready-dev chromium-if-none  ## install, then run the tests but for the slow ones (ARGS="-k name" for some)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
 
 test-all: .venv/.ready-dev chromium-if-none  ## every test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 chromium-if-none:
 	@command -v chromium > /dev/null || command -v google-chrome > /dev/null || $(MAKE) --no-print-directory chromium \
