@@ -25,6 +25,32 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 
+@pytest.fixture(scope="session")
+def _finished_once(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    folder = Folder(tmp_path_factory.mktemp("finished"))
+    assert folder.run() == 0
+    return folder
+
+
+@pytest.fixture
+def finished(_finished_once: Folder, tmp_path: Path) -> Folder:
+    """The small study, run and exported: a copy of one run."""
+    return _finished_once.copy_to(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def _half_finished_once(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    folder = Folder(tmp_path_factory.mktemp("half_finished"))
+    assert folder.run("--only", "regularizer=none") == 0
+    return folder
+
+
+@pytest.fixture
+def half_finished(_half_finished_once: Folder, tmp_path: Path) -> Folder:
+    """The small study with one of its two conditions run and exported: a copy of one run."""
+    return _half_finished_once.copy_to(tmp_path)
+
+
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)

@@ -1,5 +1,6 @@
 """A study file with a runs and a results folder of its own, run by the command as a user calls it."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,10 +21,18 @@ class Folder:
     """A study file with a runs and a results folder of its own."""
 
     def __init__(self, path: Path, **changes: Any) -> None:
+        path.mkdir(exist_ok=True)
         self.path = path
+        self.changes = changes
         self.study = write_study_file(path, **changes)
         self.results = path / "results" / "small"
         self.runs = path / "runs" / "small"
+
+    def copy_to(self, path: Path) -> "Folder":
+        """The same study in another place, with the records, results and times of files that it has here."""
+        copy = Folder(path, **self.changes)
+        shutil.copytree(self.path, path, dirs_exist_ok=True)
+        return copy
 
     def arguments(self, *more: str) -> list[str]:
         places = ["--runs", str(self.path / "runs"), "--results", str(self.path / "results")]

@@ -51,14 +51,13 @@ def test_failed_folds_are_rows_and_the_exit_code_says_so(folder: Folder, capsys:
     assert folder.run() == 1, "what failed runs again"
 
 
-def test_the_best_network_is_kept_and_loads(folder: Folder) -> None:
-    folder.run()
-    assert folder.run("--keep", "best") == 0, "records without a network run again to keep one"
-    weights = sorted((folder.runs / "weights").iterdir())
+def test_the_best_network_is_kept_and_loads(finished: Folder) -> None:
+    assert finished.run("--keep", "best") == 0, "records without a network run again to keep one"
+    weights = sorted((finished.runs / "weights").iterdir())
     assert len(weights) == 2
     assert not load_network(weights[0]).training
-    assert folder.run("--keep", "best") == 0
-    assert sorted((folder.runs / "weights").iterdir()) == weights
+    assert finished.run("--keep", "best") == 0
+    assert sorted((finished.runs / "weights").iterdir()) == weights
 
 
 @pytest.mark.parametrize(

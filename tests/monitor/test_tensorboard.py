@@ -26,10 +26,9 @@ def test_tensorboard_has_a_folder_per_trial_with_a_curve_per_fold(folder: Folder
             assert "epochs/text_summary" in curve.Tags()["tensors"]
 
 
-def test_a_resumed_trial_has_whole_curves_once(folder: Folder) -> None:
-    folder.run()
-    lines = (folder.runs / "records.jsonl").read_bytes().splitlines(keepends=True)
-    (folder.runs / "records.jsonl").write_bytes(b"".join(lines[:3]))
-    folder.run()
-    for trial in (folder.runs / "tensorboard").iterdir():
+def test_a_resumed_trial_has_whole_curves_once(finished: Folder) -> None:
+    lines = (finished.runs / "records.jsonl").read_bytes().splitlines(keepends=True)
+    (finished.runs / "records.jsonl").write_bytes(b"".join(lines[:3]))
+    finished.run()
+    for trial in (finished.runs / "tensorboard").iterdir():
         assert [e.step for e in EventAccumulator(str(trial)).Reload().Scalars("test_accuracy_by_fold")] == [1, 2, 3]

@@ -16,8 +16,6 @@ from tune_app.models import load_network
 @pytest.mark.slow
 def test_a_killed_driver_goes_on_to_the_same_tables(tmp_path: Path) -> None:
     changes = {"replicates": 3, "recipe": {"epochs": 8, "batch_size": 5}}
-    for name in ("killed", "undisturbed"):
-        (tmp_path / name).mkdir()
     killed, undisturbed = (Folder(tmp_path / name, **changes) for name in ("killed", "undisturbed"))
     process = killed.start("--keep", "best")
     wait_for(lambda: fits_on_disk(killed) >= 2, process)

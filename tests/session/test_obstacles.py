@@ -6,12 +6,10 @@ from typing import Any
 from tests.folders import Folder, block
 
 
-def test_without_room_for_tensorboard_the_study_runs(folder: Folder, tmp_path: Path, capsys: Any) -> None:
-    folder.run("--only", "regularizer=none")
-    (tmp_path / "there").mkdir()
+def test_without_room_for_tensorboard_the_study_runs(half_finished: Folder, tmp_path: Path, capsys: Any) -> None:
     elsewhere = Folder(tmp_path / "there")
     block(elsewhere.runs / "tensorboard")
-    assert elsewhere.run("--continue-from", str(folder.results)) == 0
+    assert elsewhere.run("--continue-from", str(half_finished.results)) == 0
     assert "Without TensorBoard" in capsys.readouterr().out
 
 
@@ -24,7 +22,6 @@ def test_a_network_that_cannot_be_kept_costs_no_fit_and_is_told(folder: Folder, 
 
 def test_a_state_that_cannot_be_carried_to_disk_costs_no_fit(tmp_path: Path) -> None:
     grid = [{"model": "cnn", "width": 0.05, "folds": 3, "protocol": "carry-over"}]
-    (tmp_path / "other").mkdir()
     folder, undisturbed = Folder(tmp_path, grid=grid), Folder(tmp_path / "other", grid=grid)
     block(folder.runs / "carried")
     assert folder.run() == undisturbed.run() == 0
