@@ -15,7 +15,7 @@ from tune_app.errors import StudyError
 from tune_app.parts.catalog import build_catalog
 from tune_app.plan import PlannedTrial, Shares, WorkItem, build_plan
 from tune_app.records import RUN_FIELDS, EpochRecord, FoldRecord, Record, RecordSet, pack_labels
-from tune_app.records.results import Results
+from tune_app.records.results import Results, build_sources
 from tune_app.study import Study, TrialSpec
 from tune_app.study.file import read_study
 
@@ -121,6 +121,13 @@ def pick_row(frame: pd.DataFrame, metric: str, regularizer: str, folds: int) -> 
     chosen = frame[(frame["metric"] == metric) & (frame["regularizer"] == regularizer) & (frame["folds"] == folds)]
     (row,) = chosen.to_dict("records")
     return row
+
+
+def write_sources(folder: Path, results: Results) -> None:
+    """A results folder without what follows from its sources: no tables, no figures, no page."""
+    folder.mkdir()
+    for name, write in build_sources(results).items():
+        write(folder / name)
 
 
 class Collector:

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
-from tests.builders import build_study, fold_record, results_of
+from tests.builders import build_study, fold_record, results_of, write_sources
 from tune_app.analysis.conditions import build_conditions, build_trials
 from tune_app.analysis.frames import build_folds, is_single_class
 from tune_app.analysis.intervals import corrected_interval
@@ -138,7 +138,7 @@ def test_a_folder_that_holds_no_results_is_refused(tmp_path: Path) -> None:
 def test_a_partial_run_never_overwrites_a_whole_one(tmp_path: Path) -> None:
     study = build_study()
     whole = results_of(study, [0.9, 0.91, 0.92])
-    write_results(tmp_path / "small", whole)
+    write_sources(tmp_path / "small", whole)
     partial = Results(study, RecordSet([fold_record(study.grid_trials()[0].spec.id, 0, 0.9)]), {})
     assert choose_folder(tmp_path / "small", partial).name == "small.partial"
     assert choose_folder(tmp_path / "small", whole).name == "small"
@@ -147,7 +147,7 @@ def test_a_partial_run_never_overwrites_a_whole_one(tmp_path: Path) -> None:
 
 def test_an_edited_study_never_overwrites_the_only_copy_of_the_old_records(tmp_path: Path) -> None:
     old = results_of(build_study(), [0.9, 0.91, 0.92])
-    write_results(tmp_path / "small", old)
+    write_sources(tmp_path / "small", old)
     edited = results_of(build_study(seed=1), [0.9])
     assert choose_folder(tmp_path / "small", edited).name == "small.partial"
     both = RecordSet([*old.records.folds.values(), *edited.records.folds.values()])
@@ -157,7 +157,7 @@ def test_an_edited_study_never_overwrites_the_only_copy_of_the_old_records(tmp_p
 @pytest.mark.parametrize("line", ["garbage\n", '{"schema":1,"kind":"fold"}\n'])
 def test_records_that_cannot_be_read_are_never_overwritten(tmp_path: Path, line: str) -> None:
     results = results_of(build_study(), [0.9, 0.91, 0.92])
-    write_results(tmp_path / "small", results)
+    write_sources(tmp_path / "small", results)
     path = tmp_path / "small" / "records.jsonl"
     path.write_text(line + path.read_text())
     assert choose_folder(tmp_path / "small", results).name == "small.partial"

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,15 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from tests.builders import build_results, build_study
+from tests.builders import build_results, build_study, write_sources
 from tune_app.analysis.audit.costs import build_waterfall
 from tune_app.export.folder import write_results
-from tune_app.export.frames import TIDY, build_frames
+from tune_app.export.frames import TIDY, build_frames, build_json, write_csv
 from tune_app.export.rounding import choose_decimals, format_estimate, format_number, format_p_value, format_share
 from tune_app.export.tables.audit import build_audit_table
 from tune_app.export.tables.cells import spell
-from tune_app.export.tables.document import build_terminal_tables
-from tune_app.export.tables.latex import escape_latex
+from tune_app.export.tables.document import build_document, build_tables, build_terminal_tables
+from tune_app.export.tables.latex import escape_latex, render_latex
 from tune_app.export.tables.reference import build_check_table
 from tune_app.records.results import Reported, Results, read_results
 from tune_app.report import main
@@ -42,10 +43,18 @@ def results_of(**changes: Any) -> Results:
     return build_results(study, lambda spec, fold: float(0.9 + 0.01 * source.random()))
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    write_results(tmp_path / "small", replace(results_of(), environment={"versions": {"torch": "2"}}))
-    return tmp_path / "small"
+def render(results: Results) -> tuple[str, str]:
+    """The tables on paper, as Markdown and as LaTeX."""
+    tables = build_tables(results, build_frames(results)).on_paper
+    return build_document(results, tables), render_latex(tables, results.study.name)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder, to be read alone."""
+    folder = tmp_path_factory.mktemp("results") / "small"
+    write_results(folder, replace(results_of(), environment={"versions": {"torch": "2"}}))
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -76,10 +85,12 @@ def test_parquet_csv_and_json_hold_the_same_numbers_at_full_precision(folder: Pa
     assert content["study"]["name"] == "small"
 
 
-def test_writing_the_same_results_again_changes_no_byte(folder: Path) -> None:
-    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    write_results(folder, read_results(folder))
-    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+def test_writing_the_same_results_again_changes_no_byte(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "small"
+    shutil.copytree(folder, copy)
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    write_results(copy, read_results(copy))
+    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
 
 
 def test_the_verdicts_come_first_and_user_text_is_escaped(folder: Path) -> None:
@@ -98,24 +109,27 @@ def test_the_verdicts_come_first_and_user_text_is_escaped(folder: Path) -> None:
 
 
 def test_a_study_without_claims_has_no_table_of_them(tmp_path: Path) -> None:
-    write_results(tmp_path, results_of(claims=[]))
-    assert "## Claims" not in (tmp_path / "table.md").read_text()
+    results = results_of(claims=[])
+    markdown, _ = render(results)
+    assert "## Claims" not in markdown
+    write_csv(tmp_path / "claims.csv", build_frames(results)["claims"])
     assert (tmp_path / "claims.csv").read_text().startswith("sentence,verdict,")
 
 
 def test_a_study_of_one_condition_has_no_contrasts(tmp_path: Path) -> None:
-    write_results(tmp_path, results_of(claims=[], grid=[{"model": "cnn", "width": 0.05, "folds": 3}]))
-    assert "## Contrasts" not in (tmp_path / "table.md").read_text()
+    results = results_of(claims=[], grid=[{"model": "cnn", "width": 0.05, "folds": 3}])
+    markdown, _ = render(results)
+    assert "## Contrasts" not in markdown
+    write_csv(tmp_path / "contrasts.csv", build_frames(results)["contrasts"])
     frame = pd.read_csv(tmp_path / "contrasts.csv")
     assert frame.empty
     assert {"metric", "effect", "reason"} <= set(frame.columns)
 
 
-def test_words_of_users_never_break_a_table(tmp_path: Path) -> None:
+def test_words_of_users_never_break_a_table() -> None:
     claim = CLAIM | {"sentence": "[a] first | line\nand [/red] second"}
     labels = [{"label": "[b_c] | <i>", "regularizer": "dropout"}]
-    write_results(tmp_path, results_of(claims=[claim], title="A <i>title</i>\n# twice", labels=labels))
-    markdown, latex = (tmp_path / "table.md").read_text(), (tmp_path / "table.tex").read_text()
+    markdown, latex = render(results_of(claims=[claim], title="A <i>title</i>\n# twice", labels=labels))
     assert markdown.startswith("# A &lt;i>title&lt;/i> # twice\n")
     assert "| [a] first \\| line and [/red] second |" in markdown
     rows = [line.strip() for line in latex.splitlines() if "b_c" in line.replace("\\", "") and line.endswith(r"\\")]
@@ -127,10 +141,9 @@ def test_words_of_users_never_break_a_table(tmp_path: Path) -> None:
     assert "[/red]" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
-def test_a_long_table_runs_over_pages_in_latex(tmp_path: Path) -> None:
+def test_a_long_table_runs_over_pages_in_latex() -> None:
     grid = [{"model": "cnn", "width": [0.05 + 0.01 * n for n in range(40)], "folds": 3}]
-    write_results(tmp_path, results_of(claims=[], grid=grid, replicates=1))
-    latex = (tmp_path / "table.tex").read_text()
+    _, latex = render(results_of(claims=[], grid=grid, replicates=1))
     assert latex.count(r"\begin{longtable}") == latex.count(r"\end{longtable}") == 2
     assert "tabular" not in latex
     assert "longtable" in latex.splitlines()[0]
@@ -141,10 +154,12 @@ def test_shares_are_whole_percents_and_zero_has_no_sign() -> None:
 
 
 def test_what_does_not_exist_is_null_in_json_and_empty_in_csv(tmp_path: Path) -> None:
-    write_results(tmp_path, results_of(replicates=1))
-    content = json.loads((tmp_path / "results.json").read_text())
+    results = results_of(replicates=1)
+    frames = build_frames(results)
+    content = json.loads(build_json(results, frames))
     row = next(row for row in content["contrasts"] if row["metric"] == "test_accuracy")
     assert (row["status"], row["p_value"]) == ("interval only", None)
+    write_csv(tmp_path / "contrasts.csv", frames["contrasts"])
     assert pd.read_csv(tmp_path / "contrasts.csv")["p_value"].isna().all()
 
 
@@ -223,17 +238,20 @@ def test_a_narrow_terminal_shows_claims_in_words(folder: Path) -> None:
 
 
 def test_two_folders_are_compared_and_left_as_they_are(folder: Path, tmp_path: Path, capsys: Any) -> None:
-    write_results(tmp_path / "other", replace(results_of(seed=1), environment={"versions": {"torch": "3"}}))
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
-    assert main([str(folder), str(tmp_path / "other")]) == 0
+    other = tmp_path / "other"
+    write_sources(other, replace(results_of(seed=1), environment={"versions": {"torch": "3"}}))
+    before = {path: path.read_bytes() for place in (folder, other) for path in place.rglob("*") if path.is_file()}
+    assert main([str(folder), str(other)]) == 0
     out = capsys.readouterr().out
     assert re.search(r"study\.seed +0 +1", out)
     assert re.search(r"versions\.torch +2 +3", out)
     assert "B\u00a0−\u00a0A" in out
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()} == before
+    after = {path: path.read_bytes() for place in (folder, other) for path in place.rglob("*") if path.is_file()}
+    assert after == before
 
 
-def test_the_shipped_tables_follow_from_their_records(tmp_path: Path) -> None:
+def test_the_shipped_tables_follow_from_their_records() -> None:
     shipped = ROOT / "results" / "quick"
-    write_results(tmp_path, read_results(shipped))
-    assert (tmp_path / "table.md").read_text() == (shipped / "table.md").read_text()
+    markdown, latex = render(read_results(shipped))
+    assert markdown == (shipped / "table.md").read_text()
+    assert latex == (shipped / "table.tex").read_text()
