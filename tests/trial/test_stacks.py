@@ -1,0 +1,241 @@
+"""A trial whose folds train in one stack, and what makes it train them one after the other instead."""
+
+import gc
+import operator
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+
+from tests.trials import folds_of, run, spec_of
+from tune_app import data
+from tune_app.engine import EpochScores, fit
+from tune_app.engine.cost import build_network_cost, choose_engine, estimate_gpu_bytes
+from tune_app.engine.stacked import StackedFit, StackedFold
+from tune_app.errors import FitError
+from tune_app.models import MODELS
+from tune_app.records import Record, RecordSet
+from tune_app.study import TrialSpec
+
+
+def test_a_stacked_trial_gives_the_records_of_an_eager_one(digits: data.Dataset) -> None:
+    eager = folds_of(run(spec_of(), digits))
+    stacked = folds_of(run(spec_of(engine="stacked"), digits))
+    assert [(r.fold, r.engine) for r in eager] == [(fold, "eager") for fold in range(3)]
+    assert [(r.fold, r.engine) for r in stacked] == [(fold, "stacked") for fold in range(3)]
+    for one, other in zip(eager, stacked, strict=True):
+        assert (other.status, other.epochs) == ("completed", one.epochs)
+        assert other.scores["test_loss"] == pytest.approx(one.scores["test_loss"], rel=0.02), (
+            "float32 in another order, over two epochs"
+        )
+
+
+def test_a_stack_that_memory_does_not_hold_is_halved(digits: data.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+
+    def stack_alone(folds: Sequence[StackedFold], *others: Any) -> Any:
+        sizes.append(len(folds))
+        gc.collect()
+        assert not any(network() for network in too_large), "what did not fit must be gone before the next try"
+        if len(folds) > 1:
+            too_large.append(weakref.ref(folds[0].network))
+            raise torch.OutOfMemoryError("out of memory")
+        return StackedFit(folds, *others)
+
+    too_large: list[weakref.ref[torch.nn.Module]] = []
+    monkeypatch.setattr("tune_app.trial.loop.StackedFit", stack_alone)
+    records = folds_of(run(spec_of(engine="stacked"), digits))
+    assert sizes == [3, 1, 2, 1, 1]
+    assert [(r.fold, r.status) for r in records] == [(fold, "completed") for fold in range(3)]
+
+
+def test_the_folds_of_a_stack_share_its_time_one_after_the_other(digits: data.Dataset) -> None:
+    """Told as starting together they would count as parallel fits."""
+    records = folds_of(run(spec_of(engine="stacked"), digits))
+    for record, following in pairwise(records):
+        assert following.started == pytest.approx(record.started + record.fit_seconds, rel=0, abs=1e-5)
+
+
+def test_a_stack_that_breaks_costs_no_fit_and_the_records_say_why(
+    digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class BreaksDown(StackedFit):
+        def run(self) -> Iterator[tuple[int, EpochScores | FitError]]:
+            yield next(super().run())
+            raise RuntimeError("no batching rule")
+
+    monkeypatch.setattr("tune_app.trial.loop.StackedFit", BreaksDown)
+    records = RecordSet(run(spec_of(engine="stacked"), digits))
+    eager = RecordSet(run(spec_of(engine="eager"), digits))
+    assert len(records.folds) == 3
+    for record in records.folds.values():
+        assert (record.status, record.engine) == ("completed", "eager")
+        assert record.engine_reason == "the stack failed (RuntimeError: no batching rule)"
+    for kind in ("folds", "epochs"):
+        ours, theirs = (list(getattr(each, kind).values()) for each in (records, eager))
+        key = operator.attrgetter("scores")
+        assert sorted(map(str, map(key, ours))) == sorted(map(str, map(key, theirs)))
+
+
+class Noisy(torch.nn.Module):
+    """Somebody's layer that draws random numbers where no fold's generator is."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.randn_like(x) * 0.1 if self.training else x
+
+
+class Branching(torch.nn.Module):
+    """Somebody's layer that asks for a number, which a stack cannot give."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * 2 if x.sum().item() > 0 else x
+
+
+class Leaky(torch.autograd.Function):
+    """A gradient that depends on whether there is a stack around it."""
+
+    generate_vmap_rule = False
+
+    @staticmethod
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return x.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        return gradients[0]
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, x: torch.Tensor) -> Any:
+        return x * 1.5, in_dims[0]
+
+
+class Leaking(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return Leaky.apply(x)  # type: ignore[no-any-return]
+
+
+class Late(torch.nn.Module):
+    """Somebody's layer that begins to draw random numbers after some steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.steps += self.training
+        return x + torch.randn_like(x) * 0.1 if self.training and self.steps > 3 else x
+
+
+def build_strange(layer: str, *, classes: int, **others: Any) -> torch.nn.Sequential:
+    kinds = {
+        "noisy": Noisy,
+        "late": Late,
+        "plain": torch.nn.Identity,
+        "branching": Branching,
+        "leaking": Leaking,
+        "alpha": torch.nn.AlphaDropout,
+    }
+    return torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Linear(64, 16), kinds[layer](), torch.nn.Linear(16, classes)
+    )
+
+
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        ("noisy", "not stacked: it draws random numbers that are not the fold's own"),
+        ("alpha", "not stacked: it draws random numbers that are not the fold's own"),
+        ("late", "the stack failed (RuntimeError: vmap: called random operation"),
+        ("branching", "not stacked: its step fails in a stack (RuntimeError: vmap"),
+        ("leaking", "not stacked: a step in a stack gives another gradient of "),
+    ],
+)
+def test_a_network_that_is_not_shown_to_stack_runs_eagerly_and_says_why(
+    digits: data.Dataset, monkeypatch: pytest.MonkeyPatch, layer: str, reason: str
+) -> None:
+    monkeypatch.setitem(MODELS._places, layer, (f"{__name__}:build_strange", layer))
+    spec = spec_of("none", engine="stacked").model_copy(update={"model": layer})
+    everything = run(spec, digits)
+    records = folds_of(everything)
+    assert [(r.status, r.engine) for r in records] == [("completed", "eager")] * 3
+    assert all(r.engine_reason and r.engine_reason.startswith(reason) for r in records), records[0].engine_reason
+    alone = folds_of(run(spec, digits, folds=[1]))
+    assert alone[0].scores == records[1].scores, "a fold's numbers do not depend on its neighbours"
+    eager = RecordSet(run(spec_of("none", engine="eager").model_copy(update={"model": layer}), digits))
+    assert list(map(_scores, eager.epochs.values())) == list(map(_scores, RecordSet(everything).epochs.values()))
+
+
+def _scores(record: Record) -> tuple[int, Mapping[str, float]]:
+    return record.fold, record.scores
+
+
+def test_a_network_that_was_edited_is_probed_again(digits: data.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = spec_of("none", engine="stacked").model_copy(update={"model": "edited"})
+    engines = []
+    for layer in ("plain", "noisy"):
+        monkeypatch.setitem(MODELS._places, "edited", (f"{__name__}:build_strange", layer))
+        engines.append({record.engine for record in folds_of(run(spec, digits))})
+    assert engines == [{"stacked"}, {"eager"}]
+
+
+def test_a_probe_that_memory_does_not_hold_costs_no_fit(digits: data.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any) -> Any:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr("tune_app.engine.probe.fit_stacked", refuse)
+    records = folds_of(run(spec_of(engine="stacked"), digits))
+    assert [(r.status, r.engine, r.engine_reason) for r in records] == [
+        ("completed", "eager", "not stacked: two folds do not fit into memory")
+    ] * 3
+
+
+def test_a_stack_that_fails_is_gone_from_memory_before_its_folds_run_again(
+    digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stacks: list[weakref.ref[StackedFit]] = []
+
+    class BreaksDown(StackedFit):
+        def run(self) -> Iterator[tuple[int, EpochScores | FitError]]:
+            stacks.append(weakref.ref(self))
+            yield next(super().run())
+            raise torch.OutOfMemoryError("out of memory")
+
+    def fit_alone(*arguments: Any, **options: Any) -> Iterator[EpochScores]:
+        gc.collect()
+        held.append(stacks[0]() is not None)
+        return fit(*arguments, **options)
+
+    held: list[bool] = []
+    monkeypatch.setattr("tune_app.trial.loop.StackedFit", BreaksDown)
+    monkeypatch.setattr("tune_app.trial.loop.fit", fit_alone)
+    records = folds_of(run(spec_of(engine="stacked"), digits))
+    assert [record.status for record in records] == ["completed"] * 3
+    assert held == [False] * 3
+
+
+def test_auto_is_eager_on_a_cpu_and_stacks_what_leaves_a_gpu_waiting() -> None:
+    def choose(spec: TrialSpec, device: str) -> str:
+        network = spec.model, (1, 28, 28), 10, spec.regularizer, spec.width
+        return choose_engine(spec, partial(build_network_cost, *network), device)
+
+    assert choose(spec_of(), "cpu") == "eager"
+    assert choose(spec_of(), "cuda") == "stacked"
+    assert choose(spec_of().model_copy(update={"model": "vgg10", "width": 1.0}), "cuda") == "eager"
+    assert choose(spec_of(engine="eager"), "cuda") == "eager"
+    assert choose(spec_of(engine="stacked").model_copy(update={"protocol": ("carry-over",)}), "cpu") == "eager"
+
+
+def test_the_memory_planned_for_a_stack_is_that_of_all_its_folds() -> None:
+    cost = build_network_cost("cnn", (1, 28, 28), 10, "none", 1.0)
+    eager, stacked = (estimate_gpu_bytes(spec_of("none", engine=engine), cost) for engine in ("eager", "stacked"))
+    assert stacked - eager >= 2 * 16 * cost.parameters, "three folds hold their weights three times"
+    more_folds = spec_of("none", engine="stacked").model_copy(update={"folds": 10})
+    assert estimate_gpu_bytes(more_folds, cost) > stacked
