@@ -10,7 +10,7 @@ from nbclient import NotebookClient
 
 from tests.builders import study_content
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("notebook")]  # one kernel for all of them
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 RUN = 'tune_app.run_study("small.yaml", executor="inline", device="cpu", fresh=True)'
 
