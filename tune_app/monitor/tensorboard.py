@@ -39,7 +39,8 @@ class TensorBoardMonitor:
         self._trials = {trial.id: trial for trial in trials}
         self._draw_graph = draw_graph
         self._writers: dict[str, SummaryWriter] = {}
-        self._scores: dict[str, dict[int, float | None]] = {}  # of the trials that are open, by fold
+        self._scores: dict[str, dict[int, float | None]] = {}  # by trial and fold
+        self._open: set[str] = set()  # trials whose mean is still to be written
         self._begun: set[str] = set()
         self._earlier = {
             trial: [record for record in earlier.in_order([trial]) if earlier.is_completed(trial, record.fold)]
@@ -59,6 +60,9 @@ class TensorBoardMonitor:
     def record(self, record: Record) -> None:
         if record.trial not in self._begun:  # its process ended before it could say that it had started
             self._begin(record.trial)
+        self._open.add(record.trial)
+        if isinstance(record, EpochRecord) and record.epoch == 1:
+            self._clear(record.trial, record.fold)
         writer = self._writer(record.trial, record.fold)
         if isinstance(record, EpochRecord):
             for metric, value in record.scores.items():
@@ -82,7 +86,7 @@ class TensorBoardMonitor:
         """Nothing: other items of the trial may still run."""
 
     def close(self) -> None:
-        for trial in tuple(self._scores):
+        for trial in tuple(self._open):
             self._finish(trial)
 
     def _rename_folders(self) -> None:
@@ -96,6 +100,7 @@ class TensorBoardMonitor:
     def _begin(self, trial: str) -> None:
         shutil.rmtree(self._place(trial), ignore_errors=True)
         self._begun.add(trial)
+        self._open.add(trial)
         self._scores[trial] = {}
         writer = self._writer(trial)
         spec = self._trials[trial].spec
@@ -104,8 +109,13 @@ class TensorBoardMonitor:
         if self._draw_graph:
             self._draw_graph(writer, trial)
         for record in self._earlier[trial]:
-            if trial in self._scores:
-                self.record(record)
+            self.record(record)
+
+    def _clear(self, trial: str, fold: int) -> None:
+        """A fit that starts again (its process ended, or its stack) is drawn from its new start alone."""
+        if writer := self._writers.pop(self._name(trial, fold), None):
+            writer.close()
+        shutil.rmtree(self._folder / self._name(trial, fold), ignore_errors=True)
 
     def _record_fold(self, writer: SummaryWriter, record: FoldRecord) -> None:
         top = self._writer(record.trial)
@@ -116,9 +126,10 @@ class TensorBoardMonitor:
 
     def _finish(self, trial: str) -> None:
         """The trial's mean and hparams, from the folds that it has; nothing for one that is finished."""
-        if trial not in self._scores:
+        if trial not in self._open:
             return
-        scores = [score for score in self._scores.pop(trial).values() if score is not None]
+        self._open.remove(trial)
+        scores = [score for score in self._scores[trial].values() if score is not None]
         writer = self._writer(trial)
         if scores:
             # The plugin's own three summaries: add_hparams of the writer would put them into a folder of their own.

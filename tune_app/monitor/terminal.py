@@ -127,9 +127,10 @@ class LiveMonitor:
 
     def record(self, record: Record) -> None:
         self._progress.record(record)
-        for item in self._running.values():
-            if item.holds(record.trial, record.fold):
-                self._last[item.id] = record
+        of_trial = [item for item in self._running.values() if any(each.id == record.trial for each in item.trials)]
+        # Folds that depend on each other are trained again from an earlier one, which is then none of the item's own.
+        for item in [item for item in of_trial if record.fold in item.folds] or of_trial:
+            self._last[item.id] = record
         if isinstance(record, FoldRecord) and record.status == "failed":
             self._console.print(Text(self._progress.describe(record), style="red"))
 
