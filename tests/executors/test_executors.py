@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,15 +26,6 @@ pytestmark = pytest.mark.ray
 
 def work_of(plan: Sequence[PlannedTrial]) -> list[WorkItem]:
     return [WorkItem(trial, tuple(range(trial.fits))) for trial in plan]
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[on_ray.Cluster]:
-    """Two cores and two GPUs that are none: Ray schedules by numbers alone. Another cluster's address is no matter."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-        yield on_ray.start_ray(num_cpus=2, num_gpus=2, include_dashboard=False)
-        on_ray.stop_ray()
 
 
 def test_ray_and_inline_give_the_same_records_bit_for_bit(cluster: on_ray.Cluster, digits: data.Dataset) -> None:
@@ -177,17 +167,3 @@ def test_what_travels_to_a_cluster_is_enough_for_a_trial_and_no_more(tmp_path: P
     files = [path for path in staged.rglob("*") if path.is_file() and path.suffix != ".pyc"]
     assert sum(path.stat().st_size for path in files) < 500_000
     assert {path.suffix for path in files} == {".py"}
-
-
-def test_folders_of_killed_runs_are_removed_and_those_of_living_ones_stay(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    names = {f"tune_app-{gone.pid}-a": False, f"tune_app-{os.getpid()}-b": True, "tune_app-notes": True, "other": True}
-    for name in names:
-        (tmp_path / name / "study").mkdir(parents=True)
-    storage = Path(on_ray._make_storage())
-    assert storage.is_dir()
-    assert {name: (tmp_path / name).exists() for name in names} == names

@@ -5,7 +5,6 @@ import logging
 import os
 import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,12 +36,12 @@ from tune_app.data import Dataset
 from tune_app.errors import ResourceError
 from tune_app.executors.flow import Flow
 from tune_app.executors.inline import choose_device
+from tune_app.executors.scratch import hold_folder
 from tune_app.plan import WorkItem
 from tune_app.records import FoldRecord, Record, build_failed_fold, record_from_dict, record_to_dict
 from tune_app.study import TrialSpec
 from tune_app.trial import BestNetwork, Carried, Carrier, Keep, RunTrial, run_trial
 
-STORAGE = "tune_app-"  # how the names of temporary folders begin; then comes their process
 SILENT_END = "the trial's process ended without a message"
 PACKAGE = Path(__file__).resolve().parents[1]
 TRAVELS = ("study", "models", "data", "parts", "engine", "plan", "trial", "records", "executors")  # rooms of a trial
@@ -72,11 +71,11 @@ def start_ray(address: str | None = None, **options: Any) -> Cluster:
         settings |= {"address": "local", "include_dashboard": True}
     on_terminate = signal.getsignal(signal.SIGTERM)
     try:
-        with tempfile.TemporaryDirectory(prefix=f"{STORAGE}{os.getpid()}-source-") as staged:
+        with hold_folder() as folder:
             if address:
-                settings["runtime_env"] = {"py_modules": [str(stage_source(Path(staged)))]}
+                settings["runtime_env"] = {"py_modules": [str(stage_source(folder))]}
             context = ray.init(**(settings | options))
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         where = f"the cluster at {address}" if address else "Ray on this machine"
         raise ResourceError(
             f"{where} cannot be used: {error}; start a cluster with `ray start --head` (and set RAY_AUTH_TOKEN "
@@ -142,7 +141,6 @@ def run_on_ray(
 def _run_once(
     work: Sequence[WorkItem], shared: Any, writers: "_Writers", relay: "_Relay", device: str, run: RunTrial
 ) -> None:
-    storage = _make_storage()  # Tune insists on a folder; nothing in it is needed afterwards
     configs = [
         {
             "item": item.id,
@@ -159,36 +157,23 @@ def _run_once(
     ]
     seconds = [item.trial.seconds * len(item.folds) for item in work]
     trainable = _build_trainable(shared, writers, run)
-    no_checkpoints = tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False)
-    tuner = tune.Tuner(
-        trainable,
-        param_space=tune.grid_search(configs),
-        tune_config=tune.TuneConfig(
-            trial_name_creator=_trial_name,
-            trial_dirname_creator=_trial_name,
-            reuse_actors=sum(seconds) / len(seconds) < REUSE_BELOW_SECONDS,
-        ),
-        run_config=tune.RunConfig(
-            storage_path=storage, name="study", verbose=0, callbacks=[relay], checkpoint_config=no_checkpoints
-        ),
+    tune_config = tune.TuneConfig(
+        trial_name_creator=_trial_name,
+        trial_dirname_creator=_trial_name,
+        reuse_actors=sum(seconds) / len(seconds) < REUSE_BELOW_SECONDS,
     )
+    no_checkpoints = tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False)
     relay.begin(work)
-    try:
-        tuner.fit()
-    except Exception as error:
-        raise relay.raised or error from None
-    finally:
-        shutil.rmtree(storage, ignore_errors=True)
-
-
-def _make_storage() -> str:
-    """A folder of this process; those that killed runs of this user left behind are removed."""
-    for path in Path(tempfile.gettempdir()).glob(f"{STORAGE}*"):
-        owner = path.name.removeprefix(STORAGE).partition("-")[0]
-        with contextlib.suppress(OSError):  # another user's, or gone in the meantime
-            if owner.isdigit() and path.stat().st_uid == os.getuid() and not Path(f"/proc/{owner}").exists():
-                shutil.rmtree(path)
-    return tempfile.mkdtemp(prefix=f"{STORAGE}{os.getpid()}-")
+    with hold_folder() as folder:  # Tune insists on one; nothing in it is needed afterwards
+        run_config = tune.RunConfig(
+            storage_path=str(folder), name="study", verbose=0, callbacks=[relay], checkpoint_config=no_checkpoints
+        )
+        space = tune.grid_search(configs)
+        tuner = tune.Tuner(trainable, param_space=space, tune_config=tune_config, run_config=run_config)
+        try:
+            tuner.fit()
+        except Exception as error:
+            raise relay.raised or error from None
 
 
 def _trial_name(trial: Trial) -> str:
