@@ -8,7 +8,13 @@ import pytest
 
 from tests.builders import build_results, build_study
 from tune_app.data import Dataset
-from tune_app.parts.fingerprints import build_fingerprints, find_changes, fingerprint_model, fingerprint_source
+from tune_app.parts.fingerprints import (
+    build_fingerprints,
+    find_changes,
+    find_closure,
+    fingerprint_model,
+    fingerprint_source,
+)
 from tune_app.records import RecordSet
 
 SOURCE = '''"""A family."""
@@ -38,6 +44,27 @@ def test_a_hash_follows_the_code_and_not_its_dress(tmp_path: Path, before: str, 
     assert before in SOURCE
     other.write_text(SOURCE.replace(before, after))
     assert (fingerprint_source([one]) == fingerprint_source([other])) is same
+
+
+def test_a_hash_is_the_same_on_every_python(tmp_path: Path) -> None:
+    """3.12 and 3.13 each changed what a syntax tree shows of a function: a hash that followed them would call every
+    network changed after an upgrade."""
+    (tmp_path / "source.py").write_text(SOURCE)
+    assert fingerprint_source([tmp_path / "source.py"]) == "07ca429b69cd619c"
+
+
+def test_what_a_family_imports_of_its_neighbours_counts_directly_and_through_others(tmp_path: Path) -> None:
+    sources = {
+        "own": "from tune_app.models.blocks import block\nfrom torch import nn\n",
+        "blocks": "import tune_app.models.layers\n",
+        "layers": "from tune_app.models import sizes\nfrom tune_app.models.own import family\n",
+        "sizes": "WIDTH = 3\n",
+        "weights": "FORMAT = 1\n",
+    }
+    for name, source in sources.items():
+        (tmp_path / f"{name}.py").write_text(source)
+    found = [path.stem for path in find_closure(tmp_path / "own.py")]
+    assert found == ["own", "blocks", "layers", "sizes"]
 
 
 def test_the_members_of_a_family_share_their_source() -> None:

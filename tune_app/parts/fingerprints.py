@@ -12,6 +12,7 @@ from tune_app.models import MODELS
 from tune_app.records.model import RecordSet
 from tune_app.study import TrialSpec
 
+_PACKAGE = "tune_app.models"
 LENGTH = 16  # hexadecimal digits: enough to tell versions of one file apart
 
 
@@ -23,8 +24,18 @@ def fingerprint_source(paths: Iterable[Path]) -> str:
         for node in ast.walk(tree):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 node.body = [part for part in node.body if not _is_text(part)]
-        digest.update(ast.dump(tree).encode() + b"\0")
+        digest.update(_spell(tree).encode() + b"\0")
     return digest.hexdigest()[:LENGTH]
+
+
+def _spell(part: object) -> str:
+    """A syntax tree as text. What is empty is left out: `ast.dump` shows it on some versions of Python only."""
+    if isinstance(part, ast.AST):
+        shown = [
+            f"{name}={_spell(value)}" for name, value in ast.iter_fields(part) if value is not None and value != []
+        ]
+        return f"{type(part).__name__}({', '.join(shown)})"
+    return f"[{', '.join(map(_spell, part))}]" if isinstance(part, list) else repr(part)
 
 
 def _is_text(statement: ast.stmt) -> bool:
@@ -38,15 +49,31 @@ def _is_text(statement: ast.stmt) -> bool:
 
 @lru_cache(maxsize=256)
 def fingerprint_model(model: str) -> str:
-    """A hash of the source that builds the network: its family's file, and the files beside it that it imports.
+    """A hash of the source that builds the network; nothing is imported for it."""
+    return fingerprint_source(find_closure(MODELS.find_source(model)))
 
-    Nothing is imported for it.
-    """
-    own = MODELS.find_source(model)
-    tree = ast.parse(own.read_text(encoding="utf-8"))
-    names = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
-    beside = {own.parent / f"{name.rpartition('.')[2]}.py" for name in names if name.startswith("tune_app.models.")}
-    return fingerprint_source([own, *sorted(beside)])
+
+def find_closure(source: Path) -> list[Path]:
+    """A network's file, then those beside it that it imports, itself or through others, by name."""
+    found, left = {source}, [source]
+    while left:
+        new = _find_imported(left.pop()) - found
+        found |= new
+        left += new
+    return [source, *sorted(found - {source})]
+
+
+def _find_imported(source: Path) -> set[Path]:
+    modules: list[str] = []
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module == _PACKAGE:  # modules of it, or names in its __init__
+            modules += [f"{_PACKAGE}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            modules.append(node.module or "")
+    names = [module.removeprefix(f"{_PACKAGE}.") for module in modules if module.startswith(f"{_PACKAGE}.")]
+    return {path for name in names if (path := source.parent / f"{name}.py").is_file()}
 
 
 def build_fingerprints(spec: TrialSpec, dataset: Dataset) -> dict[str, str]:
