@@ -108,6 +108,30 @@ def test_a_failed_fold_of_schema_2_has_no_scores() -> None:
         record_from_dict(failed)
 
 
+def test_an_epoch_of_schema_2_without_one_of_its_numbers_is_damaged() -> None:
+    old = json.loads((COMMITTED / "quick" / "records.jsonl").read_text().splitlines()[0])
+    with pytest.raises(ValueError, match=r"scores is .*'train_loss': None"):
+        record_from_dict(old | {"train_loss": None})
+
+
+@pytest.mark.parametrize("study", ["quick", "report", "audit"])
+def test_every_committed_record_keeps_each_of_its_values(study: str, tmp_path: Path) -> None:
+    """Read, written as an export writes it, read again."""
+    path = COMMITTED / study / "records.jsonl"
+    records, _ = read_records(path)
+    write_records(tmp_path / "again.jsonl", [*records.epochs.values(), *records.folds.values()])
+    again, _ = read_records(tmp_path / "again.jsonl")
+    assert (again.epochs, again.folds) == (records.epochs, records.folds)
+    for old in map(json.loads, path.read_text().splitlines()):
+        key = old["trial"], old["fold"]
+        record = records.epochs[*key, old["epoch"]] if old["kind"] == "epoch" else records.folds[key]
+        named = {"images_per_second": "samples_per_second", "test_predictions": "predictions"}
+        for name, value in old.items():
+            if name not in ("schema", "kind"):
+                name = named.get(name, name)
+                assert (getattr(record, name) if hasattr(record, name) else record.score(name)) == value, name
+
+
 def test_fields_of_a_newer_minor_version_are_kept_and_written_back() -> None:
     line = json.loads(record_to_line(FOLD)) | {"schema": "3.7", "carbon_grams": 1.5}
     record = record_from_dict(line)
@@ -117,13 +141,13 @@ def test_fields_of_a_newer_minor_version_are_kept_and_written_back() -> None:
 
 def test_optional_fields_may_be_missing_and_others_may_not() -> None:
     line = json.loads(record_to_line(FOLD))
-    for name in ("engine", "engine_reason", "environment", "error_type", "error_message"):
+    optional = ("predictions", "best_epoch", "peak_memory_bytes", "engine", "engine_reason", "environment")
+    for name in (*optional, "error_type", "error_message"):
         del line[name]
     record = record_from_dict(line)
-    assert isinstance(record, FoldRecord)
-    assert record.engine is None
+    assert [getattr(record, name) for name in optional] == [None] * len(optional)
     del line["scores"]
-    with pytest.raises(RecordError, match="a fold record without scores"):
+    with pytest.raises(RecordError, match="a record of kind 'fold' without scores"):
         record_from_dict(line)
 
 

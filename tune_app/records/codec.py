@@ -21,8 +21,12 @@ SCHEMA = "3.0"
 MAJOR = SCHEMA.partition(".")[0]
 _KINDS: dict[str, type[EpochRecord] | type[FoldRecord]] = {"epoch": EpochRecord, "fold": FoldRecord}
 _HINTS = {kind: get_type_hints(kind) for kind in _KINDS.values()}
+_OPTIONAL = {
+    kind: [name for name, hint in hints.items() if type(None) in get_args(hint)] for kind, hints in _HINTS.items()
+}
 _REQUIRED = {
     kind: {each.name for each in fields(kind) if each.default is MISSING and each.default_factory is MISSING}
+    - set(_OPTIONAL[kind])
     for kind in _KINDS.values()
 }
 # What schema 2 called by another name, or had beside the record's other fields and not among its scores.
@@ -64,7 +68,8 @@ def record_to_dict(record: Record) -> dict[str, Any]:
 def record_from_dict(content: Mapping[str, Any]) -> Record:
     """The record in a dictionary made by `record_to_dict`, of this version, of schema 2, or of a newer minor version.
 
-    RecordError if it is of another schema, ValueError if a field is not of its type.
+    A field that may be None may be missing. RecordError if the record is of another schema, ValueError if a field is
+    not of its type.
     """
     schema = content.get("schema")
     if schema == 2:
@@ -77,8 +82,9 @@ def record_from_dict(content: Mapping[str, Any]) -> Record:
     hints = _HINTS[kind]
     lacking = _REQUIRED[kind] - content.keys()
     if lacking:
-        raise RecordError(f"a {content['kind']} record without {', '.join(sorted(lacking))}")
-    known = {name: value for name, value in content.items() if name in hints and name != "extra"}
+        raise RecordError(f"a record of kind {content['kind']!r} without {', '.join(sorted(lacking))}")
+    known: dict[str, Any] = dict.fromkeys(_OPTIONAL[kind])
+    known |= {name: value for name, value in content.items() if name in hints and name != "extra"}
     for name, value in known.items():
         if not _is_of(value, hints[name]):
             raise ValueError(f"{name} is {value!r}")
@@ -104,7 +110,9 @@ def _is_of(value: Any, hint: Any) -> bool:
 def _convert_2(content: Mapping[str, Any]) -> dict[str, Any]:
     """A record of schema 2 as one of this schema; RecordError unless it has the fields of schema 2."""
     epoch = content.get("kind") == "epoch"
-    scores = {name: content[name] for name in _SCORES_OF_2 if content.get(name) is not None}
+    # A failed fold had null for its scores; an epoch never had.
+    numbers = {name: content[name] for name in _SCORES_OF_2 if name in content}
+    scores = {name: number for name, number in numbers.items() if epoch or number is not None}
     rest = {_RENAMED.get(name, name): value for name, value in content.items() if name not in _SCORES_OF_2}
     expected = set(_SCORES_OF_2[:4] if epoch else _SCORES_OF_2[4:])
     lacking = expected - content.keys()
