@@ -1,4 +1,4 @@
-"""Loaders: a name in, uint8 images and labels out. Archives are verified before anything is unpacked."""
+"""Loaders: a name in, images and labels out. Archives are verified before anything is unpacked."""
 
 import gzip
 import hashlib
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import platformdirs
@@ -17,18 +18,18 @@ from tune_app.errors import DataError
 
 SHIPPED = Path(__file__).resolve().parent  # the archives that come with the package; only ever read
 FOLDER_VARIABLE = "TUNE_APP_DATA"
-Load = Callable[[Path, Path | None], tuple[NDArray[np.uint8], ...]]
+Load = Callable[[Path, Path | None], tuple[NDArray[np.uint8], ...]]  # of at most 256 classes, as all that ship are
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images as uint8 (N, channels, height, width), labels as uint8 (N,)."""
+    """Images as uint8 (N, channels, height, width), labels from 0 to `classes` - 1 as integers (N,)."""
 
     name: str
     train_images: NDArray[np.uint8]
-    train_labels: NDArray[np.uint8]
+    train_labels: NDArray[np.integer[Any]]
     test_images: NDArray[np.uint8]
-    test_labels: NDArray[np.uint8]
+    test_labels: NDArray[np.integer[Any]]
     classes: int
 
     @cached_property

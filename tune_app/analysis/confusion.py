@@ -1,6 +1,7 @@
 """Which digits a condition takes for which, and which test images it gets wrong most often."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from tune_app.study import TrialSpec
 
 def iterate_predictions(
     records: RecordSet, specs: Iterable[TrialSpec], images: int
-) -> Iterator[tuple[TrialSpec, int, NDArray[np.uint8]]]:
+) -> Iterator[tuple[TrialSpec, int, NDArray[np.integer[Any]]]]:
     """(trial, fold, predicted labels) of the completed fits that were tested on `images` images."""
     for spec in specs:
         for fold in range(spec.folds):
@@ -26,7 +27,9 @@ def iterate_predictions(
                 yield spec, fold, predicted
 
 
-def count_confusions(predictions: Iterable[NDArray[np.uint8]], labels: NDArray[np.uint8], classes: int) -> pd.DataFrame:
+def count_confusions(
+    predictions: Iterable[NDArray[np.integer[Any]]], labels: NDArray[np.integer[Any]], classes: int
+) -> pd.DataFrame:
     """One row per (true, predicted) class: `count` over all predictions, and `share` of the true class's images."""
     matrix = np.zeros((classes, classes), dtype=np.int64)
     for predicted in predictions:
@@ -49,7 +52,7 @@ def build_confusions(results: Results) -> pd.DataFrame:
     labels = results.test.labels
     rows = build_rows(results.study)
     specs = [spec for row in rows for spec in row.trials]
-    found: dict[str, list[NDArray[np.uint8]]] = {}
+    found: dict[str, list[NDArray[np.integer[Any]]]] = {}
     for spec, _, predicted in iterate_predictions(results.records, specs, len(labels)):
         found.setdefault(spec.id, []).append(predicted)
     classes = 1 + max(int(array.max()) for arrays in [[labels], *found.values()] for array in arrays)
@@ -63,7 +66,7 @@ def build_confusions(results: Results) -> pd.DataFrame:
 
 
 def rank_confused(
-    predictions: Iterable[NDArray[np.uint8]], labels: NDArray[np.uint8], most: int
+    predictions: Iterable[NDArray[np.integer[Any]]], labels: NDArray[np.integer[Any]], most: int
 ) -> list[tuple[int, int, int]]:
     """The `most` images that most predictions get wrong: (row of `labels`, wrong predictions, commonest wrong label).
 
@@ -80,7 +83,7 @@ def rank_confused(
     ]
 
 
-def build_confused(results: Results, labels: NDArray[np.uint8], most: int = 10) -> pd.DataFrame:
+def build_confused(results: Results, labels: NDArray[np.integer[Any]], most: int = 10) -> pd.DataFrame:
     """One row per (condition, rank): row, rank (from 1), image (row of `labels`), true, predicted, wrong_fits, fits."""
     rows = []
     for row in build_rows(results.study):

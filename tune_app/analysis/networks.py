@@ -72,7 +72,7 @@ def run_paired_bootstrap(counts: Discordance, seed: int = 0) -> tuple[float, flo
     return float(low), float(high)
 
 
-def build_networks(results: Results, labels: NDArray[np.uint8]) -> pd.DataFrame:
+def build_networks(results: Results, labels: NDArray[np.integer[Any]]) -> pd.DataFrame:
     """One row per contrast: the condition's network of the first replicate and fold against its baseline's.
 
     Where folds are joined it is the last fold's, with which the trial ends. `labels` (test images,) are the
@@ -89,7 +89,7 @@ def build_networks(results: Results, labels: NDArray[np.uint8]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _read_correct(results: Results, spec: TrialSpec, labels: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
+def _read_correct(results: Results, spec: TrialSpec, labels: NDArray[np.integer[Any]]) -> NDArray[np.bool_] | None:
     record = results.records.folds.get((spec.id, _choose_fold(spec)))
     if record is None or record.predictions is None:
         return None

@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,7 +39,7 @@ class Images:
     def __init__(
         self,
         images: NDArray[np.uint8],
-        labels: NDArray[np.uint8],
+        labels: NDArray[np.integer[Any]],
         positions: NDArray[np.int64],
         normalisation: Normalisation,
         device: torch.device,

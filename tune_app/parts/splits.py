@@ -1,7 +1,7 @@
 """Labels in, index arrays out: stratified limits and the K splits of a cross-validation."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ class Split:
     validation: NDArray[np.int64]
 
 
-def build_limit(labels: NDArray[np.uint8], images: int | None, seed: int) -> NDArray[np.int64]:
+def build_limit(labels: NDArray[np.integer[Any]], images: int | None, seed: int) -> NDArray[np.int64]:
     """Sorted positions of `images` images in which the classes keep their shares; all positions for None."""
     positions = np.arange(len(labels), dtype=np.int64)
     if images is None or images == len(labels):
@@ -29,7 +29,7 @@ def build_limit(labels: NDArray[np.uint8], images: int | None, seed: int) -> NDA
 
 
 def build_splits(
-    labels: NDArray[np.uint8], n_splits: int, splitter: Literal["kfold", "stratified"], seed: int
+    labels: NDArray[np.integer[Any]], n_splits: int, splitter: Literal["kfold", "stratified"], seed: int
 ) -> tuple[Split, ...]:
     """The `n_splits` shuffled splits of `len(labels)` images.
 

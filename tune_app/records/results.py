@@ -58,7 +58,7 @@ class TestSet:
 
     __test__ = False  # a name that pytest must not take for a test
 
-    labels: NDArray[np.uint8]
+    labels: NDArray[np.integer[Any]]
     positions: NDArray[np.int64]
     images: NDArray[np.uint8]
     image_rows: NDArray[np.int64]
