@@ -45,7 +45,7 @@ def test_on_ray_two_items_of_a_trial_run_at_the_same_time_and_give_the_records_o
 
     def run_together(spec: TrialSpec, dataset: Dataset, **options: Any) -> Iterator[Record]:
         (tmp_path / str(options["folds"][0])).touch()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while len(list(tmp_path.iterdir())) < 2:
             if time.monotonic() > deadline:
                 raise TimeoutError("the two items never ran at the same time")
