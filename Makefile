@@ -8,11 +8,15 @@ BIN := .venv/bin
 grid: .venv/.ready  ## install, then run the default study (STUDY=report ARGS="--only model=cnn" for others)
 	$(BIN)/tune-grid $(STUDY) --results runs/results $(ARGS)
 
+# By file, because tests of a file share what is slow to make: a cluster, a browser, a wheel. (xdist's groups would be
+# finer, but pytest 9.2 does not keep them.)
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 test: .venv/.ready-dev chromium-if-none  ## install, then run the tests but for the slow ones (ARGS="-k name" for some)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 test-all: .venv/.ready-dev chromium-if-none  ## every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(PYTEST) $(ARGS)
 
 chromium-if-none:
 	@command -v chromium > /dev/null || command -v google-chrome > /dev/null || $(MAKE) --no-print-directory chromium \

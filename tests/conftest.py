@@ -1,5 +1,8 @@
-"""Small real data and a small study, and where tests may run."""
+"""Small real data, a small study and its results; which tests run side by side."""
 
+import fcntl
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -56,8 +59,30 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="module")
+def alone_with_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Until the end of the module no other worker starts Ray: two clusters on two cores wait for each other's."""
+    base = tmp_path_factory.getbasetemp()
+    place = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # a worker's is in that of the whole run
+    with (place / "ray.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _alone_where_it_says_so(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("ray"):
+        request.getfixturevalue("alone_with_ray")
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the page in a browser."""
+    """Mark tests by the fixtures they use; put files with long tests first, so that no worker begins one at the end."""
     for item in items:
-        if "browser" in getattr(item, "fixturenames", ()):
+        fixtures = getattr(item, "fixturenames", ())
+        if "browser" in fixtures:
             item.add_marker(pytest.mark.browser)
+        if "cluster" in fixtures:
+            item.add_marker(pytest.mark.ray)
+    long = {item.path for item in items for name in ("ray", "slow") if item.get_closest_marker(name)}
+    items.sort(key=lambda item: item.path not in long)

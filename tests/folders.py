@@ -67,7 +67,8 @@ class Folder:
         return texts | {"table.md": (self.results / "table.md").read_text()}
 
 
-def wait_for(condition: Any, process: subprocess.Popen[str], seconds: float = 120) -> None:
+def wait_for(condition: Any, process: subprocess.Popen[str], seconds: float = 240) -> None:
+    """Return once the condition holds; fail if the process ends first. The limit is for a machine under load."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, process.communicate()

@@ -110,7 +110,7 @@ def test_a_reader_that_leaves_does_not_end_the_study(folder: Folder) -> None:
     assert process.stdout
     process.stdout.readline()
     process.stdout.close()
-    assert process.wait(timeout=120) == 0
+    assert process.wait(timeout=180) == 0
     assert process.stderr
     assert "Traceback" not in process.stderr.read()
     process.stderr.close()

@@ -91,6 +91,8 @@ def test_the_commands_are_imported_by_nobody() -> None:
 
 
 LONGEST = 60  # lines of a function
+LONGEST_FILE = 300
+LONG_FILES = {"tune_app.executors.ray"}  # the one file that imports Ray
 
 
 def test_no_function_is_longer_than_a_screen() -> None:
@@ -102,6 +104,13 @@ def test_no_function_is_longer_than_a_screen() -> None:
         if module_of(path).startswith("tune_app")
     }
     assert not long
+
+
+def test_files_are_one_idea_long() -> None:
+    ours = [path for path in FILES if is_within(module_of(path), "tune_app")]
+    tests = (ROOT / "tests").rglob("*.py")
+    long = {module_of(path) for path in (*ours, *tests) if len(path.read_text().splitlines()) > LONGEST_FILE}
+    assert long == LONG_FILES
 
 
 def test_the_general_code_asks_the_table_of_defects_and_spells_none() -> None:

@@ -45,7 +45,7 @@ def test_an_interrupt_leaves_with_130_and_says_how_to_resume(
         os.killpg(process.pid, number)  # what a terminal does: the whole process group
     else:
         os.kill(process.pid, number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     assert process.returncode == 130, err
     assert "of 24 fits are done and on disk. Resume with: python -m tune_app.grid" in out
     assert "Traceback" not in out + err
