@@ -106,6 +106,32 @@ def test_dropout_of_any_rate_draws_from_the_generator_it_is_given_alone(p: float
     assert masks[0].mean().item() == pytest.approx(1, abs=0.03)
 
 
+@pytest.mark.parametrize("dimensions", [1, 2, 3])
+def test_dropout_of_channels_draws_from_the_generator_it_is_given_alone(dimensions: int) -> None:
+    layer = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)[dimensions - 1](0.3)
+    x = torch.ones(200, 50, *[2] * dimensions)
+    outcomes = []
+    for globally in (0, 1):
+        torch.manual_seed(globally)
+        dropout = build_rewritten(nn.Sequential(layer), torch.Generator().manual_seed(7)).train()
+        outcomes.append(dropout(x))
+    assert torch.equal(*outcomes)
+    channels = outcomes[0].flatten(2)
+    assert torch.equal(channels, channels[..., :1].expand_as(channels)), "a channel is dropped as a whole"
+    torch.testing.assert_close(channels.unique(), torch.tensor([0, 1 / 0.7]))
+    assert (channels[..., 0] == 0).float().mean().item() == pytest.approx(0.3, abs=0.02)
+    assert torch.equal(dropout.eval()(x), x)
+
+
+def test_dropout_of_channels_takes_what_is_no_batch_as_torch_does() -> None:
+    """Dropout1d takes (50, 2) for one image of 50 channels."""
+    layer, x = nn.Dropout1d(0.3), torch.ones(50, 2)
+    torch.manual_seed(0)
+    expected = layer(x)
+    torch.manual_seed(0)
+    assert torch.equal(build_rewritten(nn.Sequential(layer), torch.Generator()).train()(x), expected)
+
+
 class Doubled(nn.Sequential):
     """A Sequential with a forward of its own."""
 
@@ -159,6 +185,23 @@ def test_pooling_that_returns_indices_stays_behind_its_relu() -> None:
     x = torch.randn(2, 1, 4, 4)
     for ours, theirs in zip(build_rewritten(network, torch.Generator())(x), network(x), strict=True):
         assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        nn.MaxPool2d(3, stride=2, padding=1),
+        nn.MaxPool2d(3, stride=2, ceil_mode=True),
+        nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True),
+        nn.MaxPool2d(2, stride=1, padding=1, dilation=3),
+    ],
+)
+@pytest.mark.parametrize("size", [2, 5, 8])
+def test_pooling_of_every_kind_gives_what_it_gave_behind_its_relu(pool: nn.Module, size: int) -> None:
+    """The last kind has windows of padding alone on images of two pixels."""
+    network = nn.Sequential(nn.ReLU(), pool)
+    x = torch.randn(2, 1, size, size)
+    assert torch.equal(build_rewritten(network, torch.Generator())(x), network(x))
 
 
 class Block(nn.Module):

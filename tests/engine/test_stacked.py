@@ -163,11 +163,12 @@ class Block(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.late, self.shared = nn.Dropout(0.5), nn.Dropout(0.3)
-        self.first, self.second = (nn.Conv2d(1, 1, 3, padding=1) for _ in range(2))
+        self.late, self.shared, self.channels = nn.Dropout(0.5), nn.Dropout(0.3), nn.Dropout2d(0.2)
+        self.first, self.second = nn.Conv2d(1, 3, 3, padding=1), nn.Conv2d(3, 1, 3, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.late(x + self.shared(self.second(self.shared(self.first(x)))))  # type: ignore[no-any-return]
+        wide = self.channels(self.shared(self.first(x)))
+        return self.late(x + self.shared(self.second(wide)))  # type: ignore[no-any-return]
 
 
 def test_dropout_inside_modules_draws_in_a_stack_what_it_draws_alone(digits: data.Dataset) -> None:

@@ -14,6 +14,7 @@ from torch.nn.functional import linear
 from tune_app.engine.layers import build_replaced, is_plain
 
 BYTE = 256
+CHANNEL_DROPOUTS: tuple[type[nn.Module], ...] = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 
 class MergedLinear(nn.Module):
@@ -47,8 +48,32 @@ class SeededDropout(nn.Dropout):
         super().__init__(p)
         self.generator = generator
 
+    def mask_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """The shape of the mask for an input of that shape."""
+        return tuple(shape)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x * draw_mask(x.shape, self.p, self.generator).to(x.dtype) if self.training else x
+        if not self.training:
+            return x
+        return x * draw_mask(self.mask_shape(x.shape), self.p, self.generator).to(x.dtype)
+
+
+class SeededChannelDropout(SeededDropout):
+    """The same for torch's dropout of whole channels, as long as its input is a batch (N, C, …) of as many dimensions.
+
+    Torch takes other inputs for a single image, or warns of them: those are left to it and to its global generator.
+    """
+
+    def __init__(self, original: nn.Dropout1d | nn.Dropout2d | nn.Dropout3d, generator: torch.Generator) -> None:
+        super().__init__(original.p, generator)
+        self.original = original
+        self.dimensions = 2 + 1 + CHANNEL_DROPOUTS.index(type(original))
+
+    def mask_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        return (*shape[:2], *[1] * (len(shape) - 2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) if x.dim() == self.dimensions else self.original(x)
 
 
 def draw_mask(shape: Sequence[int], p: float, generator: torch.Generator) -> torch.Tensor:
@@ -74,7 +99,7 @@ def build_rewritten(network: nn.Module, generator: torch.Generator) -> nn.Module
 
     def seed(layer: nn.Module) -> nn.Module:
         # Dropout in place may be seen by whoever else holds its input.
-        return SeededDropout(layer.p, generator) if _is_random(layer) and not layer.inplace else layer
+        return _seed(layer, generator) if _is_random(layer) and not layer.inplace else layer
 
     if not is_plain(network, nn.Sequential):
         return build_replaced(network, seed)
@@ -89,20 +114,32 @@ def build_rewritten(network: nn.Module, generator: torch.Generator) -> nn.Module
             dropout = None if is_plain(layers[-1], nn.Linear) else layers.pop()
             layers.append(MergedLinear(cast(nn.Linear, layers.pop()), dropout, cast(nn.Linear, layer)))
         elif _is_random(layer):
-            layers.append(SeededDropout(layer.p, generator))
+            layers.append(_seed(layer, generator))
         else:
             layers.append(build_replaced(layer, seed))
     return nn.Sequential(*layers)
 
 
 def _is_random(layer: nn.Module) -> TypeGuard[nn.Dropout]:
-    """Whether this is torch's own dropout, and its rate leaves something to chance."""
-    return is_plain(layer, nn.Dropout) and 0 < cast(nn.Dropout, layer).p < 1
+    """Whether this is torch's own dropout, of elements or of channels, and its rate leaves something to chance."""
+    return is_plain(layer, nn.Dropout, *CHANNEL_DROPOUTS) and 0 < cast(nn.Dropout, layer).p < 1
+
+
+def _seed(layer: nn.Module, generator: torch.Generator) -> SeededDropout:
+    if type(layer) is nn.Dropout:
+        return SeededDropout(layer.p, generator)
+    return SeededChannelDropout(cast(nn.Dropout2d, layer), generator)
 
 
 def _commutes(layer: nn.Module) -> bool:
-    """Whether ReLU may stand behind this pooling as well as before it."""
-    return is_plain(layer, nn.MaxPool2d) and not cast(nn.MaxPool2d, layer).return_indices
+    """Whether ReLU may stand behind this pooling as well as before it.
+
+    A dilated window may lie in the padding alone: its maximum, -inf, stays what it is behind a ReLU, and not before it.
+    """
+    if not is_plain(layer, nn.MaxPool2d):
+        return False
+    pool = cast(nn.MaxPool2d, layer)
+    return not pool.return_indices and pool.dilation in (1, (1, 1))
 
 
 def _flatten(network: nn.Module) -> Iterator[nn.Module]:

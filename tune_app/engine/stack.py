@@ -156,7 +156,7 @@ class Stack:
             drawn: Counter[str] = Counter()
             for name, shape in self._calls:
                 dropout = cast(SeededDropout, self.networks[index].get_submodule(name))
-                mask = draw_mask((batch_size, *shape), dropout.p, dropout.generator)
+                mask = draw_mask(dropout.mask_shape((batch_size, *shape)), dropout.p, dropout.generator)
                 masks[f"{name}.mask{drawn[name]}"].append(mask)
                 drawn[name] += 1
         return {name: torch.stack(drawn) for name, drawn in masks.items()}
