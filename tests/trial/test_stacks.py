@@ -3,7 +3,7 @@
 import gc
 import operator
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -17,8 +17,7 @@ from tune_app.engine import EpochScores, fit
 from tune_app.engine.cost import build_network_cost, choose_engine, estimate_gpu_bytes
 from tune_app.engine.stacked import StackedFit, StackedFold
 from tune_app.errors import FitError
-from tune_app.models import MODELS
-from tune_app.records import Record, RecordSet
+from tune_app.records import RecordSet
 from tune_app.study import TrialSpec
 
 
@@ -79,111 +78,6 @@ def test_a_stack_that_breaks_costs_no_fit_and_the_records_say_why(
         ours, theirs = (list(getattr(each, kind).values()) for each in (records, eager))
         key = operator.attrgetter("scores")
         assert sorted(map(str, map(key, ours))) == sorted(map(str, map(key, theirs)))
-
-
-class Noisy(torch.nn.Module):
-    """Somebody's layer that draws random numbers where no fold's generator is."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + torch.randn_like(x) * 0.1 if self.training else x
-
-
-class Branching(torch.nn.Module):
-    """Somebody's layer that asks for a number, which a stack cannot give."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x * 2 if x.sum().item() > 0 else x
-
-
-class Leaky(torch.autograd.Function):
-    """A gradient that depends on whether there is a stack around it."""
-
-    generate_vmap_rule = False
-
-    @staticmethod
-    def forward(x: torch.Tensor) -> torch.Tensor:
-        return x.clone()
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
-        return gradients[0]
-
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, x: torch.Tensor) -> Any:
-        return x * 1.5, in_dims[0]
-
-
-class Leaking(torch.nn.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return Leaky.apply(x)  # type: ignore[no-any-return]
-
-
-class Late(torch.nn.Module):
-    """Somebody's layer that begins to draw random numbers after some steps."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.steps = 0
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.steps += self.training
-        return x + torch.randn_like(x) * 0.1 if self.training and self.steps > 3 else x
-
-
-def build_strange(layer: str, *, classes: int, **others: Any) -> torch.nn.Sequential:
-    kinds = {
-        "noisy": Noisy,
-        "late": Late,
-        "plain": torch.nn.Identity,
-        "branching": Branching,
-        "leaking": Leaking,
-        "alpha": torch.nn.AlphaDropout,
-    }
-    return torch.nn.Sequential(
-        torch.nn.Flatten(), torch.nn.Linear(64, 16), kinds[layer](), torch.nn.Linear(16, classes)
-    )
-
-
-@pytest.mark.parametrize(
-    ("layer", "reason"),
-    [
-        ("noisy", "not stacked: it draws random numbers that are not the fold's own"),
-        ("alpha", "not stacked: it draws random numbers that are not the fold's own"),
-        ("late", "the stack failed (RuntimeError: vmap: called random operation"),
-        ("branching", "not stacked: its step fails in a stack (RuntimeError: vmap"),
-        ("leaking", "not stacked: a step in a stack gives another gradient of "),
-    ],
-)
-def test_a_network_that_is_not_shown_to_stack_runs_eagerly_and_says_why(
-    digits: data.Dataset, monkeypatch: pytest.MonkeyPatch, layer: str, reason: str
-) -> None:
-    monkeypatch.setitem(MODELS._places, layer, (f"{__name__}:build_strange", layer))
-    spec = spec_of("none", engine="stacked").model_copy(update={"model": layer})
-    everything = run(spec, digits)
-    records = folds_of(everything)
-    assert [(r.status, r.engine) for r in records] == [("completed", "eager")] * 3
-    assert all(r.engine_reason and r.engine_reason.startswith(reason) for r in records), records[0].engine_reason
-    alone = folds_of(run(spec, digits, folds=[1]))
-    assert alone[0].scores == records[1].scores, "a fold's numbers do not depend on its neighbours"
-    eager = RecordSet(run(spec_of("none", engine="eager").model_copy(update={"model": layer}), digits))
-    assert list(map(_scores, eager.epochs.values())) == list(map(_scores, RecordSet(everything).epochs.values()))
-
-
-def _scores(record: Record) -> tuple[int, Mapping[str, float]]:
-    return record.fold, record.scores
-
-
-def test_a_network_that_was_edited_is_probed_again(digits: data.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = spec_of("none", engine="stacked").model_copy(update={"model": "edited"})
-    engines = []
-    for layer in ("plain", "noisy"):
-        monkeypatch.setitem(MODELS._places, "edited", (f"{__name__}:build_strange", layer))
-        engines.append({record.engine for record in folds_of(run(spec, digits))})
-    assert engines == [{"stacked"}, {"eager"}]
 
 
 def test_a_probe_that_memory_does_not_hold_costs_no_fit(digits: data.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import torch
 from tune_app.engine.fit import EpochScores, fit
 from tune_app.engine.images import Images
 from tune_app.engine.precision import HALF_TYPES
+from tune_app.engine.randomness import GlobalRandomness
 from tune_app.engine.stacked import StackedFold, fit_stacked
 from tune_app.errors import FitError, describe_error
 from tune_app.study import Recipe
@@ -43,12 +44,12 @@ def find_stacking_problem(build: Build, images: Images, recipe: Recipe) -> str:
 
 def _compare(build: Build, images: Images, recipe: Recipe) -> str:
     alone, stacked = ([_cut(fold, recipe.batch_size) for fold in build()[:2]] for _ in range(2))
-    before = _read_global_state(alone[0].train.device)
+    randomness = GlobalRandomness()
     try:
         eager = [_fit_alone(fold, images, recipe) for fold in alone]
     except Exception as error:  # the network's fault or the data's, and the eager fit says so in its record
         return f"its step fails by itself ({describe_error(error)})"
-    if not all(map(torch.equal, before, _read_global_state(alone[0].train.device))):
+    if randomness.has_moved():
         return "it draws random numbers that are not the fold's own"
     outcomes = dict(fit_stacked(stacked, images, recipe))
     for index, one in enumerate(eager):
@@ -73,12 +74,6 @@ def _cut(fold: StackedFold, images: int) -> StackedFold:
     for group in fold.optimizer.param_groups:
         group["lr"] = 0.0
     return replace(fold, train=fold.train[:images], validation=fold.validation[:images])
-
-
-def _read_global_state(device: torch.device) -> list[torch.Tensor]:
-    """Where torch's global generators stand: on the CPU, and on the device."""
-    states = [torch.get_rng_state()]
-    return [*states, torch.cuda.get_rng_state(device)] if device.type == "cuda" else states
 
 
 def _find_difference(one: StackedFold, other: StackedFold) -> str:

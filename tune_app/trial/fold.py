@@ -13,6 +13,7 @@ from tune_app.engine import EpochScores, score
 from tune_app.engine.defects import prepare_test, prepare_training, report_scores
 from tune_app.engine.fit import build_optimizer
 from tune_app.engine.memory import read_peak_memory
+from tune_app.engine.randomness import GlobalRandomness, seed_everything
 from tune_app.engine.rewrite import build_rewritten
 from tune_app.models import MODELS
 from tune_app.parts.splits import Split
@@ -55,7 +56,7 @@ class Fold:
         trial, spec = self.trial, self.trial.spec
         self.train = torch.from_numpy(self.split.train).to(trial.device)
         self.validation = torch.from_numpy(self.split.validation).to(trial.device)
-        torch.manual_seed(self.seed("weights"))
+        seed_everything(self.seed("weights"))
         self.network = build_network(spec, trial.image_shape, trial.classes).to(trial.device)
         network = prepare_training(self.network, spec.protocol, spec.batch_slices)
         self.masks = torch.Generator(trial.device).manual_seed(self.seed("dropout"))
@@ -63,7 +64,7 @@ class Fold:
         self.optimizer = build_optimizer(self.rewritten, spec.recipe)
         if carried is not None:
             carried.restore(self.network, self.optimizer)
-        torch.manual_seed(self.seed("dropout"))
+        seed_everything(self.seed("dropout"))
 
     def record_epoch(self, scores: EpochScores) -> Iterator[EpochRecord]:
         """The epoch as each trial's protocol reports it."""
@@ -92,8 +93,10 @@ class Fold:
         """
         if fit_seconds is None:
             fit_seconds = time.perf_counter() - self.clock - self.paused
+        randomness = GlobalRandomness()
         for place, spec in enumerate(self.trial.specs):
             clock = time.perf_counter() - (fit_seconds if place == 0 else 0)  # training counts once, for the first
+            randomness.restore()  # a test does not depend on which others there are
             try:
                 test = self.trial.find_test(spec.protocol)
                 network = prepare_test(self.network, spec.protocol)

@@ -12,6 +12,7 @@ from tune_app.engine.cost import build_network_cost, choose_engine
 from tune_app.engine.defects import validates_in_train_mode
 from tune_app.engine.memory import reset_peak_memory
 from tune_app.engine.probe import find_stacking_problem
+from tune_app.engine.randomness import keep_randomness_apart
 from tune_app.engine.stacked import StackedFit, StackedFold
 from tune_app.errors import FitError, describe_error
 from tune_app.records import FoldRecord, Record, build_failed_fold
@@ -40,8 +41,23 @@ def run_trial(
     records are the same bit for bit only at the same number. `also` are trials that share this one's training and are
     recorded with it. `keep` is handed the best network of each fold. Where the protocol joins the folds,
     `carrier` holds what goes from one to the next, and without it a trial starts at its first fold again.
+
+    Whatever the reader of the records draws from global random generators changes no record, and is not changed.
     """
     torch.set_num_threads(threads)
+    yield from keep_randomness_apart(_run_folds(spec, data, list(folds), device, also, keep, carrier))
+
+
+def _run_folds(
+    spec: TrialSpec,
+    data: Dataset,
+    folds: list[int],
+    device: torch.device,
+    also: Sequence[TrialSpec],
+    keep: Keep | None,
+    carrier: Carrier | None,
+) -> Iterator[Record]:
+    """The folds by the engine that is chosen for them."""
     started = time.time()
     try:
         trial = TrialSetup(spec, data, device, also, keep)
@@ -53,9 +69,9 @@ def run_trial(
                 yield build_failed_fold(each.id, each.replicate, fold, type(error).__name__, str(error), started)
         return
     if spec.has_dependent_folds:
-        yield from _run_carried(trial, list(folds), carrier)
+        yield from _run_carried(trial, folds, carrier)
     elif engine == "stacked":
-        yield from _run_stacked(trial, list(folds))
+        yield from _run_stacked(trial, folds)
     else:
         for fold in folds:
             yield from _run_eager(trial, fold)
