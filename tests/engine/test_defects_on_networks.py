@@ -1,5 +1,6 @@
 """Defects on networks of other people: what they reach, and what they cannot act on."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -114,12 +115,8 @@ def test_a_network_that_a_defect_cannot_act_on_is_refused(network: nn.Module, pr
     assert not find_problems(network, ("carry-over", "test-normalisation"))
 
 
-def build_plain(**arguments: Any) -> nn.Sequential:
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))  # whatever the regularizer
-
-
 def test_the_plan_refuses_a_defect_on_a_network_that_ignores_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(MODELS._places, "plain", (f"{__name__}:build_plain",))
+    monkeypatch.setitem(MODELS._places, "plain", (f"{__name__}:build_strange", "plain"))
     grid = [{"model": "plain", "regularizer": "batchnorm", "folds": 3, "protocol": "test-skips-layers"}]
     with pytest.raises(StudyError, match="plain, batchnorm: test-skips-layers cannot act on this network: it has no"):
         plan_of(build_study(grid=grid))
@@ -139,21 +136,82 @@ class Listed(nn.Module):
         return x
 
 
-def build_listed(**arguments: Any) -> nn.Module:
-    return Listed()
+class Bound(nn.Module):
+    """A network that holds what its layer does, and not the layer alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.linear = nn.BatchNorm2d(1), nn.Linear(64, 10)
+        self.normalise = self.norm.forward
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(self.normalise(x).flatten(1))  # type: ignore[no-any-return]
 
 
-def build_tapped(**arguments: Any) -> nn.Module:
-    return Tapped()
+class Normed(nn.Module):
+    """A network with a batch-norm layer, and somebody's way to compute `more` than that."""
+
+    def __init__(self, more: Callable[[nn.Module, torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.norm, self.linear, self.more = nn.BatchNorm2d(1), nn.Linear(64, 10), more
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(self.more(self.norm, self.norm(x)).flatten(1))  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("protocol", ["replica-statistics", "test-skips-layers"])
-def test_the_plan_refuses_a_defect_that_does_not_reach_the_layers_called(
-    monkeypatch: pytest.MonkeyPatch, protocol: str
+def _normalise(norm: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    return nn.functional.batch_norm(x, None, None, training=True)
+
+
+def _drop_always(norm: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    return nn.functional.dropout(x, training=True)
+
+
+def _drop_in_training(norm: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    return nn.functional.dropout(x, training=norm.training)
+
+
+def _normalise_images(norm: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    return nn.functional.instance_norm(x)
+
+
+STRANGE: dict[str, Callable[[], nn.Module]] = {
+    "plain": lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 10)),  # whatever the regularizer
+    "listed": lambda: Listed(),
+    "tapped": lambda: Tapped(),
+    "normalises": lambda: Normed(_normalise),
+    "bound": lambda: Bound(),
+    "drops-always": lambda: Normed(_drop_always),
+    "drops-in-training": lambda: Normed(_drop_in_training),
+    "normalises-images": lambda: Normed(_normalise_images),
+}
+
+
+def build_strange(name: str, **arguments: Any) -> nn.Module:
+    return STRANGE[name]()
+
+
+@pytest.mark.parametrize(
+    ("model", "refused"),
+    [
+        ("listed", {"replica-statistics": "batch_norm", "test-skips-layers": "batch_norm"}),
+        ("normalises", {"replica-statistics": "batch_norm", "test-skips-layers": "batch_norm"}),
+        ("bound", {"replica-statistics": "batch_norm", "test-skips-layers": "batch_norm"}),
+        ("drops-always", {"test-skips-layers": "dropout"}),
+        ("tapped", {}),
+        ("drops-in-training", {}),
+        ("normalises-images", {}),
+    ],
+)
+def test_the_plan_refuses_a_defect_that_does_not_reach_all_that_it_should_change(
+    monkeypatch: pytest.MonkeyPatch, model: str, refused: Mapping[str, str]
 ) -> None:
-    for name in ("listed", "tapped"):
-        monkeypatch.setitem(MODELS._places, name, (f"{__name__}:build_{name}",))
-    entry = {"regularizer": "batchnorm", "folds": 3, "protocol": protocol}
-    with pytest.raises(StudyError, match=f"listed, batchnorm: {protocol} cannot act on this network: it keeps layers"):
-        plan_of(build_study(grid=[entry | {"model": "listed"}]))
-    assert len(plan_of(build_study(grid=[entry | {"model": "tapped"}]))) == 1
+    monkeypatch.setitem(MODELS._places, model, (f"{__name__}:build_strange", model))
+    for protocol in ("replica-statistics", "test-skips-layers"):
+        entry = {"model": model, "regularizer": "batchnorm", "folds": 3, "protocol": protocol}
+        if protocol not in refused:
+            assert len(plan_of(build_study(grid=[entry]))) == 1
+            continue
+        problem = f"{model}, batchnorm: {protocol} cannot act on this network: it calls {refused[protocol]} elsewhere"
+        with pytest.raises(StudyError, match=problem):
+            plan_of(build_study(grid=[entry]))

@@ -7,14 +7,17 @@ the K-fold loop, and has no piece here.
 import contextlib
 from dataclasses import replace
 from functools import lru_cache, partial
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.functional import batch_norm
+from torch.overrides import TorchFunctionMode
 
 from tune_app.engine.fit import EpochScores
 from tune_app.engine.images import Normalisation
 from tune_app.engine.layers import build_replaced, is_plain
+from tune_app.errors import describe_error
 from tune_app.models import MODELS
 from tune_app.study.protocol import Protocol
 
@@ -38,6 +41,10 @@ class Piece:
     def find_problem(self, network: nn.Module) -> str:
         """Why the defect cannot act on the network, empty if it can."""
         return _find_missing(network, self.replaced, self.to) if self.replaced else ""
+
+    def misses(self, function: str, training: bool) -> bool:
+        """Whether the defect should change this call of torch's, which is made elsewhere than in `replaced` layers."""
+        return False
 
     def prepare_training(self, network: nn.Module, batch_slices: int) -> nn.Module:
         """The network as it is trained; weights and statistics are shared."""
@@ -82,6 +89,9 @@ class ReplicaStatistics(Piece):
 
     replaced, to = BATCH_NORMS, "slice"
 
+    def misses(self, function: str, training: bool) -> bool:
+        return function == "batch_norm" and training
+
     def prepare_training(self, network: nn.Module, batch_slices: int) -> nn.Module:
         def slice_norm(layer: nn.Module) -> nn.Module:
             return ReplicaBatchNorm(layer, batch_slices) if is_plain(layer, *BATCH_NORMS) else layer  # type: ignore[arg-type]
@@ -94,6 +104,9 @@ class TestSkipsLayers(Piece):
 
     __test__ = False  # a name that pytest must not take for a test
     replaced, to = SKIPPED, "leave out"
+
+    def misses(self, function: str, training: bool) -> bool:
+        return function == "batch_norm" or ("dropout" in function and training)
 
     def prepare_test(self, network: nn.Module) -> nn.Module:
         return build_replaced(network, lambda layer: nn.Identity() if is_plain(layer, *SKIPPED) else layer)
@@ -146,36 +159,54 @@ def _find_missing(network: nn.Module, plain: tuple[type[nn.Module], ...], to: st
     return "" if layers else f"it has no layer to {to}"
 
 
+class _Missed(TorchFunctionMode):
+    """Collects the functions that a network calls elsewhere than in the layers that a defect has put into it.
+
+    A network may normalise by a function, or call a layer out of a list or by its `forward`: no replacement gets there.
+    """
+
+    def __init__(self, piece: Piece) -> None:
+        super().__init__()
+        self.piece, self.functions = piece, set[str]()
+        self._inside = 0
+
+    def step(self, step: int, *arguments: object) -> None:
+        """Enter (1) or leave (-1) a layer of the defect's."""
+        self._inside += step
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        if not self._inside and self.piece.misses(name, training=kwargs.get("training", True)):
+            self.functions.add(name)
+        return func(*args, **kwargs)
+
+
 def _find_bypass(network: nn.Module, piece: Piece, batch_slices: int, image_shape: tuple[int, int, int]) -> str:
     """Why the network as the defect makes it does not do what it should; the network is on the meta device."""
     batch = torch.empty(2 * batch_slices, *image_shape)
-    trained, tested = piece.prepare_training(network, batch_slices).train(), piece.prepare_test(network)
+    trained, tested = piece.prepare_training(network, batch_slices), piece.prepare_test(network)
+    missed = _Missed(piece)
     try:
         for prepared in (trained, tested):
-            if prepared is not network and _count_bypasses(network, prepared.train(prepared is trained), piece, batch):
-                return "it keeps layers in other places than its modules, such as a list, and calls them there"
+            if prepared is not network:
+                _call(prepared.train(prepared is trained), batch, missed)
     except Exception as error:  # whatever a network raises when layers of it are replaced
-        return f"without its layers it fails ({error})"
+        return f"without its layers it fails ({describe_error(error)})"
+    if missed.functions:
+        called = ", ".join(sorted(missed.functions))
+        return f"it calls {called} elsewhere than in its layers, such as in its forward or in a layer that a list holds"
     return ""
 
 
-def _count_bypasses(network: nn.Module, prepared: nn.Module, piece: Piece, batch: torch.Tensor) -> int:
-    """How often the prepared network calls a layer that should be replaced in it."""
-    calls = 0
-
-    def count(step: int, *arguments: object) -> None:
-        nonlocal calls
-        calls += step
-
-    with contextlib.ExitStack() as hooks:
-        for layer in network.modules():
-            if is_plain(layer, *piece.replaced):
-                hooks.enter_context(layer.register_forward_pre_hook(partial(count, 1)))
+def _call(prepared: nn.Module, batch: torch.Tensor, missed: _Missed) -> None:
+    with contextlib.ExitStack() as stack:
         for layer in prepared.modules():
-            if isinstance(layer, ReplicaBatchNorm):  # calls the layer in whose place it is, once
-                hooks.enter_context(layer.register_forward_pre_hook(partial(count, -1)))
+            if isinstance(layer, ReplicaBatchNorm):
+                stack.enter_context(layer.register_forward_pre_hook(partial(missed.step, 1)))
+                stack.enter_context(layer.register_forward_hook(partial(missed.step, -1)))
+        stack.enter_context(missed)
         prepared(batch)
-    return calls
 
 
 @lru_cache(maxsize=256)
