@@ -1,10 +1,18 @@
 """Event files: a folder for each trial, a curve for each fold."""
 
+import signal
+from pathlib import Path
+
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboardX import SummaryWriter
 
+from tests.builders import build_study, fold_record, plan_of
 from tests.folders import Folder
-from tune_app.records import read_records
+from tune_app.monitor.tensorboard import TensorBoardMonitor
+from tune_app.plan import WorkItem
+from tune_app.records import RecordSet, read_records
+from tune_app.session.interrupts import terminate_as_interrupt
 
 
 def test_tensorboard_has_a_folder_per_trial_with_a_curve_per_fold(folder: Folder) -> None:
@@ -32,3 +40,23 @@ def test_a_resumed_trial_has_whole_curves_once(finished: Folder) -> None:
     finished.run()
     for trial in (finished.runs / "tensorboard").iterdir():
         assert [e.step for e in EventAccumulator(str(trial)).Reload().Scalars("test_accuracy_by_fold")] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_waits_until_event_files_are_in_order(tmp_path: Path, number: signal.Signals) -> None:
+    trial = plan_of(build_study())[0]
+    drawn = []
+
+    def draw(writer: SummaryWriter, name: str) -> None:
+        signal.raise_signal(number)
+        drawn.append(name)
+
+    monitor = TensorBoardMonitor(tmp_path, [trial], RecordSet(), draw)
+    with terminate_as_interrupt():
+        with pytest.raises(KeyboardInterrupt):
+            monitor.item_started(WorkItem(trial, (0, 1, 2)))
+        assert drawn == [trial.id], "what was begun is done"
+        monitor.record(fold_record(trial.id, 0, 0.9))
+        monitor.close()
+    folds = EventAccumulator(str(tmp_path / trial.name)).Reload().Scalars("test_accuracy_by_fold")
+    assert [event.value for event in folds] == pytest.approx([0.9])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tensorboardX import SummaryWriter
 from tensorboardX.summary import hparams
 
+from tune_app.monitor.signals import uninterrupted
 from tune_app.records import EpochRecord, FoldRecord, Record, RecordSet
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class TensorBoardMonitor:
     the run.
     """
 
+    @uninterrupted()
     def __init__(
         self,
         folder: Path,
@@ -52,11 +54,13 @@ class TensorBoardMonitor:
                 self._begin(trial)
                 self._finish(trial)
 
+    @uninterrupted()
     def item_started(self, item: "WorkItem") -> None:
         for trial in item.trials:
             if trial.id not in self._begun:
                 self._begin(trial.id)
 
+    @uninterrupted()
     def record(self, record: Record) -> None:
         if record.trial not in self._begun:  # its process ended before it could say that it had started
             self._begin(record.trial)
@@ -85,6 +89,7 @@ class TensorBoardMonitor:
     def item_ended(self, item: "WorkItem") -> None:
         """Nothing: other items of the trial may still run."""
 
+    @uninterrupted()
     def close(self) -> None:
         for trial in tuple(self._open):
             self._finish(trial)
