@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _build_session(options: argparse.Namespace) -> "Session":
     from rich.console import Console
 
-    from tune_app.session.options import build_options
+    from tune_app.session.options import OptionValues, build_options
     from tune_app.session.session import Session
     from tune_app.session.studies import find_study
 
@@ -98,18 +98,7 @@ def _build_session(options: argparse.Namespace) -> "Session":
 
     console = _Console()
     again = shlex.join(argument for argument in sys.argv[1:] if argument != "--fresh")
-    names = (
-        "executor",
-        "address",
-        "device",
-        "cpus_per_trial",
-        "gpus_per_trial",
-        "keep",
-        "fresh",
-        "same_code",
-        "continue_from",
-    )
-    chosen = {name: getattr(options, name) for name in (*names, "runs", "results", "data")}
+    chosen = {name: getattr(options, name) for name in OptionValues.__annotations__}
     return Session(
         find_study(options.study, options.set),
         build_options(options.only, **chosen, command=f"{_name_command()} {again}".strip()),

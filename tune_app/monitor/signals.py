@@ -6,13 +6,18 @@ import threading
 from collections.abc import Iterator
 
 
+def is_main_thread() -> bool:
+    """Whether this is the thread that signals belong to."""
+    return threading.current_thread() is threading.main_thread()
+
+
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
     """Let Ctrl-C and SIGTERM wait until the end; then the handlers that were there get the first one.
 
     An event file whose writer is broken off while it closes would raise at the end of the process.
     """
-    if threading.current_thread() is not threading.main_thread():  # signals belong to the main thread alone
+    if not is_main_thread():
         yield
         return
     came: list[int] = []

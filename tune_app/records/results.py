@@ -30,6 +30,9 @@ PLAN_FILE = "plan.csv"
 TEST_FILE = "test.npz"
 PLAN_COLUMNS = ("trial", "fits", "parameters", "flops", "predicted_fit_seconds", "cpus", "gpus")
 
+# What reading a damaged table or archive may raise.
+UNREADABLE = (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)
+
 
 @dataclass(frozen=True)
 class Reported:
@@ -146,7 +149,7 @@ def _read_extras(folder: Path) -> tuple[TestSet | None, pd.DataFrame | None, Map
         test = read_test_set(path) if path.is_file() else None
         path = folder / PLAN_FILE
         plan = read_plan(path) if path.is_file() else None
-    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise ResultsError(
             f"{path} cannot be read ({type(error).__name__}: {error}); delete it, and `python -m tune_app.grid` with "
             "the same study writes it again"

@@ -2,14 +2,10 @@
 
 import contextlib
 import signal
-import threading
 from collections.abc import Iterator
 from types import FrameType
 
-
-def _is_main_thread() -> bool:
-    """Signals belong to the main thread alone."""
-    return threading.current_thread() is threading.main_thread()
+from tune_app.monitor.signals import is_main_thread
 
 
 @contextlib.contextmanager
@@ -19,7 +15,7 @@ def terminate_as_interrupt() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    if not _is_main_thread():
+    if not is_main_thread():
         yield
         return
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
@@ -33,5 +29,5 @@ def terminate_as_interrupt() -> Iterator[None]:
 
 def ignore_interrupts() -> None:
     """From here on, until `terminate_as_interrupt` ends, Ctrl-C does nothing."""
-    if _is_main_thread():
+    if is_main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)

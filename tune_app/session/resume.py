@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from tune_app.records import RECORDS_FILE, Record, RecordSet, RecordStore
+from tune_app.records import Record, RecordSet, RecordStore
 from tune_app.records.results import Results
 from tune_app.study import Study, TrialSpec
 
@@ -48,5 +48,5 @@ def describe_changes(study: Study, specs: Sequence[TrialSpec], store: RecordStor
     named = f": {', '.join(new[:6])}{', …' if len(new) > 6 else ''}." if new else "."
     return (
         f"The study has changed: records of {len(foreign)} trials no longer match it and are left out of the tables "
-        f"(kept in {store.path.parent / RECORDS_FILE}); {len(new)} trials are new{named}"
+        f"(kept in {store.path}); {len(new)} trials are new{named}"
     )

@@ -24,6 +24,7 @@ from tune_app.records.results import (
     ENVIRONMENT_FILE,
     PLAN_FILE,
     TEST_FILE,
+    UNREADABLE,
     read_environment,
     read_plan,
     read_results,
@@ -39,7 +40,7 @@ from tune_app.session.environment import build_environment
 from tune_app.session.options import RunOptions
 from tune_app.session.outcome import Outcome
 from tune_app.session.results import Results
-from tune_app.session.resume import describe_changes, find_missing, find_new, take_over
+from tune_app.session.resume import HoldsBest, describe_changes, find_missing, find_new, take_over
 from tune_app.session.studies import FoundStudy
 from tune_app.session.testset import build_test_set
 from tune_app.study import TrialSpec
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from tune_app.session.planning import Plan
 
 logger = logging.getLogger("tune_app")
-Missing = Mapping[str, tuple[int, ...]]  # trial → folds
 
 
 @dataclass
@@ -88,7 +88,7 @@ class Session:
         """
         origin = self.check_origin()
         known = self._peek(origin)
-        missing = self._find_missing(known)
+        missing = find_missing(self.specs, known, self._find_holder())
         self._check_unchanged(known, None)
         plan = dataset = None
         if any(missing.values()):  # bad input is refused before records are touched
@@ -134,17 +134,13 @@ class Session:
             )
         self.asserted = changes
 
-    def _find_missing(self, records: RecordSet) -> Missing:
-        missing = find_missing(self.specs, records)
+    def _find_holder(self) -> HoldsBest | None:
+        """What says whether a trial's best network is on disk; None where none is kept."""
         if self.options.keep != "best":
-            return missing
+            return None
         from tune_app.trial.keeper import Keeper  # torch reads the weights
 
-        again = find_missing(self.specs, records, Keeper(self.folder / "weights").holds_best)
-        lost = sum(len(again[trial]) > len(folds) for trial, folds in missing.items())
-        if lost:
-            self.report(f"{lost} trials have records but no kept network; they run again to keep one.")
-        return again
+        return Keeper(self.folder / "weights").holds_best
 
     def _take_over(self, store: RecordStore, origin: StoredResults | None) -> None:
         if store.torn:
@@ -172,7 +168,11 @@ class Session:
             write_environment(self.folder / ENVIRONMENT_FILE, environment)
 
         note_environment()  # a run that is killed has said where it ran, too
-        interrupted = execution.run(self._find_missing(store.records), store)
+        missing = find_missing(self.specs, store.records, self._find_holder())
+        lost = sum(len(missing[spec.id]) > len(store.records.missing_folds(spec.id, spec.folds)) for spec in self.specs)
+        if lost:
+            self.report(f"{lost} trials have records but no kept network; they run again to keep one.")
+        interrupted = execution.run(missing, store)
         note_environment()
         whole = execution.plan
         if self.options.only:
@@ -196,10 +196,8 @@ class Session:
             "Interrupted while the tables were written: every record is on disk, and the same command writes them "
             "again."
         )
-        results, folder = self._build_results(store.records, dataset)
-        written, undrawn = not is_current(folder, results), list[str]()
-        if written:
-            undrawn = write_results(folder, results)
+        results, folder, current = self._build_results(store.records, dataset)
+        undrawn = [] if current else write_results(folder, results)
         left = {(spec.id, fold) for spec in self.specs for fold in store.records.missing_folds(spec.id, spec.folds)}
         if not left:
             self._clear_carried()
@@ -213,26 +211,27 @@ class Session:
             failed=tuple(store.records.folds[key] for key in sorted(left) if key in store.records.folds),
             unkept=self._find_unkept(store.records),
             interrupted=interrupted,
-            written=written,
+            written=not current,
             undrawn=tuple(undrawn),
         )
 
-    def _build_results(self, records: RecordSet, dataset: Dataset | None) -> tuple[StoredResults, Path]:
-        """The results as they are exported, and the folder to export them to."""
+    def _build_results(self, records: RecordSet, dataset: Dataset | None) -> tuple[StoredResults, Path, bool]:
+        """The results as they are exported, the folder to export them to, and whether it has them already."""
         found = self.found
         stored = StoredResults(self.study, records, found.reference, reference_text=found.reference_text)
         folder = choose_folder(self.results, stored)
         stored = replace(stored, environment=self._find_environment(), plan=self._find_plan(folder))
-        with contextlib.suppress(OSError, ValueError, KeyError):
+        with contextlib.suppress(*UNREADABLE):
+            read_plan(folder / PLAN_FILE)  # the plan may be known from elsewhere, and the folder's own be damaged
             same = replace(stored, test=read_test_set(folder / TEST_FILE))
             if is_current(folder, same):
-                return same, folder
+                return same, folder, True
         try:
             dataset = dataset or load_dataset(self.study.data.name, self.options.data)
             stored = replace(stored, test=build_test_set(stored, dataset))
         except DataError as error:  # nothing ran, so nothing but the confusions needs the images
             self.report(f"The confusions are left out: {error}")
-        return stored, folder
+        return stored, folder, False
 
     def _find_environment(self) -> Mapping[str, Any]:
         """Where the records were made: as noted when they were, else as the folders say that they came from."""
@@ -253,7 +252,7 @@ class Session:
         """What the study's trials were planned to cost, planned now if no folder says it of all of them."""
         trials = {trial.spec.id for trial in self.study.grid_trials()}
         for place in (self.folder, folder):
-            with contextlib.suppress(OSError, ValueError, KeyError):
+            with contextlib.suppress(*UNREADABLE):
                 plan = read_plan(place / PLAN_FILE)
                 if set(plan["trial"]) == trials:
                     return plan
@@ -267,10 +266,8 @@ class Session:
 
     def _find_unkept(self, records: RecordSet) -> tuple[str, ...]:
         """The complete trials whose best network is not on disk though it should be."""
-        if self.options.keep != "best":
+        holds_best = self._find_holder()
+        if holds_best is None:
             return ()
-        from tune_app.trial.keeper import Keeper
-
-        holds_best = Keeper(self.folder / "weights").holds_best
         whole = [spec.id for spec in self.specs if not records.missing_folds(spec.id, spec.folds)]
         return tuple(trial for trial in whole if not holds_best(trial, records))

@@ -78,7 +78,9 @@ class Frozen(BaseModel, metaclass=_Explaining):
     @model_validator(mode="before")
     @classmethod
     def _read_former_names(cls, content: Any) -> Any:
-        return rename_former(content) if isinstance(content, Mapping) else content
+        if isinstance(content, Mapping) and not FORMER_NAMES.keys().isdisjoint(content):
+            return rename_former(content)
+        return content
 
 
 def rename_former(content: Mapping[str, Any]) -> dict[str, Any]:
