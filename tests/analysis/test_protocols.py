@@ -35,7 +35,8 @@ def test_carried_replicates_are_paired_as_independent_observations(replicates: i
 
 def replace_regularizer(spec: TrialSpec) -> TrialSpec:
     """A spec whose score differs by its protocol."""
-    return spec.model_copy(update={"regularizer": "none" if len(spec.protocol) > 1 else "dropout"})
+    level = "none" if len(spec.protocol) > 1 else "dropout"
+    return spec.model_copy(update={"arguments": spec.arguments | {"regularizer": level}})
 
 
 @pytest.mark.parametrize(

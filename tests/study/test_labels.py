@@ -94,7 +94,10 @@ def test_labels_of_a_product_of_many_factors_are_unique() -> None:
             [DROPOUT, {"label": "CNN+DP", "regularizer": "none"}],
             "labels: 'CNN+DP' would be the name of more than one condition; give each its own, or name more levels",
         ),
-        ([{"label": "A", "regularizer": ["none", "dropout"]}], "labels, entry 1: unknown regularizer ["),
+        (
+            [{"label": "A", "regularizer": ["none", "dropout"]}],
+            "labels, entry 1: regularizer: a level is a name or a number, not [",
+        ),
         ({"label": "A"}, "labels: must be a list of entries"),
     ],
 )

@@ -9,7 +9,7 @@ from tune_app.analysis.contrasts import NUMBERS, Condition, Side, build_contrast
 from tune_app.analysis.metrics import METRICS, build_scores
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results
-from tune_app.study import FACTORS, Metric, Study
+from tune_app.study import Metric, Study
 from tune_app.study.labels import Labelling
 
 COMPARED: tuple[Metric, ...] = ("test_accuracy", "test_loss", "fit_seconds")
@@ -21,7 +21,8 @@ def build_comparison(first: Results, second: Results) -> pd.DataFrame:
     Conditions are the same if they agree in every factor that varies in either study; a factor that is constant in each
     is a setting, and its change is one of `build_changes`. A condition of one study alone is a row with a reason.
     """
-    varying = [factor for factor in FACTORS if any(factor in r.study.varying_factors() for r in (first, second))]
+    factors = dict.fromkeys((*first.study.factors, *second.study.factors))
+    varying = [factor for factor in factors if any(factor in r.study.varying_factors() for r in (first, second))]
     ours, theirs = _by_levels(first.study, varying), _by_levels(second.study, varying)
     levels = dict.fromkeys((*ours, *theirs))
     labels = _build_labels(first.study, second.study, varying)
@@ -38,7 +39,7 @@ def _build_labels(first: Study, second: Study, varying: list[str]) -> dict[tuple
     conditions = [specs[0].condition for study in (first, second) for specs in study.conditions()]
     names = dict.fromkeys(label.label for label in first.labels)
     labels = [*first.labels, *(label for label in second.labels if label.label not in names)]
-    members = list({tuple(condition[name] for name in varying): condition for condition in conditions}.items())
+    members = list({tuple(condition.get(name) for name in varying): condition for condition in conditions}.items())
     labelling = Labelling([condition for _, condition in members], labels, conditions[0], varying)
     return {key: labelling.label(condition) for key, condition in members}
 
@@ -66,7 +67,7 @@ def _find_mean(side: Side | None, metric: Metric) -> float | None:
 
 
 def _by_levels(study: Study, varying: list[str]) -> dict[tuple[Any, ...], Condition]:
-    return {tuple(specs[0].condition[name] for name in varying): specs for specs in study.conditions()}
+    return {tuple(specs[0].condition.get(name) for name in varying): specs for specs in study.conditions()}
 
 
 def build_changes(first: Mapping[str, Any], second: Mapping[str, Any]) -> pd.DataFrame:

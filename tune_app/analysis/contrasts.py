@@ -12,7 +12,7 @@ from tune_app.analysis.metrics import METRICS, SUMMARISED, Scores, build_scores,
 from tune_app.analysis.t_tests import TTest, adjust_by_holm, build_corrected_t_test, build_welch_t_test
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results
-from tune_app.study import FACTORS, Metric, Study, TrialSpec, Window, has_levels
+from tune_app.study import Metric, Study, TrialSpec, Window, has_levels
 from tune_app.study.protocol import find_redefining
 
 MIN_PAIRS = 8  # folds, whose scores are correlated
@@ -235,7 +235,7 @@ def build_contrasts(results: Results) -> pd.DataFrame:
         for row, p_holm in zip(tested, adjust_by_holm([row["p_value"] for row in tested]), strict=True):
             row["p_holm"] = float(p_holm)
         rows += family
-    columns = ["metric", "unit", "better", "row", "baseline_row", "differs", *FACTORS, *NUMBERS]
+    columns = ["metric", "unit", "better", "row", "baseline_row", "differs", *results.study.factors, *NUMBERS]
     return pd.DataFrame(rows, columns=columns).astype({"n_pairs": "Int64"})
 
 

@@ -1,7 +1,7 @@
 """Labels in, index arrays out: stratified limits and the K splits of a cross-validation."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +28,7 @@ def build_limit(labels: NDArray[np.integer[Any]], images: int | None, seed: int)
     return np.sort(resample(positions, replace=False, n_samples=images, stratify=labels, random_state=seed))
 
 
-def build_splits(
-    labels: NDArray[np.integer[Any]], n_splits: int, splitter: Literal["kfold", "stratified"], seed: int
-) -> tuple[Split, ...]:
+def build_splits(labels: NDArray[np.integer[Any]], n_splits: int, splitter: str, seed: int) -> tuple[Split, ...]:
     """The `n_splits` shuffled splits of `len(labels)` images.
 
     Raises StudyError if there are fewer images, or for `stratified` fewer images of some class, than folds.

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,8 +20,9 @@ from tune_app.records.codec import record_to_line
 from tune_app.records.files import write_bytes_whole, write_whole
 from tune_app.records.model import RecordSet
 from tune_app.records.store import RECORDS_FILE, read_records, write_records
-from tune_app.study import Regularizer, Study
+from tune_app.study import Study
 from tune_app.study.file import build_yaml, read_study
+from tune_app.study.signatures import SHIPPED
 
 STUDY_FILE = "study.yaml"
 REFERENCE_FILE = "reference.csv"
@@ -213,8 +214,9 @@ def read_reference(path: Path) -> Reference:
                 key = row["model"], row["regularizer"], int(row["folds"])
                 if key in found:
                     raise ValueError(f"line {number}: a second figure for {', '.join(map(str, key))}")
-                if key[1] not in get_args(Regularizer):
-                    raise ValueError(f"line {number}: no regularizer {key[1]!r}; {', '.join(get_args(Regularizer))}")
+                regularizer = SHIPPED.find("regularizer")
+                if key[1] not in regularizer.choices:
+                    raise ValueError(f"line {number}: no regularizer {key[1]!r}; {', '.join(regularizer.choices)}")
                 note, dataset, table = (row.get(name) or "" for name in ("note", "dataset", "table"))
                 found[key] = Reported(row["row"], figure, note, dataset, table)
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:

@@ -3,7 +3,7 @@
 from tune_app.errors import choices
 from tune_app.study.claims import ACCURACIES, EPOCH_METRICS, Claim, Metric, Window
 from tune_app.study.expansion import GridTrial, has_levels, resolve_levels
-from tune_app.study.factors import FACTORS, TABLE, Recipe, Regularizer
+from tune_app.study.factors import FACTORS, TABLE, Recipe
 from tune_app.study.labels import Labelling
 from tune_app.study.schema import Baseline, Catalog, DataChoice, GridEntry, Label
 from tune_app.study.spec import TrialSpec
@@ -24,7 +24,6 @@ __all__ = [
     "Labelling",
     "Metric",
     "Recipe",
-    "Regularizer",
     "Study",
     "TrialSpec",
     "Window",

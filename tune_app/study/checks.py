@@ -4,28 +4,83 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tune_app.errors import choices
 from tune_app.study.claims import Claim
 from tune_app.study.expansion import ExpandedStudy, has_levels
 from tune_app.study.labels import build_labelling
-from tune_app.study.protocol import DEFECTS, find_idle_defects, slices_batches
-from tune_app.study.schema import Catalog
+from tune_app.study.protocol import AS_REPORTED, DEFECTS, find_idle_defects, slices_batches
+from tune_app.study.schema import Catalog, find_argument_problems
 from tune_app.study.spec import TrialSpec
 
 
 def find_problems(study: ExpandedStudy, catalog: Catalog | None) -> list[str]:
     """Every problem of a study whose keys are valid by themselves; sizes are checked with a catalog alone."""
+    unknown = [*_find_unknown_factors(study), *(_find_part_problems(study, catalog) if catalog else ())]
+    if unknown:
+        return unknown
     problems = list(dict.fromkeys(_find_protocol_problems(study)))
     problems += [*_find_baseline_problems(study), *_find_repetitions(study), *_find_claim_problems(study)]
     problems += _find_label_problems(study)
     if catalog and study.data.name in catalog.datasets:
-        problems += _find_size_problems(study, *catalog.datasets[study.data.name])
+        sizes = catalog.datasets[study.data.name]
+        problems += _find_size_problems(study, *sizes) if sizes else []
     return problems
+
+
+def _find_unknown_factors(study: ExpandedStudy) -> Iterator[str]:
+    """Keys and factors that no network of the study takes; with a catalog the entries themselves are checked before."""
+    for number, entry in enumerate(study.grid, start=1):
+        found = find_argument_problems(entry.model, entry.arguments, study.signatures)
+        yield from (f"grid, entry {number}: {problem}" for problem in found)
+    for name in study.baseline.model_extra or ():
+        if name not in study.factors:
+            yield f"baseline: unknown key {name!r}{choices(name, study.factors)}"
+    for number, label in enumerate(study.labels, start=1):
+        keys = ("label", *study.factors)
+        yield from (
+            f"labels, entry {number}: unknown key {name!r}{choices(name, keys)}"
+            for name in label.model_extra or ()
+            if name not in keys
+        )
+        arguments = {name: study.find_argument(name) for name in label.model_extra or () if name in keys}
+        wrong = [argument.find_problem((label.model_extra or {})[name]) for name, argument in arguments.items()]
+        yield from (f"labels, entry {number}: {problem}" for problem in wrong if problem)
+    for number, claim in enumerate(study.claims, start=1):
+        for side in ("levels", "against"):
+            unknown = [name for name in getattr(claim, side) if name not in study.factors]
+            yield from (
+                f"claims, entry {number}: {side}: unknown factor {name!r}{choices(name, study.factors)}"
+                for name in unknown
+            )
+
+
+def _find_part_problems(study: ExpandedStudy, catalog: Catalog) -> Iterator[str]:
+    """Names that neither ship nor are defined as parts of that kind."""
+    yield from catalog.problems
+    named: dict[tuple[str, str, str], None] = {("", "splitter", study.splitter): None}
+    for kind in ("optimizer", "loss", "schedule", "augment"):
+        named["recipe: ", kind, getattr(study.recipe, kind)] = None
+        for number, entry in enumerate(study.grid, start=1):
+            named |= {(f"grid, entry {number}: ", kind, level): None for level in entry.named(kind)}
+    for metric in study.metrics.named:
+        named["metrics: ", "metric", metric] = None
+    for place, kind, name in named:
+        known = [*catalog.parts.get(kind, ()), *(n for n, part in study.define.items() if part.kind == kind)]
+        if name not in known:
+            yield f"{place}unknown {kind} {name!r}{choices(name, known)}"
 
 
 def _find_protocol_problems(study: ExpandedStudy) -> Iterator[str]:
     for number, entry in enumerate(study.grid, start=1):
-        levels = {factor: study.levels(entry, factor) for factor in ("protocol", "regularizer")}
-        for text, regularizer in itertools.product(*levels.values()):
+        texts = study.levels(entry, "protocol", entry.model[0])
+        shipped = [model for model in entry.model if model not in study.define]
+        regularizers = study.levels(entry, "regularizer", shipped[0]) if shipped else ()
+        if AS_REPORTED in " ".join(texts) and len(shipped) < len(entry.model):
+            yield (
+                f"grid, entry {number}: protocol {AS_REPORTED} means the defects that apply to a regularizer of the "
+                "networks that ship; name the defects one by one, joined by +"
+            )
+        for text, regularizer in itertools.product(texts, regularizers):
             for defect in find_idle_defects(text, regularizer):
                 yield (
                     f"grid, entry {number}: protocol {text!r} with regularizer {regularizer}: {defect} changes "

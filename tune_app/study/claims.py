@@ -2,10 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from tune_app.errors import choices
-from tune_app.study.factors import FACTORS, Count, Frozen, Share, rename_former
+from tune_app.study.factors import FACTORS, Count, Frozen, Level, Share, rename_former
 from tune_app.study.protocol import parse_protocol
 
 Metric = Literal[
@@ -23,13 +22,6 @@ EPOCH_METRICS = ("train_accuracy", "train_loss", "validation_accuracy", "validat
 ACCURACIES = ("test_accuracy", "train_accuracy", "validation_accuracy", "validation_accuracy_auc")
 
 
-def _check_level(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"a level is a name or a number, not {value!r}")
-    return value
-
-
-Level = Annotated[Any, BeforeValidator(_check_level)]
 Window = tuple[Count, Count]
 
 
@@ -60,9 +52,9 @@ class Claim(Frozen):
     @field_validator("levels", "against")
     @classmethod
     def _known(cls, levels: dict[str, Level]) -> dict[str, Level]:
-        unknown = [f"unknown factor {name!r}{choices(name, FACTORS)}" for name in levels if name not in FACTORS]
-        if unknown:
-            raise ValueError("; ".join(unknown))
+        for name, level in levels.items():
+            if isinstance(level, bool) and name in FACTORS and name != "compile":
+                raise ValueError(f"{name}: a level is a name or a number, not {level!r}")
         if "protocol" in levels:
             parse_protocol(str(levels["protocol"]))
         return levels

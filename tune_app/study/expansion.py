@@ -1,15 +1,17 @@
 """A study multiplied out: its trials, its conditions, the pairs that its claims compare."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from tune_app.study.claims import Claim
-from tune_app.study.factors import FACTORS, TABLE, Recipe
+from tune_app.study.define import Definition
+from tune_app.study.factors import FACTORS, TABLE, Recipe, order_factors
 from tune_app.study.protocol import build_protocol, slices_batches, spell_protocol
 from tune_app.study.schema import GridEntry, StudySchema
+from tune_app.study.signatures import SHIPPED, Argument, Signature
 from tune_app.study.spec import TrialSpec
 
 _SCOPES = {factor.name: factor.scope for factor in TABLE}
@@ -30,6 +32,33 @@ class ExpandedStudy(StudySchema):
     def grid_trials(self) -> tuple[GridTrial, ...]:
         """Every trial of the grid, in the order of the study file."""
         return tuple(trial for trials in self.entries() for trial in trials)
+
+    @cached_property
+    def factors(self) -> tuple[str, ...]:
+        """Every factor, in the order of tables: those of all studies, and the arguments of this one's networks."""
+        taken = [self.find_signature(model).factors for entry in self.grid for model in entry.model]
+        return order_factors(dict.fromkeys(factor for factors in taken for factor in factors))
+
+    def find_signature(self, part: str) -> Signature:
+        """What the model, or another part that the study defines, takes."""
+        return self.signatures.get(part, SHIPPED)
+
+    def find_argument(self, factor: str) -> Argument:
+        """The argument behind a factor, of the first network that takes it; KeyError if none does."""
+        for entry in self.grid:
+            for model in entry.model:
+                if factor in self.find_signature(model).factors:
+                    return self.find_signature(model).find(factor)
+        raise KeyError(factor)
+
+    def find_definition(self, part: str) -> Definition | None:
+        """The part that the study defines, without arguments that it would have by itself; None for one that ships."""
+        definition = self.define.get(part)
+        if definition is None:
+            return None
+        defaults = {a.name: a.default for a in self.find_signature(part).arguments if not a.required}
+        told = {k: v for k, v in definition.arguments.items() if k not in defaults or defaults[k] != v}
+        return definition.model_copy(update={"arguments": told})
 
     def entries(self) -> tuple[tuple[GridTrial, ...], ...]:
         """The trials of each grid entry."""
@@ -61,23 +90,34 @@ class ExpandedStudy(StudySchema):
     def varying_factors(self) -> tuple[str, ...]:
         """The factors with more than one level in the grid."""
         return tuple(
-            name for name in FACTORS if len({level for entry in self.grid for level in self.levels(entry, name)}) > 1
+            name
+            for name in self.factors
+            if len({level for entry in self.grid for model in entry.model for level in self.levels(entry, name, model)})
+            > 1
         )
 
     def entry_trials(self, entry: GridEntry) -> Iterator[GridTrial]:
         """The trials of one grid entry."""
-        levels = [self.levels(entry, factor) for factor in FACTORS]
+        for model in entry.model:
+            levels = [self.levels(entry, factor, model) for factor in self.factors]
+            yield from self._model_trials(
+                entry, [dict(zip(self.factors, v, strict=True)) for v in itertools.product(*levels)]
+            )
+
+    def _model_trials(self, entry: GridEntry, conditions: Iterable[dict[str, Any]]) -> Iterator[GridTrial]:
         unsliced = set()
-        for values in itertools.product(*levels):
-            condition = dict(zip(FACTORS, values, strict=True))
-            if not slices_batches(build_protocol(condition["protocol"], condition["regularizer"])):
+        for condition in conditions:
+            if not slices_batches(build_protocol(condition["protocol"], self._find_regularizer(condition))):
                 # Without slices their number says nothing: a list of numbers gives one condition.
-                condition["batch_slices"] = self.levels(entry, "batch_slices")[0]
+                condition["batch_slices"] = self.levels(entry, "batch_slices", condition["model"])[0]
                 if (others := tuple(condition.items())) in unsliced:
                     continue
                 unsliced.add(others)
             recipe = Recipe(**{name: condition.pop(name) for name in Recipe.model_fields})
-            condition["protocol"] = build_protocol(condition["protocol"], condition["regularizer"])
+            condition["protocol"] = build_protocol(condition["protocol"], self._find_regularizer(condition))
+            arguments = {name: condition.pop(name) for name in self.factors if name not in FACTORS}
+            parts = [condition["model"], self.data.name, self.splitter, *recipe.parts]
+            definitions = {name: part for name in parts if (part := self.find_definition(name))}
             for replicate in range(entry.replicates or self.replicates):
                 spec = TrialSpec(
                     dataset=self.data.name,
@@ -86,12 +126,41 @@ class ExpandedStudy(StudySchema):
                     seed=self.seed,
                     replicate=replicate,
                     recipe=recipe,
+                    arguments=arguments,
+                    implied=self._find_implied(condition["model"], arguments),
+                    groups=self.groups,
+                    test=self.test,
+                    normalise=self.data.normalise,
+                    definitions=definitions,
                     **condition,
                 )
                 yield GridTrial(spec, entry.cpus_per_trial, entry.gpus_per_trial)
 
-    def levels(self, entry: GridEntry, factor: str) -> tuple[Any, ...]:
-        """The levels of a factor in one grid entry: its own, or the one that the study gives to all."""
+    def _find_regularizer(self, condition: Mapping[str, Any]) -> str:
+        """The level that says which defects apply; empty for a network that the study defines."""
+        return "" if condition["model"] in self.define else str(condition["regularizer"])
+
+    def _find_implied(self, model: str, arguments: Mapping[str, Any]) -> tuple[str, ...]:
+        """The arguments whose level a network of the study's own has by itself."""
+        if model not in self.define:
+            return ()
+        own = self.find_signature(model).arguments
+        return tuple(a.factor for a in own if arguments[a.factor] == self._find_default(model, a))
+
+    def _find_default(self, model: str, argument: Argument) -> Any:
+        definition = self.define.get(model)
+        return definition.arguments.get(argument.name, argument.default) if definition else argument.default
+
+    def levels(self, entry: GridEntry, factor: str, model: str) -> tuple[Any, ...]:
+        """The levels of a factor for one model of a grid entry: the entry's own, or the one that all have."""
+        if factor == "model":
+            return (model,)
+        if factor not in FACTORS:
+            signature = self.find_signature(model)
+            if factor not in signature.factors:
+                return (None,)
+            argument = signature.find(factor)
+            return tuple(map(argument.read, entry.named(factor))) or (self._find_default(model, argument),)
         if own := entry.named(factor):
             return own
         section = self if _SCOPES[factor] == "study" else getattr(self, _SCOPES[factor])
@@ -102,7 +171,7 @@ def resolve_levels(levels: Mapping[str, Any], condition: Mapping[str, Any]) -> d
     """Levels as the conditions like `condition` spell them: a protocol by what it means for their regularizer."""
     if "protocol" not in levels:
         return dict(levels)
-    regularizer = levels.get("regularizer", condition["regularizer"])
+    regularizer = levels.get("regularizer", condition.get("regularizer")) or ""
     protocol = spell_protocol(build_protocol(str(levels["protocol"]), regularizer), regularizer)
     return {**levels, "protocol": protocol}
 

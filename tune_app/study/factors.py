@@ -1,6 +1,6 @@
 """What can vary between the conditions of a study: one table of factors, with the type of their levels."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
@@ -14,11 +14,10 @@ if TYPE_CHECKING:
 else:
     ModelMetaclass = type(BaseModel)  # which has no public name
 
-Regularizer = Literal["none", "dropout", "batchnorm", "dropout+batchnorm"]
-Optimizer = Literal["adam", "adamw", "sgd"]
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
-Splitter = Literal["kfold", "stratified"]
 Engine = Literal["auto", "eager", "stacked"]
+ClassWeights = Literal["none", "balanced"]
+LastBatch = Literal["keep", "drop", "merge"]
 
 
 def _refuse_bool(value: Any) -> Any:
@@ -41,13 +40,19 @@ def refuse_empty_or_repeated(levels: tuple[Any, ...]) -> tuple[Any, ...]:
     return levels
 
 
+def _check_level(value: Any) -> Any:
+    if not isinstance(value, str | bool | int | float):
+        raise ValueError(f"a level is a name or a number, not {value!r}")
+    return value
+
+
+Level = Annotated[Any, BeforeValidator(_check_level)]
 T = TypeVar("T")
 Levels = Annotated[tuple[T, ...], BeforeValidator(_as_tuple)]
 Count = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1)]
 # Limits that no study comes near, so that a slip of the finger is an error and not a machine that stands still.
 Epochs = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1, le=100_000)]
 Replicates = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1, le=1000)]
-Width = Annotated[float, BeforeValidator(_refuse_bool), Field(gt=0, le=64, allow_inf_nan=False)]
 MAX_TRIALS = 100_000
 Folds = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=2)]
 Rate = Annotated[float, BeforeValidator(_refuse_bool), Field(gt=0, allow_inf_nan=False)]
@@ -95,16 +100,48 @@ class Recipe(Frozen):
     """How one network is trained. `learning_rate` is constant; `momentum` is sgd's alone.
 
     `engine` trains the folds of a trial one by one (eager) or at once (stacked): the same scores but for rounding.
+    `loss`, `optimizer`, `schedule` and `augment` name parts, which ship or are defined; the loss `auto` is the task's.
+    `class_weights` are computed from each fold's training part. `clip_norm` bounds the norm of the gradients, 0 does
+    not. A last batch of one image is kept, dropped, or merged with the one before. `patience` (epochs, 0: none) stops a
+    fit when `stop_metric` no longer improves on a part, `holdout`, carved from the training part.
     """
 
     epochs: Epochs = 5
     batch_size: Count = 100
-    optimizer: Optimizer = "adam"
+    optimizer: str = "adam"
     learning_rate: Rate = 0.001
     momentum: Fraction = 0.9
     weight_decay: Share = 0.0
     precision: Precision = "fp32"
     engine: Engine = "auto"
+    loss: str = "auto"
+    class_weights: ClassWeights = "none"
+    schedule: str = "constant"
+    augment: str = "none"
+    clip_norm: Share = 0.0
+    last_batch: LastBatch = "keep"
+    patience: Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0)] = 0
+    holdout: Fraction = 0.1
+    stop_metric: str = "loss"
+    compile: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_stop(cls, content: Any) -> Any:
+        """`stop: {metric: macro_f1, patience: 8, holdout: 0.1}` as its three keys."""
+        if not isinstance(content, Mapping) or "stop" not in content:
+            return content
+        stop = content["stop"]
+        names = {"metric": "stop_metric", "patience": "patience", "holdout": "holdout"}
+        if not isinstance(stop, Mapping) or not set(stop) <= set(names) or "patience" not in stop:
+            raise ValueError(f"stop {stop!r}; write stop: {{metric: loss, patience: 8, holdout: 0.1}}")
+        rest = {name: value for name, value in content.items() if name != "stop"}
+        return rest | {names[name]: value for name, value in stop.items()}
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts that it names."""
+        return self.optimizer, self.loss, self.schedule, self.augment
 
 
 @dataclass(frozen=True)
@@ -131,8 +168,6 @@ def _of_recipe(name: str, wording: str) -> Factor:
 
 TABLE = (
     Factor("model", str, "{}", "entry", required=True),
-    Factor("width", Width, "width {:g}", "entry", (1.0,)),
-    Factor("regularizer", Regularizer, "{}", "entry", ("none",)),
     Factor("folds", Folds, "{} folds", "entry", (4,)),
     Factor("train_images", Count, "{:,} images", "data"),
     Factor("protocol", ProtocolText, "{}", "study"),
@@ -145,6 +180,22 @@ TABLE = (
     _of_recipe("weight_decay", "weight decay {:g}"),
     _of_recipe("precision", "{}"),
     _of_recipe("engine", "{} engine"),
+    _of_recipe("loss", "{} loss"),
+    _of_recipe("class_weights", "{} class weights"),
+    _of_recipe("schedule", "{} schedule"),
+    _of_recipe("augment", "augmentation {}"),
+    _of_recipe("clip_norm", "gradient norm up to {:g}"),
+    _of_recipe("last_batch", "last batch {}"),
+    _of_recipe("patience", "patience {}"),
+    _of_recipe("holdout", "holdout {:g}"),
+    _of_recipe("stop_metric", "stop by {}"),
+    _of_recipe("compile", "compiled {}"),
 )
+# Those that every study has. A study's own factors are these and, after `model`, the arguments of its networks.
 FACTORS = tuple(factor.name for factor in TABLE)
 OWN_FACTORS = tuple(factor.name for factor in TABLE if factor.scope != "recipe")
+
+
+def order_factors(arguments: Iterable[str]) -> tuple[str, ...]:
+    """A study's factors in the order of its tables, of those that are arguments of its networks."""
+    return (FACTORS[0], *arguments, *FACTORS[1:])

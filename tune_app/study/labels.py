@@ -9,11 +9,12 @@ from typing import Any
 from tune_app.study.expansion import ExpandedStudy, has_levels
 from tune_app.study.factors import FACTORS, TABLE
 from tune_app.study.schema import Label
+from tune_app.study.signatures import QUALIFIER
 
 Condition = Mapping[str, Any]  # factor → level, for every factor
 Piece = tuple[str, tuple[str, ...]]  # words, and the factors that they stand for
 Name = tuple[Piece, ...]
-WORDINGS = {factor.name: factor.wording for factor in TABLE}
+WORDINGS = {factor.name: factor.wording for factor in TABLE} | {"width": "width {:g}", "regularizer": "{}"}
 NAMING = ("model", "regularizer")  # what makes a condition's name where no label does
 ALWAYS_CAPTIONED = ("protocol", "folds", "batch_size")
 
@@ -24,7 +25,18 @@ def spell_level(factor: str, level: Any) -> str:
         return "no regularizer"
     if factor == "train_images" and level is None:
         return "all images"
-    return re.sub(r"^1 (\w+)s\b", r"1 \1", WORDINGS[factor].format(level))
+    if level is None:
+        return f"no {spell_factor(factor)}"
+    if isinstance(level, bool):
+        return spell_factor(factor) if level else f"no {spell_factor(factor)}"
+    text = f"{level:g}" if isinstance(level, float) else str(level)
+    wording = WORDINGS.get(factor) or f"{spell_factor(factor)} {text}"
+    return re.sub(r"^1 (\w+)s\b", r"1 \1", wording.format(level))
+
+
+def spell_factor(factor: str) -> str:
+    """A factor that is an argument of a network, in words."""
+    return factor.removeprefix(QUALIFIER).replace("_", " ")
 
 
 def spell_constant(factor: str, level: Any) -> str:
@@ -66,7 +78,8 @@ class Labelling:
             level, levels = condition[factor], self._levels[factor]
             differs = len(alike.get(factor, ())) > 1 or level != self._reference[factor]
             is_shown = differs if len(levels) > 1 else level not in levels
-            if is_shown and factor not in covered and factor not in leave_out:
+            is_absent = level is None and factor not in FACTORS  # an argument that this network does not take
+            if is_shown and not is_absent and factor not in covered and factor not in leave_out:
                 pieces.append((spell_level(factor, level), (factor,)))
         return self._join(pieces) or self._join(self._build_full_name(condition))
 
@@ -76,11 +89,17 @@ class Labelling:
         names = [self._build_full_name(member) for member in self.members]
         common = set.intersection(*map(set, names))
         covered = set.intersection(*({factor for _, factors in name for factor in factors} for name in names))
-        named = {*self.varying, *ALWAYS_CAPTIONED, "width"} - ({"width"} if condition["width"] == 1 else set())
+        named = {*self.varying, *ALWAYS_CAPTIONED, "width"} - (
+            {"width"} if condition.get("width") in (None, 1) else set()
+        )
         constants = [
             spell_constant(factor, condition[factor])
             for factor in dict.fromkeys(("width", "protocol", *self._order))
-            if factor in named and factor not in covered and factor not in leave_out and len(self._levels[factor]) == 1
+            if factor in self._order
+            and factor in named
+            and factor not in covered
+            and factor not in leave_out
+            and len(self._levels[factor]) == 1
         ]
         return ", ".join([*filter(None, [self._join(list(common))]), *constants])
 
@@ -126,13 +145,14 @@ class Labelling:
 
     def _build_full_name(self, condition: Condition) -> Name:
         """The name with what is constant in the study, too; no regularizer at all goes without saying."""
-        is_told = "regularizer" in self.varying or condition["regularizer"] != "none"
+        is_told = "regularizer" in self.varying or condition.get("regularizer") not in (None, "none")
         return self._build_pieces(condition, self._find_labels(condition), NAMING if is_told else NAMING[:1])
 
     def _build_pieces(self, condition: Condition, labels: Sequence[Label], factors: Sequence[str]) -> Name:
         covered = {factor for label in labels for factor in label.levels}
         pieces = [(label.label, tuple(label.levels)) for label in labels]
-        pieces += [(spell_level(factor, condition[factor]), (factor,)) for factor in factors if factor not in covered]
+        told = [factor for factor in factors if factor not in covered and condition.get(factor) is not None]
+        pieces += [(spell_level(factor, condition[factor]), (factor,)) for factor in told]
         return tuple(pieces)
 
     def _join(self, pieces: Sequence[Piece]) -> str:
@@ -144,7 +164,8 @@ class Labelling:
 def build_labelling(study: ExpandedStudy) -> Labelling:
     """Labels of all conditions; the levels of the baseline, else of the first condition, go without saying."""
     conditions = [specs[0].condition for specs in study.conditions()]
+    factors = study.factors
     named = study.baseline.model_dump(exclude_none=True)
     reference = next((condition for condition in conditions if has_levels(condition, named)), conditions[0])
-    varying = [factor for factor in FACTORS if len({condition[factor] for condition in conditions}) > 1]
+    varying = [factor for factor in factors if len({condition[factor] for condition in conditions}) > 1]
     return Labelling(conditions, study.labels, reference, varying)

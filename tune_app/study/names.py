@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tune_app.study.expansion import ExpandedStudy
+from tune_app.study.factors import FACTORS
 
 # Levels that say what they are by themselves; of the others the factor is named too, as `--only` spells it.
 SPEAK_FOR_THEMSELVES = ("model", "regularizer", "protocol", "optimizer", "precision")
@@ -19,7 +20,9 @@ def build_trial_names(study: ExpandedStudy) -> dict[str, str]:
     names = {}
     for trial in study.grid_trials():
         spec = trial.spec
-        parts = [_spell(factor, spec.condition) for factor in varying if factor != "model"]
+        levels = spec.condition
+        told = [factor for factor in varying if factor != "model" and (factor in FACTORS or levels[factor] is not None)]
+        parts = [_spell(factor, levels) for factor in told]
         replicate = [f"r{spec.replicate}"] if replicates else []
         digest = spec.id.rpartition("-")[2]
         names[spec.id] = "-".join([spec.model, *parts, *replicate, digest])

@@ -67,8 +67,13 @@ def find_redefining(protocol: Protocol, metric: str) -> set[str]:
 
 
 def applies(defect: str, regularizer: str) -> bool:
-    """Whether the defect can change anything in a network with this regularizer."""
+    """Whether the defect can change anything in a network with this regularizer.
+
+    An empty one stands for a network without such an argument: whether a defect can act on it shows where it is built.
+    """
     need = DEFECTS[defect].needs
+    if not regularizer:
+        return True
     return not need or (regularizer != "none" if need == "any" else need in regularizer)
 
 

@@ -1,15 +1,16 @@
 """The sections of a study: what each key means and which values it takes."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, create_model, field_validator, model_validator
 
 from tune_app.errors import choices
 from tune_app.study.claims import Claim
+from tune_app.study.define import Definition, check_names
 from tune_app.study.factors import (
     FACTORS,
     MAX_TRIALS,
@@ -17,15 +18,16 @@ from tune_app.study.factors import (
     Count,
     Fraction,
     Frozen,
+    Level,
     Levels,
     ProtocolText,
     Recipe,
     Replicates,
     Seed,
     Share,
-    Splitter,
     refuse_empty_or_repeated,
 )
+from tune_app.study.signatures import ENTRY_KEYS, SHIPPED, Signature
 
 LONGEST_LABEL = 60  # characters
 
@@ -38,15 +40,27 @@ class Catalog:
     """
 
     models: tuple[str, ...]
-    datasets: Mapping[str, tuple[int, int]]  # name → (training images, test images)
+    datasets: Mapping[str, tuple[int, int] | None]  # name → (training images, test images), None until it is loaded
+    signatures: Mapping[str, Signature] = field(default_factory=dict)  # of the models and parts that a study defines
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # kind of part → the names that ship
+    problems: tuple[str, ...] = ()  # with what the study defines
 
 
 class DataChoice(Frozen):
-    """Which images: the limits take a stratified part of the data set; None takes all."""
+    """Which samples: the limits take a stratified part of the data set, None takes all.
+
+    `normalise` is from each fold's training part, from all training images, or none; None is the data set's own way.
+    """
 
     name: str = "mnist"
     train_images: Count | None = None
     test_images: Count | None = None
+    normalise: Literal["fold", "all-training", "none"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_name(cls, content: Any) -> Any:
+        return {"name": content} if isinstance(content, str) else content
 
     @field_validator("name")
     @classmethod
@@ -77,11 +91,24 @@ if TYPE_CHECKING:  # type checkers cannot see keys that come from the table of f
     _EntryLevels = _Levels
     _BaselineLevels = _Levels
 else:
+    # Other keys are arguments of networks: whether there are such is known where the networks are.
+    class _Open(Frozen):
+        model_config = ConfigDict(extra="allow")
+        __pydantic_extra__: dict[str, Level]
+
+    class _OpenLevels(Frozen):
+        model_config = ConfigDict(extra="allow")
+        __pydantic_extra__: dict[str, Levels[Level]]
+
+    class _OpenLabelled(_Labelled):
+        model_config = ConfigDict(extra="allow")
+        __pydantic_extra__: dict[str, Level]
+
     _OPTIONAL = {factor.name: (factor.kind | None, None) for factor in TABLE}
     _ENTRY = {factor.name: _entry_field(factor.kind, factor.default, factor.required) for factor in TABLE}
-    _EntryLevels = create_model("_EntryLevels", __base__=Frozen, **_ENTRY)
-    _BaselineLevels = create_model("_BaselineLevels", __base__=Frozen, **_OPTIONAL)
-    _LabelLevels = create_model("_LabelLevels", __base__=_Labelled, **_OPTIONAL)
+    _EntryLevels = create_model("_EntryLevels", __base__=_OpenLevels, **_ENTRY)
+    _BaselineLevels = create_model("_BaselineLevels", __base__=_Open, **_OPTIONAL)
+    _LabelLevels = create_model("_LabelLevels", __base__=_OpenLabelled, **_OPTIONAL)
 
 
 class GridEntry(_EntryLevels):
@@ -93,7 +120,12 @@ class GridEntry(_EntryLevels):
 
     def named(self, factor: str) -> tuple[Any, ...]:
         """The levels that the entry itself names for a factor, none for one that it leaves out."""
-        return getattr(self, factor) or ()
+        return getattr(self, factor, None) or ()
+
+    @property
+    def arguments(self) -> dict[str, tuple[Any, ...]]:
+        """The levels of factors that are arguments of the entry's networks."""
+        return dict(self.model_extra or {})
 
     @field_validator("model")
     @classmethod
@@ -108,6 +140,43 @@ class GridEntry(_EntryLevels):
     @classmethod
     def _distinct(cls, levels: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
         return levels if levels is None else refuse_empty_or_repeated(levels)
+
+    @model_validator(mode="after")
+    def _known_arguments(self, info: ValidationInfo) -> "GridEntry":
+        catalog: Catalog | None = info.context
+        problems = [
+            f"{name}: {problem}" for name, levels in self.arguments.items() for problem in _find_repeated(levels)
+        ]
+        if catalog:
+            problems += find_argument_problems(self.model, self.arguments, catalog.signatures)
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+
+def _find_repeated(levels: tuple[Any, ...]) -> list[str]:
+    try:
+        refuse_empty_or_repeated(levels)
+    except ValueError as error:
+        return [str(error)]
+    return []
+
+
+def find_argument_problems(
+    models: Iterable[str], arguments: Mapping[str, tuple[Any, ...]], signatures: Mapping[str, Signature]
+) -> list[str]:
+    """A sentence for each argument that no model takes, each level that none can have, each one missing."""
+    known = {model: signatures.get(model, SHIPPED) for model in models}
+    taken = list(dict.fromkeys(factor for signature in known.values() for factor in signature.factors))
+    keys = (*FACTORS, *taken, *ENTRY_KEYS)
+    problems = [f"unknown key {name!r}{choices(name, keys)}" for name in arguments if name not in taken]
+    for model, signature in known.items():
+        for argument in signature.arguments:
+            levels = arguments.get(argument.factor, ())
+            problems += [problem for level in levels if (problem := argument.find_problem(level))]
+            if argument.required and not levels:
+                problems.append(f"{model} needs a level of {argument.factor}; add {argument.factor}: … to the entry")
+    return list(dict.fromkeys(problems))
 
 
 class Baseline(_BaselineLevels):
@@ -148,6 +217,19 @@ class Label(_LabelLevels):
         return ", ".join(f"{factor.replace('_', ' ')} {level}" for factor, level in self.levels.items())
 
 
+class MetricChoice(Frozen):
+    """What is scored: the primary metric by which conditions are compared first, and others beside it."""
+
+    primary: str | None = None  # None: accuracy, or for numbers rmse
+    also: tuple[str, ...] = ()
+    keep_scores: bool = False  # the outputs of every fit, so that any metric can be computed afterwards
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Every metric that the study names, the primary one first."""
+        return tuple(dict.fromkeys((*([self.primary] if self.primary else []), *self.also)))
+
+
 class StudySchema(Frozen):
     """The keys of a study, each valid by itself."""
 
@@ -156,7 +238,10 @@ class StudySchema(Frozen):
     seed: Seed = 0
     data: DataChoice = DataChoice()
     recipe: Recipe = Recipe()
-    splitter: Splitter = "kfold"
+    splitter: str = "kfold"
+    groups: str | None = None  # the column of the data that keeps samples together in every split
+    test: Literal["auto", "none"] = "auto"  # none: scores come from the held-out folds
+    metrics: MetricChoice = MetricChoice()
     protocol: ProtocolText = "sound"
     batch_slices: Count = 4  # of a batch, where a defect normalises each by itself; 1 is what SyncBN gives
     replicates: Replicates = 1
@@ -167,6 +252,27 @@ class StudySchema(Frozen):
     grid: tuple[GridEntry, ...]
     claims: tuple[Claim, ...] = ()
     labels: tuple[Label, ...] = ()  # display names; without any, the levels that vary
+    define: dict[str, Definition] = Field(default_factory=dict)
+    signatures: dict[str, Signature] = Field(default_factory=dict)  # of what is defined, as read when the study was run
+
+    @field_validator("define")
+    @classmethod
+    def _named(cls, define: dict[str, Definition]) -> dict[str, Definition]:
+        if problems := check_names(define):
+            raise ValueError("\n".join(problems))
+        return define
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_splitter(cls, content: Any) -> Any:
+        """`splitter: {kind: group, groups: patient}` as its two keys."""
+        if not isinstance(content, Mapping) or not isinstance(content.get("splitter"), Mapping):
+            return content
+        splitter = dict(content["splitter"])
+        if not set(splitter) <= {"kind", "groups"} or "kind" not in splitter or "groups" in content:
+            raise ValueError(f"splitter {splitter!r}; write splitter: {{kind: stratified-group, groups: patient}}")
+        named = {"splitter": splitter["kind"]} | ({"groups": splitter["groups"]} if "groups" in splitter else {})
+        return {**content, **named}
 
     @field_validator("grid")
     @classmethod
@@ -174,7 +280,8 @@ class StudySchema(Frozen):
         if not grid:
             raise ValueError("it has no entry; add one, such as - {model: cnn, folds: 4}")
         trials = sum(
-            math.prod(len(getattr(entry, factor) or ((),)) for factor in FACTORS) * (entry.replicates or 1)
+            math.prod(len(entry.named(factor) or ((),)) for factor in (*FACTORS, *entry.arguments))
+            * (entry.replicates or 1)
             for entry in grid
         )
         if trials > MAX_TRIALS:

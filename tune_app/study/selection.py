@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from tune_app.errors import StudyError, choices
 from tune_app.study.expansion import GridTrial, resolve_levels
-from tune_app.study.factors import FACTORS, FORMER_NAMES
+from tune_app.study.factors import FORMER_NAMES
 from tune_app.study.protocol import parse_protocol
 from tune_app.study.spec import TrialSpec
 
@@ -17,8 +17,6 @@ def parse_only(text: str) -> dict[str, str]:
         if not equals or not level:
             raise StudyError(f"--only {text}: write factor=level,factor=level, such as model=cnn,folds=4")
         factor = FORMER_NAMES.get(factor, factor)
-        if factor not in (*FACTORS, "replicate"):
-            raise StudyError(f"--only {text}: unknown factor {factor!r}{choices(factor, (*FACTORS, 'replicate'))}")
         if factor in only:
             raise StudyError(f"--only {text}: {factor} is named twice; name one level, or leave it out for all")
         if factor == "protocol":
@@ -36,7 +34,10 @@ def select_trials(trials: Sequence[GridTrial], only: Mapping[str, str] | None) -
     Raises StudyError for a level that the grid lacks, or levels that do not occur together.
     """
     only = only or {}
+    factors = [*trials[0].spec.condition, "replicate"]
     for factor, level in only.items():
+        if factor not in factors:
+            raise StudyError(f"--only: unknown factor {factor!r}{choices(factor, factors)}")
         if not any(_matches(trial.spec, {factor: level}) for trial in trials):
             levels = sorted({_spell(_build_levels(trial.spec)[factor]) for trial in trials})
             raise StudyError(f"--only: {factor} {level!r} is not in the grid{choices(level, levels)}")
