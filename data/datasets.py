@@ -1,9 +1,7 @@
 """Loaders: a name in, images and labels out. Archives are verified before anything is unpacked."""
 
-import gzip
 import hashlib
 import os
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -14,10 +12,16 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
+from tune_app.data.archives import unpack_gzip
 from tune_app.errors import DataError
 
 SHIPPED = Path(__file__).resolve().parent  # the archives that come with the package; only ever read
 FOLDER_VARIABLE = "TUNE_APP_DATA"
+_REMEDY = (
+    "restore it from a checkout (`git checkout -- data/MNIST/raw`) or install the package again; "
+    "data/MNIST/README.md lists sizes and sums"
+)
+_FETCH_AGAIN = "delete it, and it is downloaded again"
 Load = Callable[[Path, Path | None], tuple[NDArray[np.uint8], ...]]  # of at most 256 classes, as all that ship are
 
 
@@ -65,7 +69,7 @@ def _load_idx(name: str, folder: Path, shipped: Path | None) -> tuple[NDArray[np
         for archive, md5 in kind.resources:
             source = (shipped / name / "raw" if shipped else raw) / archive
             if shipped or source.exists():
-                _unpack(source, md5, raw / source.stem)
+                unpack_gzip(source, md5, raw / source.stem, _REMEDY if shipped else _FETCH_AGAIN)
         splits = [kind(root=str(folder), train=train, download=shipped is None) for train in (True, False)]
     except (RuntimeError, OSError, ValueError) as error:
         names = ", ".join(archive for archive, _ in kind.resources)
@@ -76,34 +80,6 @@ def _load_idx(name: str, folder: Path, shipped: Path | None) -> tuple[NDArray[np
     images = [np.ascontiguousarray(split.data.numpy()[:, None]) for split in splits]
     labels = [split.targets.numpy().astype(np.uint8) for split in splits]
     return images[0], labels[0], images[1], labels[1]
-
-
-def _unpack(archive: Path, md5: str, target: Path) -> None:
-    """Write the archive's content to `target`, whole or not at all, unless it is there; DataError if it is damaged."""
-    remedy = (
-        f"restore {archive.name} from a checkout (`git checkout -- data/MNIST/raw`) or install the package again; "
-        "data/MNIST/README.md lists sizes and sums"
-    )
-    if not archive.is_file():
-        raise DataError(f"{archive} is missing; expected an archive with MD5 {md5}; {remedy}")
-    try:
-        content = archive.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"{archive} cannot be read ({error.strerror}); expected an archive with MD5 {md5}; {remedy}"
-        ) from error
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if found != md5:
-        raise DataError(f"{archive} is damaged: {len(content)} bytes with MD5 {found}, expected MD5 {md5}; {remedy}")
-    # torchvision trusts an unpacked file that exists; one that an interrupted run left half-written must go.
-    (size,) = struct.unpack("<I", content[-4:])  # a gzip archive ends with the size of its content
-    if not target.exists() or target.stat().st_size != size:
-        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-        try:
-            partial.write_bytes(gzip.decompress(content))
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
 
 
 def _load_digits(folder: Path, shipped: Path | None) -> tuple[NDArray[np.uint8], ...]:
