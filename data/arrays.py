@@ -1,7 +1,8 @@
 """Data from an `.npz` archive of NumPy arrays; nothing in it is unpickled."""
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,17 +58,20 @@ def load_npz(
         )
 
 
-def _open(path: Path) -> NpzFile:
+@contextmanager
+def _open(path: Path) -> Iterator[NpzFile]:
     if not path.is_file():
         near = sorted(other.name for other in path.parent.glob("*.npz")) if path.parent.is_dir() else []
         raise DataError(f"{path} is missing" + (choices(path.name, near) if near else ""))
-    try:
-        archive = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is no .npz archive ({error}); write it with numpy.savez") from error
-    if not isinstance(archive, NpzFile):
-        raise DataError(f"{path} holds one array and no archive; write inputs and targets with numpy.savez")
-    return archive
+    with path.open("rb") as file:  # numpy leaves a file open that it cannot read
+        try:
+            archive = np.load(file, allow_pickle=False)
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise DataError(f"{path} is no .npz archive ({error}); write it with numpy.savez") from error
+        if not isinstance(archive, NpzFile):
+            raise DataError(f"{path} holds one array and no archive; write inputs and targets with numpy.savez")
+        with archive:
+            yield archive
 
 
 class _Parts:

@@ -133,7 +133,7 @@ def _fingerprint_files(part: Path, files: list[Path]) -> str:
 def _read_cache(kept: Path, state: str, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
     """The images that were kept, unless the files have changed since or the cache is damaged (each array has a CRC)."""
     try:
-        with np.load(kept, allow_pickle=False) as archive:
+        with kept.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             if str(archive["state"]) != state:
                 return None
             images: NDArray[np.uint8] = archive["images"]

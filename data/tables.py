@@ -93,7 +93,7 @@ def _read(path: Path, separator: str) -> "pd.DataFrame":
         raise DataError(f"{path} cannot be read as {kind}: {' '.join(str(error).split())}") from error
     if table.empty:
         raise DataError(f"{path} has no rows")
-    if path.suffix == ".csv" and not isinstance(table.index, pd.RangeIndex):
+    if path.suffix == ".csv" and not table.index.equals(pd.RangeIndex(len(table))):
         raise DataError(f"{path}: its rows have more cells than its header has names; give each column a name")
     return table
 
