@@ -48,9 +48,9 @@ def measure_step(regularizer: str, barrier: Barrier, answers: Any) -> None:
     """Put the median seconds of a step, and the profiler's seconds of each kind of operation in it, into `answers`."""
     torch.set_num_threads(1)
     mnist = data.load_dataset("mnist")
-    everything = np.arange(len(mnist.train_labels))
-    normalisation = build_normalisation(mnist.train_images, everything)
-    images = Images(mnist.train_images, mnist.train_labels, everything, normalisation, torch.device("cpu"))
+    everything = np.arange(len(mnist.targets))
+    normalisation = build_normalisation(mnist.inputs, everything)
+    images = Images(mnist.inputs, mnist.targets, everything, normalisation, torch.device("cpu"))
     torch.manual_seed(0)
     network = MODELS["cnn"](regularizer=regularizer)
     rewritten = build_rewritten(network, torch.Generator().manual_seed(0)).train()

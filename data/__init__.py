@@ -1,5 +1,6 @@
 """The data sets that a study can name: one registry, `DATASETS`; sizes are known without loading anything."""
 
-from tune_app.data.datasets import DATASETS, Dataset, DatasetEntry, find_data_folder, load_dataset
+from tune_app.data.datasets import DATASETS, DatasetEntry, find_data_folder, load_dataset
+from tune_app.data.model import Data, Task
 
-__all__ = ["DATASETS", "Dataset", "DatasetEntry", "find_data_folder", "load_dataset"]
+__all__ = ["DATASETS", "Data", "DatasetEntry", "Task", "find_data_folder", "load_dataset"]

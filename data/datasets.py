@@ -1,18 +1,17 @@
 """Loaders: a name in, images and labels out. Archives are verified before anything is unpacked."""
 
-import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
 from tune_app.data.archives import unpack_gzip
+from tune_app.data.model import Data
 from tune_app.errors import DataError
 
 SHIPPED = Path(__file__).resolve().parent  # the archives that come with the package; only ever read
@@ -23,27 +22,6 @@ _REMEDY = (
 )
 _FETCH_AGAIN = "delete it, and it is downloaded again"
 Load = Callable[[Path, Path | None], tuple[NDArray[np.uint8], ...]]  # of at most 256 classes, as all that ship are
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Images as uint8 (N, channels, height, width), labels from 0 to `classes` - 1 as integers (N,)."""
-
-    name: str
-    train_images: NDArray[np.uint8]
-    train_labels: NDArray[np.integer[Any]]
-    test_images: NDArray[np.uint8]
-    test_labels: NDArray[np.integer[Any]]
-    classes: int
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A hash of the arrays: bytes, shapes and types. It travels with a data set that has been asked for it once."""
-        digest = hashlib.sha256()
-        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
-            digest.update(f"{array.dtype}{array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).data)
-        return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -114,7 +92,7 @@ def find_data_folder(folder: Path | None = None) -> Path:
     return Path(named) if named else platformdirs.user_cache_path("tune_app") / "data"
 
 
-def load_dataset(name: str, folder: Path | None = None, shipped: Path = SHIPPED) -> Dataset:
+def load_dataset(name: str, folder: Path | None = None, shipped: Path = SHIPPED) -> Data:
     """The data set called `name` in `DATASETS`, unpacked in (or downloaded to) the folder of `find_data_folder`.
 
     `shipped` holds the archives that come with the package. Raises DataError, with the file, what was found, what was
@@ -123,11 +101,12 @@ def load_dataset(name: str, folder: Path | None = None, shipped: Path = SHIPPED)
     entry = DATASETS[name]
     folder = find_data_folder(folder)
     train_images, train_labels, test_images, test_labels = entry.load(folder, shipped if entry.shipped else None)
-    dataset = Dataset(name, train_images, train_labels, test_images, test_labels, entry.classes)
     expected = ((entry.train_images, *entry.image_shape), (entry.test_images, *entry.image_shape))
     found = (train_images.shape, test_images.shape)
     if found != expected:
         raise DataError(
             f"data set {name!r}: images of shape {found}, expected {expected}; delete its unpacked files in {folder}"
         )
-    return dataset
+    classes = tuple(map(str, range(entry.classes)))
+    test = Data(test_images, test_labels, classes)
+    return Data(train_images, train_labels, classes, normalise="all-training", test=test)

@@ -9,6 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tune_app.errors import DataError
+
 Task = Literal["classification", "multilabel", "regression"]
 
 
@@ -49,6 +51,13 @@ class Data:
         if self.classes:
             return len(self.classes)
         return int(self.targets.shape[1]) if self.targets.ndim == 2 else 1
+
+    @property
+    def test_part(self) -> "Data":
+        """The part that no fold trains or validates on; DataError if there is none."""
+        if self.test is None:
+            raise DataError("the data have no test part; write test: none, and the held-out folds are scored")
+        return self.test
 
     def __len__(self) -> int:
         return len(self.inputs)

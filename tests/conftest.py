@@ -9,16 +9,16 @@ import pytest
 import torch
 
 from tests.folders import Folder
-from tune_app.data import Dataset, load_dataset
+from tune_app.data import Data, load_dataset
 
 
 @pytest.fixture(scope="session")
-def digits() -> Dataset:
+def digits() -> Data:
     return load_dataset("digits")
 
 
 @pytest.fixture(scope="session")
-def mnist() -> Dataset:
+def mnist() -> Data:
     return load_dataset("mnist")
 
 

@@ -28,7 +28,7 @@ def spec_of(regularizer: str = "dropout+batchnorm", **recipe: Any) -> TrialSpec:
     return build_study(grid=grid, recipe={"epochs": 2, "batch_size": 20} | recipe).grid_trials()[0].spec
 
 
-def run(spec: TrialSpec, digits: data.Dataset, folds: Sequence[int] = (0, 1, 2), **options: Any) -> list[Record]:
+def run(spec: TrialSpec, digits: data.Data, folds: Sequence[int] = (0, 1, 2), **options: Any) -> list[Record]:
     return list(run_trial(spec, digits, folds=folds, device=CPU, **options))
 
 
@@ -55,7 +55,7 @@ def build_cnn(regularizer: str) -> nn.Sequential:
     return MODELS["cnn"](image_shape=(1, 8, 8), regularizer=regularizer, width=0.1)  # type: ignore[return-value]
 
 
-def digits_images(digits: data.Dataset) -> Images:
+def digits_images(digits: data.Data) -> Images:
     positions = np.arange(120)
-    normalisation = build_normalisation(digits.train_images, positions)
-    return Images(digits.train_images, digits.train_labels, positions, normalisation, CPU)
+    normalisation = build_normalisation(digits.inputs, positions)
+    return Images(digits.inputs, digits.targets, positions, normalisation, CPU)

@@ -60,14 +60,14 @@ def test_images_that_do_not_divide_into_the_folds_are_refused() -> None:
         Work(images=201, folds=2)
 
 
-def test_every_contestant_trains_on_the_images_that_tune_app_takes(mnist: data.Dataset) -> None:
+def test_every_contestant_trains_on_the_images_that_tune_app_takes(mnist: data.Data) -> None:
     parts = [MNIST(str(find_data_folder()), train=train, download=False) for train in (True, False)]
     chosen = build_work_data(TINY, parts[0], parts[1])
     assert len(chosen.train) == 200
     assert len(chosen.test) == 50
     for split in chosen.splits:
         assert sorted([*split.train, *split.validation]) == chosen.train.tolist()
-    pixels = mnist.train_images[chosen.train] / 255
+    pixels = mnist.inputs[chosen.train] / 255
     assert chosen.mean == pytest.approx(pixels.mean())
     assert chosen.std == pytest.approx(pixels.std())
 

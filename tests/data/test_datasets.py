@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tune_app.data import DATASETS, Dataset, find_data_folder, load_dataset
+from tune_app.data import DATASETS, Data, find_data_folder, load_dataset
 from tune_app.data.datasets import SHIPPED
 from tune_app.errors import DataError
 
@@ -23,19 +23,19 @@ def shipped(tmp_path: Path) -> Path:
     return tmp_path / "shipped"
 
 
-def test_mnist_is_the_real_one(mnist: Dataset) -> None:
-    assert mnist.train_images.shape == (60_000, 1, 28, 28)
-    assert mnist.test_images.shape == (10_000, 1, 28, 28)
-    assert mnist.train_images.dtype == np.uint8
-    assert mnist.train_labels[:5].tolist() == [5, 0, 4, 1, 9]
-    assert mnist.train_images.mean() / 255 == pytest.approx(0.1307, abs=1e-4)
+def test_mnist_is_the_real_one(mnist: Data) -> None:
+    assert mnist.inputs.shape == (60_000, 1, 28, 28)
+    assert mnist.test_part.inputs.shape == (10_000, 1, 28, 28)
+    assert mnist.inputs.dtype == np.uint8
+    assert mnist.targets[:5].tolist() == [5, 0, 4, 1, 9]
+    assert mnist.inputs.mean() / 255 == pytest.approx(0.1307, abs=1e-4)
 
 
-def test_digits_are_split_once_and_for_all(digits: Dataset) -> None:
-    assert digits.train_images.shape == (1_437, 1, 8, 8)
-    assert digits.test_images.shape == (360, 1, 8, 8)
-    assert np.array_equal(load_dataset("digits").test_labels, digits.test_labels)
-    together = {image.tobytes() for image in digits.train_images} & {image.tobytes() for image in digits.test_images}
+def test_digits_are_split_once_and_for_all(digits: Data) -> None:
+    assert digits.inputs.shape == (1_437, 1, 8, 8)
+    assert digits.test_part.inputs.shape == (360, 1, 8, 8)
+    assert np.array_equal(load_dataset("digits").test_labels, digits.test_part.targets)
+    together = {image.tobytes() for image in digits.inputs} & {image.tobytes() for image in digits.test_part.inputs}
     assert not together
 
 

@@ -44,13 +44,13 @@ def test_in_evaluation_replicas_make_no_difference() -> None:
     assert torch.equal(ReplicaBatchNorm(original, 4).eval()(batch), original(batch))
 
 
-def test_one_replica_is_the_whole_batch(digits: data.Dataset) -> None:
+def test_one_replica_is_the_whole_batch(digits: data.Data) -> None:
     """What SyncBN gives, the report's cure."""
     one, sound = defective_spec_of("replica-statistics", replicas=1), defective_spec_of("sound")
     assert [content_of(r) for r in run(one, digits)] == [content_of(r) for r in run(sound, digits)]
 
 
-def test_replica_statistics_reach_the_training(digits: data.Dataset) -> None:
+def test_replica_statistics_reach_the_training(digits: data.Data) -> None:
     sliced = epochs_of(run(defective_spec_of("replica-statistics"), digits, (0,)))
     assert (
         sliced[0].scores["train_loss"]

@@ -14,7 +14,7 @@ from tune_app.trial import run_trial
 from tune_app.trial.keeper import CarriedStates
 
 
-def test_carry_over_starts_a_fold_where_the_last_one_ended(digits: data.Dataset) -> None:
+def test_carry_over_starts_a_fold_where_the_last_one_ended(digits: data.Data) -> None:
     sound, carried = (
         epochs_of(run(defective_spec_of(name, "none", learning_rate=0.01), digits)) for name in ("sound", "carry-over")
     )
@@ -29,7 +29,7 @@ def test_carry_over_starts_a_fold_where_the_last_one_ended(digits: data.Dataset)
         assert losses[1] < before, "the first epoch goes on learning"
 
 
-def test_an_interrupted_carry_over_goes_on_from_its_last_folds_state(digits: data.Dataset, tmp_path: Path) -> None:
+def test_an_interrupted_carry_over_goes_on_from_its_last_folds_state(digits: data.Data, tmp_path: Path) -> None:
     spec = defective_spec_of("carry-over", "dropout+batchnorm")
     undisturbed = [content_of(record) for record in run(spec, digits)]
     carrier = CarriedStates(tmp_path)
@@ -43,12 +43,12 @@ def test_an_interrupted_carry_over_goes_on_from_its_last_folds_state(digits: dat
     assert [content_of(record) for record in (*started, *resumed)] == undisturbed
 
 
-def test_carry_over_without_its_state_starts_over_and_gives_the_same_records(digits: data.Dataset) -> None:
+def test_carry_over_without_its_state_starts_over_and_gives_the_same_records(digits: data.Data) -> None:
     spec = defective_spec_of("carry-over")
     assert [content_of(r) for r in run(spec, digits, (2,))] == [content_of(r) for r in run(spec, digits)]
 
 
-def test_a_failed_fold_takes_those_after_it_with_it(digits: data.Dataset) -> None:
+def test_a_failed_fold_takes_those_after_it_with_it(digits: data.Data) -> None:
     spec = defective_spec_of("carry-over", "none", learning_rate=1e30)
     folds = folds_of(run(spec, digits))
     assert [fold.status for fold in folds] == ["failed"] * 3
@@ -56,7 +56,7 @@ def test_a_failed_fold_takes_those_after_it_with_it(digits: data.Dataset) -> Non
 
 
 def test_a_test_that_fails_leaves_the_carried_network_to_the_next_fold(
-    digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
+    digits: data.Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undisturbed = folds_of(run(defective_spec_of("carry-over"), digits))
     calls = []
@@ -73,7 +73,7 @@ def test_a_test_that_fails_leaves_the_carried_network_to_the_next_fold(
     assert [content_of(record) for record in others] == [content_of(record) for record in undisturbed[1:]]
 
 
-def test_carry_over_takes_the_optimizer_along(digits: data.Dataset, tmp_path: Path) -> None:
+def test_carry_over_takes_the_optimizer_along(digits: data.Data, tmp_path: Path) -> None:
     spec = defective_spec_of("carry-over")
     carrier = CarriedStates(tmp_path)
     steps = []

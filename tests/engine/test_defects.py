@@ -33,7 +33,7 @@ def test_skipped_layers_are_gone_and_the_others_shared() -> None:
     assert all(mine is next(w for w in network.parameters() if w is mine) for mine in skipping.parameters())
 
 
-def test_test_skips_layers_changes_the_test_alone(digits: data.Dataset) -> None:
+def test_test_skips_layers_changes_the_test_alone(digits: data.Data) -> None:
     sound, skipping = run(defective_spec_of("sound"), digits), run(defective_spec_of("test-skips-layers"), digits)
     assert [content_of(e) for e in epochs_of(skipping)] == [content_of(e) for e in epochs_of(sound)]
     assert all(
@@ -44,7 +44,7 @@ def test_test_skips_layers_changes_the_test_alone(digits: data.Dataset) -> None:
 # train-mode-validation
 
 
-def test_train_mode_validation_goes_by_the_batchs_own_statistics(digits: data.Dataset) -> None:
+def test_train_mode_validation_goes_by_the_batchs_own_statistics(digits: data.Data) -> None:
     images, validation = digits_images(digits), torch.arange(90, 120)
     network = build_cnn("batchnorm")
     loss, _ = score(network, images, validation, "fp32", train_mode_batch=30)
@@ -57,7 +57,7 @@ def test_train_mode_validation_goes_by_the_batchs_own_statistics(digits: data.Da
     )
 
 
-def test_train_mode_validation_keeps_dropout_active(digits: data.Dataset) -> None:
+def test_train_mode_validation_keeps_dropout_active(digits: data.Data) -> None:
     images, validation = digits_images(digits), torch.arange(90, 120)
     network = build_cnn("dropout")
     losses = {score(network, images, validation, "fp32", train_mode_batch=30)[0] for _ in range(3)}
@@ -65,7 +65,7 @@ def test_train_mode_validation_keeps_dropout_active(digits: data.Dataset) -> Non
     assert len({score(network, images, validation, "fp32")[0] for _ in range(3)}) == 1
 
 
-def test_train_mode_validation_reaches_the_fit(digits: data.Dataset) -> None:
+def test_train_mode_validation_reaches_the_fit(digits: data.Data) -> None:
     sound, defective = (
         epochs_of(run(defective_spec_of(name), digits, (0,))) for name in ("sound", "train-mode-validation")
     )
@@ -77,7 +77,7 @@ def test_train_mode_validation_reaches_the_fit(digits: data.Dataset) -> None:
     )
 
 
-def test_train_mode_validation_goes_by_batches_of_the_recipes_size(digits: data.Dataset) -> None:
+def test_train_mode_validation_goes_by_batches_of_the_recipes_size(digits: data.Data) -> None:
     images, train, validation = digits_images(digits), torch.arange(80), torch.arange(80, 110)
     network = build_cnn("batchnorm")
     sizes: list[int] = []
@@ -98,7 +98,7 @@ def test_test_normalisation_is_off_as_the_reports_was() -> None:
     assert mistaken.std == pytest.approx((0.31,))
 
 
-def test_test_normalisation_changes_the_test_alone(digits: data.Dataset) -> None:
+def test_test_normalisation_changes_the_test_alone(digits: data.Data) -> None:
     sound, mistaken = run(defective_spec_of("sound"), digits), run(defective_spec_of("test-normalisation"), digits)
     assert [content_of(e) for e in epochs_of(mistaken)] == [content_of(e) for e in epochs_of(sound)]
     assert all(
@@ -109,7 +109,7 @@ def test_test_normalisation_changes_the_test_alone(digits: data.Dataset) -> None
 # last-batch-accuracy
 
 
-def test_the_last_batch_stands_for_the_epoch(digits: data.Dataset) -> None:
+def test_the_last_batch_stands_for_the_epoch(digits: data.Data) -> None:
     images, train, validation = digits_images(digits), torch.arange(90), torch.arange(90, 120)
     recipe = Recipe(epochs=1, batch_size=20)
     network = build_cnn("none")
@@ -122,7 +122,7 @@ def test_the_last_batch_stands_for_the_epoch(digits: data.Dataset) -> None:
     assert whole == {name: vars(scores)[name] for name in whole}
 
 
-def test_the_last_batchs_scores_are_those_of_its_images(digits: data.Dataset) -> None:
+def test_the_last_batchs_scores_are_those_of_its_images(digits: data.Data) -> None:
     """With one batch the last is the whole epoch."""
     images, train, validation = digits_images(digits), torch.arange(90), torch.arange(90, 120)
     recipe = Recipe(epochs=1, batch_size=90)
@@ -133,7 +133,7 @@ def test_the_last_batchs_scores_are_those_of_its_images(digits: data.Dataset) ->
     )
 
 
-def test_last_batch_accuracy_changes_what_is_told_of_training_alone(digits: data.Dataset) -> None:
+def test_last_batch_accuracy_changes_what_is_told_of_training_alone(digits: data.Data) -> None:
     sound, told = run(defective_spec_of("sound"), digits), run(defective_spec_of("last-batch-accuracy"), digits)
     assert [content_of(f) for f in folds_of(told)] == [content_of(f) for f in folds_of(sound)]
     for a, b in zip(epochs_of(sound), epochs_of(told), strict=True):
@@ -147,7 +147,7 @@ def test_last_batch_accuracy_changes_what_is_told_of_training_alone(digits: data
 # fits that are shared
 
 
-def test_trials_that_share_a_training_have_the_records_of_trials_by_themselves(digits: data.Dataset) -> None:
+def test_trials_that_share_a_training_have_the_records_of_trials_by_themselves(digits: data.Data) -> None:
     specs = [
         defective_spec_of(name) for name in ("sound", "test-skips-layers", "last-batch-accuracy+test-normalisation")
     ]

@@ -18,10 +18,10 @@ from tune_app.study import Recipe
 CPU = torch.device("cpu")
 
 
-def digits_images(digits: data.Dataset, count: int = 120) -> Images:
+def digits_images(digits: data.Data, count: int = 120) -> Images:
     positions = np.arange(count)
-    normalisation = build_normalisation(digits.train_images, positions)
-    return Images(digits.train_images, digits.train_labels, positions, normalisation, CPU)
+    normalisation = build_normalisation(digits.inputs, positions)
+    return Images(digits.inputs, digits.targets, positions, normalisation, CPU)
 
 
 def build_cnn(regularizer: str = "none") -> nn.Module:
@@ -35,39 +35,37 @@ def run_fit(
     return list(fit(network, build_optimizer(network, recipe), images, train, validation, recipe, shuffle_seed=seed))
 
 
-def test_normalised_training_images_have_mean_zero_and_deviation_one(mnist: data.Dataset) -> None:
-    normalisation = build_normalisation(mnist.train_images, np.arange(60_000))
+def test_normalised_training_images_have_mean_zero_and_deviation_one(mnist: data.Data) -> None:
+    normalisation = build_normalisation(mnist.inputs, np.arange(60_000))
     assert normalisation.mean[0] == pytest.approx(0.1307, abs=5e-5)
     assert normalisation.std[0] == pytest.approx(0.3081, abs=5e-5)
-    images = Images(mnist.train_images, mnist.train_labels, np.arange(60_000), normalisation, CPU)
+    images = Images(mnist.inputs, mnist.targets, np.arange(60_000), normalisation, CPU)
     batch, labels = images.batch(torch.arange(60_000))
     assert batch.mean().item() == pytest.approx(0, abs=1e-4)
     assert batch.std().item() == pytest.approx(1, abs=1e-4)
     assert labels[:5].tolist() == [5, 0, 4, 1, 9]
 
 
-def test_batches_are_the_images_asked_for_through_a_limit(digits: data.Dataset) -> None:
+def test_batches_are_the_images_asked_for_through_a_limit(digits: data.Data) -> None:
     positions = np.array([5, 9, 30, 31])
-    images = Images(
-        digits.train_images, digits.train_labels, positions, build_normalisation(digits.train_images, positions), CPU
-    )
+    images = Images(digits.inputs, digits.targets, positions, build_normalisation(digits.inputs, positions), CPU)
     batch, labels = images.batch(torch.tensor([3, 0]))
-    assert labels.tolist() == digits.train_labels[[31, 5]].tolist()
-    grey = digits.train_images[[31, 5]].astype(float)
+    assert labels.tolist() == digits.targets[[31, 5]].tolist()
+    grey = digits.inputs[[31, 5]].astype(float)
     assert np.corrcoef(batch.numpy().ravel(), grey.ravel())[0, 1] == pytest.approx(1)
 
 
-def test_shared_images_are_only_read(digits: data.Dataset) -> None:
-    before = digits.train_images.copy()
-    frozen = digits.train_images.view()
+def test_shared_images_are_only_read(digits: data.Data) -> None:
+    before = digits.inputs.copy()
+    frozen = digits.inputs.view()
     frozen.flags.writeable = False
     normalisation = build_normalisation(frozen, np.arange(120))
-    images = Images(frozen, digits.train_labels, np.arange(120), normalisation, CPU)
+    images = Images(frozen, digits.targets, np.arange(120), normalisation, CPU)
     run_fit(build_cnn(), images, Recipe(epochs=1), torch.arange(90), torch.arange(90, 120))
-    assert np.array_equal(digits.train_images, before)
+    assert np.array_equal(digits.inputs, before)
 
 
-def test_the_epoch_loop_equals_a_plain_one(digits: data.Dataset) -> None:
+def test_the_epoch_loop_equals_a_plain_one(digits: data.Data) -> None:
     images = digits_images(digits)
     train, validation = torch.arange(90), torch.arange(90, 120)
     recipe = Recipe(epochs=2, batch_size=20)
@@ -98,7 +96,7 @@ def test_the_epoch_loop_equals_a_plain_one(digits: data.Dataset) -> None:
         assert scores.validation_accuracy == pytest.approx((logits.argmax(1) == labels).float().mean().item(), abs=0.04)
 
 
-def test_scoring_is_in_evaluation_mode_and_changes_nothing(digits: data.Dataset) -> None:
+def test_scoring_is_in_evaluation_mode_and_changes_nothing(digits: data.Data) -> None:
     images = digits_images(digits)
     network = build_cnn("dropout+batchnorm").train()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
@@ -109,7 +107,7 @@ def test_scoring_is_in_evaluation_mode_and_changes_nothing(digits: data.Dataset)
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
 
 
-def test_scores_do_not_depend_on_the_order_of_images(digits: data.Dataset) -> None:
+def test_scores_do_not_depend_on_the_order_of_images(digits: data.Data) -> None:
     images = digits_images(digits)
     network = build_cnn("batchnorm")
     order = torch.randperm(120, generator=torch.Generator().manual_seed(0))
@@ -121,7 +119,7 @@ def test_scores_do_not_depend_on_the_order_of_images(digits: data.Dataset) -> No
 
 @pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16", "fp16"])
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
-def test_every_precision_and_optimizer_learns(digits: data.Dataset, precision: str, optimizer: str) -> None:
+def test_every_precision_and_optimizer_learns(digits: data.Data, precision: str, optimizer: str) -> None:
     rate = 0.02 if optimizer == "sgd" else 0.005
     recipe = Recipe(epochs=12, batch_size=20, precision=precision, optimizer=optimizer, learning_rate=rate)
     images = digits_images(digits, 300)
@@ -131,13 +129,13 @@ def test_every_precision_and_optimizer_learns(digits: data.Dataset, precision: s
     assert scores[-1].validation_accuracy > 0.5, "chance is 0.1"
 
 
-def test_a_loss_that_is_not_finite_ends_the_fit(digits: data.Dataset) -> None:
+def test_a_loss_that_is_not_finite_ends_the_fit(digits: data.Data) -> None:
     recipe = Recipe(epochs=3, batch_size=20, learning_rate=1e30)
     with pytest.raises(FitError, match=r"training loss is (nan|inf) in epoch 1"):
         run_fit(build_cnn(), digits_images(digits), recipe, torch.arange(90), torch.arange(90, 120))
 
 
-def test_scores_that_are_not_finite_are_refused(digits: data.Dataset) -> None:
+def test_scores_that_are_not_finite_are_refused(digits: data.Data) -> None:
     network = build_cnn()
     with torch.no_grad():
         for weights in network.parameters():
@@ -165,7 +163,7 @@ def test_the_optimizer_takes_the_recipe(kind: str) -> None:
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("fp32", "float32"), ("bf16", "bfloat16"), ("fp16", "float16")])
-def test_a_half_precision_computes_in_it(digits: data.Dataset, precision: str, dtype: str) -> None:
+def test_a_half_precision_computes_in_it(digits: data.Data, precision: str, dtype: str) -> None:
     network = build_cnn()
     seen = set()
     for module in network.modules():

@@ -19,10 +19,10 @@ from tune_app.study import Recipe
 CPU = torch.device("cpu")
 
 
-def probe(digits: data.Dataset, build_network: Callable[[], nn.Module], recipe: Recipe) -> str:
+def probe(digits: data.Data, build_network: Callable[[], nn.Module], recipe: Recipe) -> str:
     positions = np.arange(120)
-    normalisation = build_normalisation(digits.train_images, positions)
-    images = Images(digits.train_images, digits.train_labels, positions, normalisation, CPU)
+    normalisation = build_normalisation(digits.inputs, positions)
+    images = Images(digits.inputs, digits.targets, positions, normalisation, CPU)
 
     def build() -> list[StackedFold]:
         folds = []
@@ -42,7 +42,7 @@ def probe(digits: data.Dataset, build_network: Callable[[], nn.Module], recipe: 
 @pytest.mark.parametrize("regularizer", ["none", "dropout+batchnorm"])
 @pytest.mark.parametrize(("model", "width"), [("cnn", 0.05), ("vgg10", 0.05)])
 def test_every_family_that_ships_stacks(
-    digits: data.Dataset, model: str, width: float, regularizer: str, precision: str
+    digits: data.Data, model: str, width: float, regularizer: str, precision: str
 ) -> None:
     """A bias before batch normalisation has no gradient but rounding error, which no two orders share."""
 
@@ -65,14 +65,14 @@ class Block(nn.Module):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_network_with_a_forward_of_its_own_stacks_with_its_dropout(digits: data.Dataset, precision: str) -> None:
+def test_a_network_with_a_forward_of_its_own_stacks_with_its_dropout(digits: data.Data, precision: str) -> None:
     def build() -> nn.Module:
         return nn.Sequential(Block(), Block(), nn.Flatten(), nn.Linear(64, 10))
 
     assert probe(digits, build, Recipe(batch_size=20, precision=precision)) == ""
 
 
-def test_a_learning_rate_that_diverges_is_no_reason_against_a_stack(digits: data.Dataset) -> None:
+def test_a_learning_rate_that_diverges_is_no_reason_against_a_stack(digits: data.Data) -> None:
     def build() -> nn.Module:
         return MODELS["cnn"](image_shape=(1, 8, 8), width=0.05)
 
@@ -93,14 +93,14 @@ class Replacing(nn.Module):
         return x
 
 
-def test_a_network_that_loses_its_statistics_in_a_stack_is_not_stacked(digits: data.Dataset) -> None:
+def test_a_network_that_loses_its_statistics_in_a_stack_is_not_stacked(digits: data.Data) -> None:
     def build() -> nn.Module:
         return nn.Sequential(Replacing(), nn.Flatten(), nn.Linear(64, 10))
 
     assert probe(digits, build, Recipe(batch_size=20)) == "a step in a stack gives another 0.mean than by itself"
 
 
-def test_a_probe_that_memory_does_not_hold_is_a_reason_and_no_error(digits: data.Dataset) -> None:
+def test_a_probe_that_memory_does_not_hold_is_a_reason_and_no_error(digits: data.Data) -> None:
     def build() -> nn.Module:
         raise torch.OutOfMemoryError("CUDA out of memory")
 

@@ -36,14 +36,14 @@ class DoubleImages(Images):
 
 
 def build_folds(
-    digits: data.Dataset, regularizer: str, recipe: Recipe, dtype: torch.dtype = torch.float64
+    digits: data.Data, regularizer: str, recipe: Recipe, dtype: torch.dtype = torch.float64
 ) -> tuple[Images, list[StackedFold]]:
     positions = np.arange(IMAGES)
-    normalisation = build_normalisation(digits.train_images, positions)
+    normalisation = build_normalisation(digits.inputs, positions)
     kind = DoubleImages if dtype == torch.float64 else Images
-    images = kind(digits.train_images, digits.train_labels, positions, normalisation, CPU)
+    images = kind(digits.inputs, digits.targets, positions, normalisation, CPU)
     folds = []
-    for split in build_splits(digits.train_labels[positions], 3, "kfold", 0):
+    for split in build_splits(digits.targets[positions], 3, "kfold", 0):
         torch.manual_seed(split.fold)
         network = MODELS["cnn"](image_shape=(1, 8, 8), regularizer=regularizer, width=0.2).to(dtype)
         rewritten = build_rewritten(network, torch.Generator().manual_seed(100 + split.fold))
@@ -67,7 +67,7 @@ def without_time(scores: EpochScores) -> dict[str, Any]:
 @pytest.mark.parametrize("batch_size", [IMAGES, 20])
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_stacked_equals_eager_step_by_step(
-    digits: data.Dataset, regularizer: str, batch_size: int, optimizer: str
+    digits: data.Data, regularizer: str, batch_size: int, optimizer: str
 ) -> None:
     """With a batch as large as the data, an epoch is a step and its training loss the step's."""
     recipe = Recipe(epochs=6 if batch_size == IMAGES else 2, batch_size=batch_size, optimizer=optimizer)
@@ -83,7 +83,7 @@ def test_stacked_equals_eager_step_by_step(
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_every_precision_trains_in_a_stack(digits: data.Dataset, precision: str) -> None:
+def test_every_precision_trains_in_a_stack(digits: data.Data, precision: str) -> None:
     recipe = Recipe(epochs=2, batch_size=20, precision=precision)
     eager = run_eager(*build_folds(digits, "batchnorm", recipe, torch.float32), recipe)
     images, folds = build_folds(digits, "batchnorm", recipe, torch.float32)
@@ -94,7 +94,7 @@ def test_every_precision_trains_in_a_stack(digits: data.Dataset, precision: str)
         assert scores.train_loss == pytest.approx(eager[index][scores.epoch - 1].train_loss, rel=tolerance)
 
 
-def test_a_fold_that_diverges_leaves_the_others_alone(digits: data.Dataset) -> None:
+def test_a_fold_that_diverges_leaves_the_others_alone(digits: data.Data) -> None:
     recipe = Recipe(epochs=2, batch_size=20)
     eager = run_eager(*build_folds(digits, "dropout+batchnorm", recipe), recipe)
     images, folds = build_folds(digits, "dropout+batchnorm", recipe)
@@ -108,7 +108,7 @@ def test_a_fold_that_diverges_leaves_the_others_alone(digits: data.Dataset) -> N
             assert without_time(outcome) == pytest.approx(without_time(eager[index][outcome.epoch - 1]), rel=1e-6)
 
 
-def test_a_step_of_all_folds_copies_nothing_to_the_device_and_asks_it_nothing(digits: data.Dataset) -> None:
+def test_a_step_of_all_folds_copies_nothing_to_the_device_and_asks_it_nothing(digits: data.Data) -> None:
     """Either would end the capture of a CUDA graph."""
     recipe = Recipe(epochs=1, batch_size=20)
     images, folds = build_folds(digits, "dropout+batchnorm", recipe)
@@ -129,7 +129,7 @@ def test_a_step_of_all_folds_copies_nothing_to_the_device_and_asks_it_nothing(di
     assert not seen & {"lift_fresh", "_local_scalar_dense"}
 
 
-def test_a_stack_whose_folds_have_all_diverged_ends(digits: data.Dataset) -> None:
+def test_a_stack_whose_folds_have_all_diverged_ends(digits: data.Data) -> None:
     recipe = Recipe(epochs=3, batch_size=20)
     images, folds = build_folds(digits, "none", recipe)
     with torch.no_grad():
@@ -140,7 +140,7 @@ def test_a_stack_whose_folds_have_all_diverged_ends(digits: data.Dataset) -> Non
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_a_stack_convolves_and_multiplies_in_half_precision(digits: data.Dataset, precision: str) -> None:
+def test_a_stack_convolves_and_multiplies_in_half_precision(digits: data.Data, precision: str) -> None:
     """Under `vmap` a CPU's autocast does not see convolutions."""
     recipe = Recipe(epochs=1, batch_size=20, precision=precision)
     images, folds = build_folds(digits, "none", recipe, torch.float32)
@@ -171,7 +171,7 @@ class Block(nn.Module):
         return self.late(x + self.shared(self.second(wide)))  # type: ignore[no-any-return]
 
 
-def test_dropout_inside_modules_draws_in_a_stack_what_it_draws_alone(digits: data.Dataset) -> None:
+def test_dropout_inside_modules_draws_in_a_stack_what_it_draws_alone(digits: data.Data) -> None:
     recipe = Recipe(epochs=3, batch_size=20)
 
     def build() -> tuple[Images, list[StackedFold]]:
@@ -213,7 +213,7 @@ def _fail_to_capture(step: Callable[[], Step]) -> tuple[Replayable, Step]:
 
 @pytest.mark.parametrize(("capture", "reason"), [(_capture, ""), (_fail_to_capture, "without a CUDA graph: operation")])
 def test_a_step_in_a_graph_and_one_that_cannot_be_captured_train_alike(
-    digits: data.Dataset, capture: Any, reason: str
+    digits: data.Data, capture: Any, reason: str
 ) -> None:
     recipe = Recipe(epochs=1, batch_size=10)
     results = []

@@ -26,7 +26,7 @@ def work_of(plan: Sequence[PlannedTrial]) -> list[WorkItem]:
     return [WorkItem(trial, tuple(range(trial.fits))) for trial in plan]
 
 
-def test_ray_and_inline_give_the_same_records_bit_for_bit(cluster: on_ray.Cluster, digits: data.Dataset) -> None:
+def test_ray_and_inline_give_the_same_records_bit_for_bit(cluster: on_ray.Cluster, digits: data.Data) -> None:
     plan = plan_of(build_study(replicates=2))
     inline, remote = Collector(), Collector()
     run_inline(work_of(plan), digits, inline)
@@ -36,11 +36,11 @@ def test_ray_and_inline_give_the_same_records_bit_for_bit(cluster: on_ray.Cluste
     assert set(remote.started) == set(remote.ended) == set(order)
 
 
-def test_fractions_of_a_gpu_run_side_by_side(cluster: on_ray.Cluster, digits: data.Dataset, tmp_path: Path) -> None:
+def test_fractions_of_a_gpu_run_side_by_side(cluster: on_ray.Cluster, digits: data.Data, tmp_path: Path) -> None:
     """Four trials on halves of two GPUs: each waits until all four have started, so they can only end together."""
 
-    def run(spec: TrialSpec, dataset: data.Dataset, **options: Any) -> Iterator[Record]:
-        assert not dataset.train_images.flags.writeable, "the node's one copy, shared and read-only"
+    def run(spec: TrialSpec, dataset: data.Data, **options: Any) -> Iterator[Record]:
+        assert not dataset.inputs.flags.writeable, "the node's one copy, shared and read-only"
         (tmp_path / spec.id).write_text(os.environ["CUDA_VISIBLE_DEVICES"])
         deadline = time.monotonic() + 180
         while len(list(tmp_path.iterdir())) < 4:
@@ -72,11 +72,11 @@ def test_a_gpu_that_torch_cannot_see_is_an_error_and_cpu_trials_never_take_one()
 
 
 def test_an_actor_that_dies_is_started_again_and_only_what_it_lacks_runs(
-    cluster: on_ray.Cluster, digits: data.Dataset, tmp_path: Path
+    cluster: on_ray.Cluster, digits: data.Data, tmp_path: Path
 ) -> None:
     victim = plan_of(build_study())[0].id
 
-    def run(spec: TrialSpec, dataset: data.Dataset, **options: Any) -> Iterator[Record]:
+    def run(spec: TrialSpec, dataset: data.Data, **options: Any) -> Iterator[Record]:
         with (tmp_path / spec.id).open("a") as log:
             log.write(f"{list(options['folds'])}\n")
         for record in run_trial(spec, dataset, **options):
@@ -93,11 +93,11 @@ def test_an_actor_that_dies_is_started_again_and_only_what_it_lacks_runs(
 
 
 def test_an_actor_that_dies_every_time_leaves_failed_rows_and_the_rest_goes_on(
-    cluster: on_ray.Cluster, digits: data.Dataset
+    cluster: on_ray.Cluster, digits: data.Data
 ) -> None:
     victim = plan_of(build_study())[0].id
 
-    def run(spec: TrialSpec, dataset: data.Dataset, **options: Any) -> Iterator[Record]:
+    def run(spec: TrialSpec, dataset: data.Data, **options: Any) -> Iterator[Record]:
         if spec.id == victim:
             os._exit(1)
         yield from run_trial(spec, dataset, **options)
@@ -111,7 +111,7 @@ def test_an_actor_that_dies_every_time_leaves_failed_rows_and_the_rest_goes_on(
     assert all(record.error_message for record in failed)
 
 
-def test_an_error_of_the_flow_ends_the_run_and_comes_out(cluster: on_ray.Cluster, digits: data.Dataset) -> None:
+def test_an_error_of_the_flow_ends_the_run_and_comes_out(cluster: on_ray.Cluster, digits: data.Data) -> None:
     class Full(Collector):
         def record(self, record: Record) -> None:
             if isinstance(record, FoldRecord):
@@ -122,7 +122,7 @@ def test_an_error_of_the_flow_ends_the_run_and_comes_out(cluster: on_ray.Cluster
         on_ray.run_on_ray(work_of(plan_of(build_study())), digits, Full())
 
 
-def test_networks_kept_on_ray_reach_the_driver(cluster: on_ray.Cluster, digits: data.Dataset, tmp_path: Path) -> None:
+def test_networks_kept_on_ray_reach_the_driver(cluster: on_ray.Cluster, digits: data.Data, tmp_path: Path) -> None:
     def keep(best: BestNetwork) -> None:
         (tmp_path / f"{best.trial}-{best.facts['fold']}").write_text(str(os.getpid()))
 
@@ -131,10 +131,10 @@ def test_networks_kept_on_ray_reach_the_driver(cluster: on_ray.Cluster, digits: 
     assert len({path.read_text() for path in tmp_path.iterdir()}) == 1, "one process writes"
 
 
-def test_an_actor_that_fails_says_why_in_its_rows(cluster: on_ray.Cluster, digits: data.Dataset) -> None:
+def test_an_actor_that_fails_says_why_in_its_rows(cluster: on_ray.Cluster, digits: data.Data) -> None:
     victim = plan_of(build_study())[0].id
 
-    def run(spec: TrialSpec, dataset: data.Dataset, **options: Any) -> Iterator[Record]:
+    def run(spec: TrialSpec, dataset: data.Data, **options: Any) -> Iterator[Record]:
         if spec.id == victim:
             raise RuntimeError("the device caught fire")
         yield from run_trial(spec, dataset, **options)

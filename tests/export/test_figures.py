@@ -76,7 +76,7 @@ def epoch_record(trial: str, fold: int, epoch: int, accuracy: float) -> EpochRec
 
 
 @pytest.fixture
-def results(digits: data.Dataset) -> Results:
+def results(digits: data.Data) -> Results:
     """Two conditions, three folds, two epochs; every fit gets the same images wrong."""
     study = build_study()
     whole = results_of(study, [0.9, 0.91, 0.95])
@@ -137,12 +137,12 @@ def test_the_image_that_most_fits_get_wrong_comes_first() -> None:
     assert rank_confused(found, labels, most=10) == [(2, 3, 2), (1, 1, 0), (3, 1, 1)]
 
 
-def test_the_test_set_holds_the_pictures_of_confused_images_only(results: Results, digits: data.Dataset) -> None:
+def test_the_test_set_holds_the_pictures_of_confused_images_only(results: Results, digits: data.Data) -> None:
     test = results.test
     assert test is not None
     assert len(test.labels) == len(test.positions) == 60
     assert 0 < len(test.images) <= 20
-    np.testing.assert_array_equal(test.images, digits.test_images[test.positions[test.image_rows], 0])
+    np.testing.assert_array_equal(test.images, digits.test_part.inputs[test.positions[test.image_rows], 0])
     wrong = build_confusions(results).query("true != predicted")["count"].sum()
     assert wrong > 0
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.builders import build_results, build_study
-from tune_app.data import Dataset
+from tune_app.data import Data
 from tune_app.parts.fingerprints import (
     build_fingerprints,
     find_changes,
@@ -71,16 +71,16 @@ def test_the_members_of_a_family_share_their_source() -> None:
     assert fingerprint_model("vgg10") == fingerprint_model("vgg18") != fingerprint_model("cnn")
 
 
-def test_one_pixel_and_one_label_change_a_data_set(digits: Dataset) -> None:
-    images, labels = digits.train_images.copy(), digits.test_labels.copy()
+def test_one_pixel_and_one_label_change_a_data_set(digits: Data) -> None:
+    images, labels = digits.inputs.copy(), digits.test_part.targets.copy()
     images[0, 0, 0, 0] += 1
     labels[0] = (labels[0] + 1) % 10
     others = [replace(digits, train_images=images), replace(digits, test_labels=labels)]
     assert len({digits.fingerprint, *(other.fingerprint for other in others)}) == 3
-    assert replace(digits, train_images=np.asfortranarray(digits.train_images)).fingerprint == digits.fingerprint
+    assert replace(digits, train_images=np.asfortranarray(digits.inputs)).fingerprint == digits.fingerprint
 
 
-def test_changes_are_named_with_the_fits_that_they_concern(digits: Dataset) -> None:
+def test_changes_are_named_with_the_fits_that_they_concern(digits: Data) -> None:
     study = build_study()
     specs = [trial.spec for trial in study.grid_trials()]
     plain = build_results(study, lambda spec, fold: 0.9).records

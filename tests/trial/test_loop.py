@@ -16,7 +16,7 @@ from tune_app.records import EpochRecord, FoldRecord, unpack_labels
 from tune_app.trial import BestNetwork, run_trial
 
 
-def test_a_trial_yields_every_epoch_and_every_fold_once(digits: data.Dataset) -> None:
+def test_a_trial_yields_every_epoch_and_every_fold_once(digits: data.Data) -> None:
     records = run(spec_of(), digits)
     assert [(r.fold, r.epoch) for r in records if isinstance(r, EpochRecord)] == [
         (f, e) for f in range(3) for e in (1, 2)
@@ -26,7 +26,7 @@ def test_a_trial_yields_every_epoch_and_every_fold_once(digits: data.Dataset) ->
     assert all(r.peak_memory_bytes and r.peak_memory_bytes > 1e6 and r.fit_seconds > 0 for r in folds)
 
 
-def test_records_are_the_same_whatever_ran_before_and_in_which_order(digits: data.Dataset) -> None:
+def test_records_are_the_same_whatever_ran_before_and_in_which_order(digits: data.Data) -> None:
     straight = scores_of(run(spec_of(), digits))
     run(spec_of("none"), digits)
     torch.manual_seed(12345)
@@ -34,7 +34,7 @@ def test_records_are_the_same_whatever_ran_before_and_in_which_order(digits: dat
     assert sorted(map(str, straight)) == sorted(map(str, backward))
 
 
-def test_folds_start_from_fresh_weights_and_optimizer(digits: data.Dataset) -> None:
+def test_folds_start_from_fresh_weights_and_optimizer(digits: data.Data) -> None:
     alone = scores_of(run(spec_of(), digits, (1,)))
     assert alone == [record for record in scores_of(run(spec_of(), digits)) if record["fold"] == 1]
 
@@ -51,23 +51,23 @@ def test_conditions_of_a_replicate_share_their_splits_and_replicates_do_not() ->
     assert first != second
 
 
-def test_recorded_predictions_give_the_recorded_accuracy(digits: data.Dataset) -> None:
+def test_recorded_predictions_give_the_recorded_accuracy(digits: data.Data) -> None:
     spec = spec_of().model_copy(update={"test_images": None})
     for record in run(spec, digits):
         if isinstance(record, FoldRecord):
             assert record.predictions is not None
             predicted = unpack_labels(record.predictions)
-            assert record.scores["test_accuracy"] == (predicted == digits.test_labels).mean()
+            assert record.scores["test_accuracy"] == (predicted == digits.test_part.targets).mean()
 
 
-def test_a_fold_that_fails_is_a_row_with_its_reason(digits: data.Dataset) -> None:
+def test_a_fold_that_fails_is_a_row_with_its_reason(digits: data.Data) -> None:
     records = run(spec_of(learning_rate=1e30), digits)
     assert [(r.fold, r.status, r.error_type) for r in records if isinstance(r, FoldRecord)] == [
         (fold, "failed", "FitError") for fold in range(3)
     ]
 
 
-def test_the_best_network_is_that_of_the_best_epoch(digits: data.Dataset) -> None:
+def test_the_best_network_is_that_of_the_best_epoch(digits: data.Data) -> None:
     kept: list[BestNetwork] = []
     spec = spec_of(epochs=4, learning_rate=0.02)
     records = run(spec, digits, keep=kept.append)
@@ -86,13 +86,13 @@ def test_the_best_network_is_that_of_the_best_epoch(digits: data.Dataset) -> Non
 
 
 @pytest.mark.parametrize("splitter", ["kfold", "stratified"])
-def test_both_splitters_run(digits: data.Dataset, splitter: str) -> None:
+def test_both_splitters_run(digits: data.Data, splitter: str) -> None:
     spec = spec_of().model_copy(update={"splitter": splitter})
     assert len(run(spec, digits)) == 9
 
 
 @pytest.mark.parametrize("engine", ["eager", "stacked"])
-def test_the_time_that_a_record_is_elsewhere_is_no_training(digits: data.Dataset, engine: str) -> None:
+def test_the_time_that_a_record_is_elsewhere_is_no_training(digits: data.Data, engine: str) -> None:
     pause, paused, started = 0.3, 0.0, time.perf_counter()
     seconds = 0.0
     for record in run_trial(spec_of(engine=engine), digits, folds=(0, 1, 2), device=CPU):
@@ -103,7 +103,7 @@ def test_the_time_that_a_record_is_elsewhere_is_no_training(digits: data.Dataset
 
 
 def test_a_trial_that_cannot_be_set_up_is_a_failed_row_for_each_fold_and_each_trial(
-    digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
+    digits: data.Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*arguments: Any) -> Any:
         raise torch.OutOfMemoryError("the images do not fit")
@@ -118,7 +118,7 @@ def test_a_trial_that_cannot_be_set_up_is_a_failed_row_for_each_fold_and_each_tr
     ]
 
 
-def test_the_time_of_a_failed_fit_counts_once(digits: data.Dataset) -> None:
+def test_the_time_of_a_failed_fit_counts_once(digits: data.Data) -> None:
     other = spec_of(learning_rate=1e30).model_copy(update={"protocol": ("test-normalisation",)})
     records = folds_of(run(spec_of(learning_rate=1e30), digits, also=[other]))
     assert all((record.fit_seconds > 0) == (record.trial != other.id) for record in records)

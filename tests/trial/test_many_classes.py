@@ -9,7 +9,7 @@ import torch
 from tests.builders import build_study
 from tune_app.analysis.confusion import count_confusions, rank_confused
 from tune_app.analysis.frames import is_single_class
-from tune_app.data import Dataset
+from tune_app.data import Data
 from tune_app.records import FoldRecord, RecordStore, read_records, unpack_labels
 from tune_app.study import TrialSpec
 from tune_app.trial import run_trial
@@ -18,13 +18,13 @@ CLASSES = 300
 
 
 @pytest.fixture(scope="module")
-def codes() -> Dataset:
+def codes() -> Data:
     """A class is a pattern of nine bits, drawn as nine blocks of 2×2 pixels: a small network can tell 300 apart."""
     bits = (np.arange(CLASSES)[:, None] >> np.arange(9)) & 1
     images = np.kron(bits.reshape(CLASSES, 1, 3, 3), np.ones((2, 2), dtype=np.int64)) * 255
     images = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1))).astype(np.uint8)
     labels = np.tile(np.arange(CLASSES), 6)
-    return Dataset("digits", images[labels], labels, images, np.arange(CLASSES), CLASSES)
+    return Data("digits", images[labels], labels, images, np.arange(CLASSES), CLASSES)
 
 
 @pytest.fixture
@@ -37,9 +37,7 @@ def spec() -> TrialSpec:
     return study.grid_trials()[0].spec
 
 
-def test_three_hundred_classes_are_learnt_recorded_and_analysed(
-    codes: Dataset, spec: TrialSpec, tmp_path: Path
-) -> None:
+def test_three_hundred_classes_are_learnt_recorded_and_analysed(codes: Data, spec: TrialSpec, tmp_path: Path) -> None:
     store = RecordStore(tmp_path)
     for record in run_trial(spec, codes, folds=[0], device=torch.device("cpu")):
         store.append(record)

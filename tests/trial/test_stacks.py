@@ -21,7 +21,7 @@ from tune_app.records import RecordSet
 from tune_app.study import TrialSpec
 
 
-def test_a_stacked_trial_gives_the_records_of_an_eager_one(digits: data.Dataset) -> None:
+def test_a_stacked_trial_gives_the_records_of_an_eager_one(digits: data.Data) -> None:
     eager = folds_of(run(spec_of(), digits))
     stacked = folds_of(run(spec_of(engine="stacked"), digits))
     assert [(r.fold, r.engine) for r in eager] == [(fold, "eager") for fold in range(3)]
@@ -33,7 +33,7 @@ def test_a_stacked_trial_gives_the_records_of_an_eager_one(digits: data.Dataset)
         )
 
 
-def test_a_stack_that_memory_does_not_hold_is_halved(digits: data.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stack_that_memory_does_not_hold_is_halved(digits: data.Data, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
 
     def stack_alone(folds: Sequence[StackedFold], *others: Any) -> Any:
@@ -52,7 +52,7 @@ def test_a_stack_that_memory_does_not_hold_is_halved(digits: data.Dataset, monke
     assert [(r.fold, r.status) for r in records] == [(fold, "completed") for fold in range(3)]
 
 
-def test_the_folds_of_a_stack_share_its_time_one_after_the_other(digits: data.Dataset) -> None:
+def test_the_folds_of_a_stack_share_its_time_one_after_the_other(digits: data.Data) -> None:
     """Told as starting together they would count as parallel fits."""
     records = folds_of(run(spec_of(engine="stacked"), digits))
     for record, following in pairwise(records):
@@ -60,7 +60,7 @@ def test_the_folds_of_a_stack_share_its_time_one_after_the_other(digits: data.Da
 
 
 def test_a_stack_that_breaks_costs_no_fit_and_the_records_say_why(
-    digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
+    digits: data.Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class BreaksDown(StackedFit):
         def run(self) -> Iterator[tuple[int, EpochScores | FitError]]:
@@ -80,7 +80,7 @@ def test_a_stack_that_breaks_costs_no_fit_and_the_records_say_why(
         assert sorted(map(str, map(key, ours))) == sorted(map(str, map(key, theirs)))
 
 
-def test_a_probe_that_memory_does_not_hold_costs_no_fit(digits: data.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_probe_that_memory_does_not_hold_costs_no_fit(digits: data.Data, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: Any) -> Any:
         raise torch.OutOfMemoryError("out of memory")
 
@@ -92,7 +92,7 @@ def test_a_probe_that_memory_does_not_hold_costs_no_fit(digits: data.Dataset, mo
 
 
 def test_a_stack_that_fails_is_gone_from_memory_before_its_folds_run_again(
-    digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
+    digits: data.Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stacks: list[weakref.ref[StackedFit]] = []
 

@@ -124,7 +124,7 @@ def build_strange(layer: str, *, classes: int, **others: Any) -> torch.nn.Sequen
     ],
 )
 def test_a_network_that_is_not_shown_to_stack_runs_eagerly_and_says_why(
-    digits: data.Dataset, monkeypatch: pytest.MonkeyPatch, layer: str, reason: str
+    digits: data.Data, monkeypatch: pytest.MonkeyPatch, layer: str, reason: str
 ) -> None:
     monkeypatch.setitem(MODELS._places, layer, (f"{__name__}:build_strange", layer))
     spec = build_spec(layer, engine="stacked")
@@ -148,7 +148,7 @@ def _draw_everywhere() -> list[float]:
 
 @pytest.mark.parametrize("layer", ["noisy", "python", "numpy"])
 def test_random_numbers_drawn_between_records_change_none_and_are_not_changed(
-    digits: data.Dataset, monkeypatch: pytest.MonkeyPatch, layer: str
+    digits: data.Data, monkeypatch: pytest.MonkeyPatch, layer: str
 ) -> None:
     monkeypatch.setitem(MODELS._places, layer, (f"{__name__}:build_strange", layer))
     spec = build_spec(layer)
@@ -164,7 +164,7 @@ def test_random_numbers_drawn_between_records_change_none_and_are_not_changed(
 
 
 def test_a_test_that_draws_random_numbers_does_not_depend_on_the_tests_beside_it(
-    digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
+    digits: data.Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(MODELS._places, "noisy-test", (f"{__name__}:build_strange", "noisy-test"))
     spec = build_spec("noisy-test")
@@ -173,7 +173,7 @@ def test_a_test_that_draws_random_numbers_does_not_depend_on_the_tests_beside_it
     assert together == [record.scores for record in folds_of(run(other, digits))]
 
 
-def test_a_network_that_was_edited_is_probed_again(digits: data.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_that_was_edited_is_probed_again(digits: data.Data, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = build_spec("edited", engine="stacked")
     engines = []
     for layer in ("plain", "noisy"):

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tune_app.engine.fit import SCORING_BATCH
 from tune_app.engine.rewrite import MergedLinear, build_rewritten
-from tune_app.models import MODELS
+from tune_app.parts.networks import Network
 from tune_app.study import TrialSpec
 
 # What a training step takes on one core beyond its arithmetic, fitted to steps of the CNN and of narrow VGGs: from 30%
@@ -55,15 +55,17 @@ class MachineRates:
 
 
 @lru_cache(maxsize=256)
-def build_network_cost(
-    model: str, image_shape: tuple[int, int, int], classes: int, regularizer: str, width: float
-) -> NetworkCost:
+def build_network_cost(asked: Network) -> NetworkCost:
     """Counted on torch's meta device: nothing is allocated, nothing is computed.
 
     Raises ValueError if the network cannot be built for such images, and whatever it raises where there are no numbers.
+    An estimator that is no network costs nothing that is known beforehand.
     """
     with torch.device("meta"):
-        network = MODELS[model](image_shape=image_shape, classes=classes, regularizer=regularizer, width=width)
+        network = asked.build()
+        if not isinstance(network, torch.nn.Module):
+            return NetworkCost(0, 0, 0.0, 0.0, 0, 0)
+        dtype = torch.int64 if asked.codes else torch.float32
         activations = 0
 
         def count(module: torch.nn.Module, inputs: object, output: object) -> None:
@@ -73,20 +75,20 @@ def build_network_cost(
 
         leaves = [module for module in network.modules() if not list(module.children())]
         hooks = [module.register_forward_hook(count) for module in leaves]
-        nominal = _count_flops(network, 1, image_shape)
+        nominal = _count_flops(network, 1, asked.shape, dtype)
         for hook in hooks:  # a layer with a hook is not rewritten
             hook.remove()
         parameters, activation_bytes = sum(p.numel() for p in network.parameters()), activations
         rewritten = build_rewritten(network, torch.Generator("cpu"))
-        scoring = _count_flops(rewritten, BATCH, image_shape) / BATCH
+        scoring = _count_flops(rewritten, BATCH, asked.shape, dtype) / BATCH
     # Active dropout keeps linear layers apart that scoring merges.
     dropped = any(isinstance(m, MergedLinear) and m.dropout is not None for m in rewritten.modules())
     return NetworkCost(parameters, nominal, nominal if dropped else scoring, scoring, activation_bytes, len(leaves))
 
 
-def _count_flops(network: torch.nn.Module, images: int, image_shape: tuple[int, int, int]) -> int:
+def _count_flops(network: torch.nn.Module, images: int, shape: tuple[int, ...], dtype: torch.dtype) -> int:
     with FlopCounterMode(display=False) as counter:
-        network.eval()(torch.empty(images, *image_shape))
+        network.eval()(torch.empty(images, *shape, dtype=dtype))
     return int(counter.get_total_flops())
 
 

@@ -18,7 +18,7 @@ from tune_app.engine.fit import EpochScores
 from tune_app.engine.images import Normalisation
 from tune_app.engine.layers import build_replaced, is_plain
 from tune_app.errors import describe_error
-from tune_app.models import MODELS
+from tune_app.parts.networks import Network
 from tune_app.study.protocol import Protocol
 
 # The report normalised training images with mean 0.11 and deviation 0.3, test images with 0.13 and 0.31.
@@ -182,7 +182,7 @@ class _Missed(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def _find_bypass(network: nn.Module, piece: Piece, batch_slices: int, image_shape: tuple[int, int, int]) -> str:
+def _find_bypass(network: nn.Module, piece: Piece, batch_slices: int, image_shape: tuple[int, ...]) -> str:
     """Why the network as the defect makes it does not do what it should; the network is on the meta device."""
     batch = torch.empty(2 * batch_slices, *image_shape)
     trained, tested = piece.prepare_training(network, batch_slices), piece.prepare_test(network)
@@ -210,22 +210,16 @@ def _call(prepared: nn.Module, batch: torch.Tensor, missed: _Missed) -> None:
 
 
 @lru_cache(maxsize=256)
-def find_problems_of_model(
-    model: str,
-    image_shape: tuple[int, int, int],
-    classes: int,
-    regularizer: str,
-    width: float,
-    protocol: Protocol,
-    batch_slices: int,
-) -> list[str]:
+def find_problems_of_model(asked: Network, protocol: Protocol, batch_slices: int) -> list[str]:
     """A sentence for each defect of the protocol that cannot act on the network; nothing is computed."""
     with torch.device("meta"):
-        network = MODELS[model](image_shape=image_shape, classes=classes, regularizer=regularizer, width=width)
+        network = asked.build()
+        if not isinstance(network, nn.Module):
+            return [f"{asked.model} is no network: defects of a protocol are those of a network's training"]
         problems = find_problems(network, protocol)
         if problems:
             return problems
-        bypassed = [(name, _find_bypass(network, PIECES[name], batch_slices, image_shape)) for name in protocol]
+        bypassed = [(name, _find_bypass(network, PIECES[name], batch_slices, asked.shape)) for name in protocol]
     return _spell_problems(bypassed)
 
 

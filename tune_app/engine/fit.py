@@ -2,24 +2,32 @@
 
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
 
 from tune_app.engine.images import Images
+from tune_app.engine.objective import CLASSIFICATION, Objective
 from tune_app.engine.precision import autocast, build_scaler, matmul_precision
 from tune_app.errors import FitError
+from tune_app.parts.batches import split_batches
 from tune_app.study import Recipe
 
 SCORING_BATCH = 500  # images; larger batches fall out of a CPU's cache
 
 
+Validate = Callable[[torch.Tensor, torch.Tensor], Mapping[str, float]]  # outputs, targets → scores by metric
+
+
 @dataclass(frozen=True)
 class EpochScores:
-    """What one epoch gave; units as in `EpochRecord`. The original report took the last batch for the epoch."""
+    """What one epoch gave; units as in `EpochRecord`. The original report took the last batch for the epoch.
+
+    `validation` holds further scores by their names in a record: of the validation part, of the part that early
+    stopping goes by.
+    """
 
     epoch: int
     train_loss: float
@@ -32,6 +40,26 @@ class EpochScores:
     batches: int
     last_batch_loss: float
     last_batch_accuracy: float
+    validation: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Course:
+    """What changes a fit from epoch to epoch besides its optimizer; the parts that a recipe names, already built.
+
+    `factor` gives the learning rate's factor at a step of all, from the training losses of the epochs so far.
+    `augment` changes a batch with the fold's own generator. `watch` is shown the network after each epoch: it gives
+    scores to record with it, and whether the fit ends there.
+    """
+
+    factor: Callable[[int, int, list[float]], float] | None = None
+    augment: Callable[[torch.Tensor, torch.Tensor, torch.Generator], tuple[torch.Tensor, torch.Tensor]] | None = None
+    generator: torch.Generator | None = None
+    validate: Validate | None = None
+    watch: Callable[[nn.Module, int], tuple[Mapping[str, float], bool]] | None = None
+
+
+PLAIN = Course()
 
 
 def build_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -54,16 +82,20 @@ def fit(
     *,
     shuffle_seed: int,
     train_mode_validation: bool = False,
+    objective: Objective = CLASSIFICATION,
+    course: Course = PLAIN,
 ) -> Iterator[EpochScores]:
     """Train `network` in place on the positions `train`, scoring it on `validation` after each epoch.
 
     Positions are int64 on the images' device. `train_mode_validation` is the report's defect of that name: dropout
     stays active and batch normalisation goes by, and follows, the validation batches. Raises FitError when the
-    training loss is not finite.
+    training loss is not finite, or where augmentation, a schedule or a metric of the user's own gives what cannot be.
     """
     device = train.device
     scaler = build_scaler(recipe.precision, device)
     shuffling = torch.Generator().manual_seed(shuffle_seed)
+    batch_count = len(split_batches(train, recipe.batch_size, recipe.last_batch))
+    step, losses = 0, list[float]()
     for epoch in range(1, recipe.epochs + 1):
         started = time.perf_counter()
         network.train()
@@ -71,59 +103,95 @@ def fit(
         correct = torch.zeros((), dtype=torch.int64, device=device)
         order = train[torch.randperm(len(train), generator=shuffling).to(device)]
         with matmul_precision(recipe.precision):
-            for positions in torch.split(order, recipe.batch_size):
+            batches = split_batches(order, recipe.batch_size, recipe.last_batch)
+            for positions in batches:
                 batch, labels = images.batch(positions)
+                if course.augment and course.generator:
+                    batch, labels = course.augment(batch, labels, course.generator)
+                if course.factor:
+                    _set_rate(
+                        optimizer, recipe.learning_rate * course.factor(step, batch_count * recipe.epochs, losses)
+                    )
                 with autocast(recipe.precision, device):
                     logits = network(batch)
-                    loss = cross_entropy(logits, labels)
+                    loss = objective.compute(logits, labels)
                 optimizer.zero_grad(set_to_none=True)
                 scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+                if recipe.clip_norm:
+                    scaler.unscale_(optimizer)
+                    nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
                 scaler.step(optimizer)
                 scaler.update()
+                step += 1
                 loss_sum += loss.detach() * len(labels)
-                hits = (logits.detach().argmax(1) == labels).sum()
+                hits = objective.count_hits(logits.detach(), labels)
                 correct += hits
-        train_loss = loss_sum.item() / len(train)
+        trained_samples = sum(map(len, batches))
+        train_loss = loss_sum.item() / trained_samples
+        losses.append(train_loss)
         trained = time.perf_counter()
         if not math.isfinite(train_loss):
             raise FitError(f"the training loss is {train_loss} in epoch {epoch}; lower the learning rate")
         batch_size = recipe.batch_size if train_mode_validation else None
-        validation_loss, predicted = score(network, images, validation, recipe.precision, batch_size)
+        validation_loss, outputs = predict(network, images, validation, recipe.precision, batch_size, objective)
+        held_out = images.labels[validation]
+        watched, ends = course.watch(network, epoch) if course.watch else ({}, False)
         yield EpochScores(
             epoch=epoch,
             train_loss=train_loss,
-            train_accuracy=correct.item() / len(train),
+            train_accuracy=correct.item() / trained_samples,
             validation_loss=validation_loss,
-            validation_accuracy=(predicted == images.labels[validation]).sum().item() / len(validation),
-            learning_rate=recipe.learning_rate,
+            validation_accuracy=objective.count_hits(outputs, held_out).item() / len(validation),
+            learning_rate=optimizer.param_groups[0]["lr"] if course.factor else recipe.learning_rate,
             seconds=time.perf_counter() - started,
-            samples_per_second=len(train) / (trained - started),
-            batches=math.ceil(len(train) / recipe.batch_size),
+            samples_per_second=trained_samples / (trained - started),
+            batches=len(batches),
             last_batch_loss=loss.item(),
             last_batch_accuracy=hits.item() / len(labels),
+            validation={**(course.validate(outputs, held_out) if course.validate else {}), **watched},
         )
+        if ends:
+            return
 
 
-@torch.inference_mode()
+def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
 def score(
     network: nn.Module, images: Images, positions: torch.Tensor, precision: str, train_mode_batch: int | None = None
 ) -> tuple[float, torch.Tensor]:
-    """Mean cross-entropy (nats) and predicted labels (N,) of the images at `positions`, in evaluation mode.
+    """Mean cross-entropy (nats) and predicted labels (N,) of the images at `positions`: as `predict`."""
+    loss, outputs = predict(network, images, positions, precision, train_mode_batch)
+    return loss, outputs.argmax(1)
 
-    With `train_mode_batch` it is in training mode, on batches of so many images. Raises FitError when the loss is not
+
+@torch.inference_mode()
+def predict(
+    network: nn.Module,
+    images: Images,
+    positions: torch.Tensor,
+    precision: str,
+    train_mode_batch: int | None = None,
+    objective: Objective = CLASSIFICATION,
+) -> tuple[float, torch.Tensor]:
+    """Mean loss and outputs (N, …) of the samples at `positions`, in evaluation mode.
+
+    With `train_mode_batch` it is in training mode, on batches of so many samples. Raises FitError when the loss is not
     finite.
     """
     network.train(train_mode_batch is not None)
     loss_sum = torch.zeros((), dtype=torch.float64, device=positions.device)
-    predicted = []
+    found = []
     with matmul_precision(precision):
         for part in torch.split(positions, train_mode_batch or SCORING_BATCH):
             batch, labels = images.batch(part)
             with autocast(precision, positions.device):
                 logits = network(batch)
-            loss_sum += cross_entropy(logits.float(), labels, reduction="sum")
-            predicted.append(logits.argmax(1))
+            loss_sum += objective.sum(logits.float(), labels)
+            found.append(logits)
     loss = loss_sum.item() / len(positions)
     if not math.isfinite(loss):
         raise FitError(f"the loss of the images scored is {loss}; lower the learning rate, or use another precision")
-    return loss, torch.cat(predicted)
+    return loss, torch.cat(found)

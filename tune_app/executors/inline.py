@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from tune_app.data import Dataset
+from tune_app.data import Data
 from tune_app.executors.flow import Flow
 from tune_app.plan import WorkItem
 from tune_app.trial import Carrier, Keep, RunTrial, run_trial
@@ -12,7 +12,7 @@ from tune_app.trial import Carrier, Keep, RunTrial, run_trial
 
 def run_inline(
     work: Sequence[WorkItem],
-    data: Dataset,
+    data: Data,
     flow: Flow,
     *,
     device: str = "auto",

@@ -32,7 +32,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from tune_app.data import Dataset
+from tune_app.data import Data
 from tune_app.errors import ResourceError
 from tune_app.executors.flow import Flow
 from tune_app.executors.inline import choose_device
@@ -111,7 +111,7 @@ def stop_ray() -> None:
 
 def run_on_ray(
     work: Sequence[WorkItem],
-    data: Dataset,
+    data: Data,
     flow: Flow,
     *,
     device: str = "auto",

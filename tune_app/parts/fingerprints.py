@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from tune_app.data import Dataset
+from tune_app.data import Data
 from tune_app.models import MODELS
 from tune_app.records.model import RecordSet
 from tune_app.study import TrialSpec
@@ -76,12 +76,12 @@ def _find_imported(source: Path) -> set[Path]:
     return {path for name in names if (path := source.parent / f"{name}.py").is_file()}
 
 
-def build_fingerprints(spec: TrialSpec, dataset: Dataset) -> dict[str, str]:
+def build_fingerprints(spec: TrialSpec, dataset: Data) -> dict[str, str]:
     """What a fit of the trial depends on besides its id."""
     return {"model": fingerprint_model(spec.model), "data": dataset.fingerprint}
 
 
-def find_changes(specs: Iterable[TrialSpec], records: RecordSet, dataset: Dataset | None = None) -> list[str]:
+def find_changes(specs: Iterable[TrialSpec], records: RecordSet, dataset: Data | None = None) -> list[str]:
     """A sentence for each network, and the data set if given, that has changed since fits of the trials were made.
 
     Records without fingerprints, which earlier versions wrote, are taken as they are.

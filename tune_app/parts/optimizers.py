@@ -68,6 +68,24 @@ def build_named(
         raise StudyError(f"optimizer {name}: torch refuses {given}: {error}; change the value named") from error
 
 
+def __getattr__(name: str) -> Any:
+    """Each optimizer as a function that a reference can name: `tune_app.parts.optimizers:rmsprop`."""
+    if name not in OPTIMIZERS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def build(parameters: Any, learning_rate: float, weight_decay: float, momentum: float, **arguments: Any) -> Any:
+        told = momentum if name == "sgd" else None  # the recipe's momentum is sgd's alone
+        rates: dict[str, Any] = {"learning_rate": learning_rate, "weight_decay": weight_decay, "momentum": told}
+        return build_named(name, parameters, **rates, **arguments)
+
+    kind = inspect.Parameter.KEYWORD_ONLY
+    filled = [inspect.Parameter(each, kind) for each in ("parameters", "learning_rate", "weight_decay", "momentum")]
+    own = [parameter.replace(kind=kind, annotation=inspect.Parameter.empty) for parameter in list_arguments(name)]
+    build.__signature__ = inspect.Signature([*filled, *own])  # type: ignore[attr-defined]
+    build.__name__ = name
+    return build
+
+
 def list_arguments(name: str) -> tuple[inspect.Parameter, ...]:
     """What the constructor takes besides the learning rate, the weight decay and the momentum of the recipe."""
     accepted = inspect.signature(_find(name)).parameters

@@ -6,7 +6,6 @@ from functools import partial
 
 import pandas as pd
 
-from tune_app.data import DATASETS
 from tune_app.engine.cost import (
     MachineRates,
     NetworkCost,
@@ -17,6 +16,8 @@ from tune_app.engine.cost import (
 )
 from tune_app.engine.defects import find_problems_of_model
 from tune_app.errors import StudyError, describe_error
+from tune_app.parts.networks import Network, choose_network
+from tune_app.parts.sources import DataFacts, describe_shipped
 from tune_app.study import Study, TrialSpec
 from tune_app.study.names import build_trial_names
 from tune_app.study.selection import select_trials
@@ -64,24 +65,31 @@ class Shares:
 
 
 def build_plan(
-    study: Study, shares: Shares, rates: MachineRates, only: Mapping[str, str] | None = None
+    study: Study,
+    shares: Shares,
+    rates: MachineRates,
+    only: Mapping[str, str] | None = None,
+    known: Mapping[str, DataFacts] | None = None,
 ) -> tuple[PlannedTrial, ...]:
     """The study's trials that match `only` (factor → level), most expensive first, ties in the study's order.
 
+    `known` are the facts of data sets that do not ship.
+
     Raises StudyError if a network cannot be built for the images, or `only` names no factor, level or trial.
     """
-    entry = DATASETS[study.data.name]
     planned, problems = [], []
     names = build_trial_names(study)
     for trial in select_trials(study.grid_trials(), only):
         spec = trial.spec
-        network = spec.model, entry.image_shape, entry.classes, spec.regularizer, spec.width
+        facts = (known or {}).get(spec.dataset) or describe_shipped(spec.dataset)
+        network = choose_network(spec, facts)
         found = _find_problems(spec, network)
         problems += found
         if found:
             continue
-        cost = build_network_cost(*network)
-        images = spec.train_images or entry.train_images, spec.test_images or entry.test_images
+        cost = build_network_cost(network)
+        tested = facts.test if spec.test == "auto" else 0
+        images = spec.train_images or facts.train, min(spec.test_images or tested, tested)
         default = shares.gpus(spec, cost) if callable(shares.gpus) else shares.gpus
         gpus = default if trial.gpus is None else trial.gpus
         planned.append(
@@ -95,7 +103,7 @@ def build_plan(
                 seconds=estimate_fit_seconds(spec, cost, *images, rates),
                 share=Share(shares.cpus if trial.cpus is None else trial.cpus, gpus),
                 engine=choose_engine(
-                    spec, partial(build_network_cost, *network), "cuda" if gpus and shares.use_gpus else "cpu"
+                    spec, partial(build_network_cost, network), "cuda" if gpus and shares.use_gpus else "cpu"
                 ),
             )
         )
@@ -104,11 +112,11 @@ def build_plan(
     return tuple(sorted(_share_fits(planned), key=lambda trial: -trial.seconds * trial.fits))
 
 
-def _find_problems(spec: TrialSpec, network: tuple[str, tuple[int, int, int], int, str, float]) -> list[str]:
-    """Why the trial's network, given by the arguments of `build_network_cost`, cannot be planned."""
+def _find_problems(spec: TrialSpec, network: Network) -> list[str]:
+    """Why the trial's network cannot be planned."""
     place = f"{spec.model} on {spec.dataset}"
     try:
-        build_network_cost(*network)
+        build_network_cost(network)
     except ValueError as error:
         return [f"{place}: {error}; choose another model or data set"]
     except Exception as error:  # whatever somebody's network raises
@@ -116,8 +124,9 @@ def _find_problems(spec: TrialSpec, network: tuple[str, tuple[int, int, int], in
             f"{place}: its cost is counted on torch's meta device, where it fails ({describe_error(error)}); let its "
             "forward not depend on values, or choose another model"
         ]
-    found = find_problems_of_model(*network, spec.protocol, spec.batch_slices) if spec.protocol else []
-    return [f"{spec.model}, {spec.regularizer}: {problem}; leave the defect out" for problem in found]
+    found = find_problems_of_model(network, spec.protocol, spec.batch_slices) if spec.protocol else []
+    place = f"{spec.model}, {spec.regularizer}" if spec.regularizer else spec.model
+    return [f"{place}: {problem}; leave the defect out" for problem in found]
 
 
 def _share_fits(planned: list[PlannedTrial]) -> Iterator[PlannedTrial]:

@@ -35,6 +35,7 @@ _SCORES_OF_2 = (
     *("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"),
     *("test_loss", "test_accuracy"),
 )
+_WHERE_KNOWN = ("outputs", "n_train", "n_test")  # fields that lines have only where there is something to say
 _WIDE = "u2:"  # before packed labels of two bytes each
 MAX_CLASSES = 2**16
 
@@ -62,6 +63,9 @@ def record_to_dict(record: Record) -> dict[str, Any]:
     """The record with its schema and kind, ready for JSON; fields that a newer version wrote stand in it again."""
     kind = "epoch" if isinstance(record, EpochRecord) else "fold"
     known = {each.name: getattr(record, each.name) for each in fields(record) if each.name != "extra"}
+    for name in _WHERE_KNOWN:
+        if known.get(name, ...) is None:
+            del known[name]
     return {"schema": SCHEMA, "kind": kind, **known, **record.extra}
 
 

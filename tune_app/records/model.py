@@ -44,7 +44,9 @@ class FoldRecord:
     `started` is in seconds since 1970; `peak_memory_bytes` is the allocator's peak on a GPU, the process's peak
     resident set on a CPU. `engine` is `eager` or `stacked`, and `engine_reason` says why where that needs a reason; of
     a stack's seconds and bytes each fold has an equal share. `fingerprints` are hashes of the network's source
-    (`model`) and of the arrays (`data`). `environment` is a key to where the fit ran. `extra` is as in `EpochRecord`.
+    (`model`) and of the arrays (`data`). `environment` is a key to where the fit ran. `outputs` is the address of the
+    side file with the outputs, below the records' folder. `n_train` and `n_test` are the samples of the fold's training
+    and held-out part where folds may be unequal. `extra` is as in `EpochRecord`.
     """
 
     trial: str
@@ -66,6 +68,9 @@ class FoldRecord:
     environment: str | None = None
     error_type: str | None = None
     error_message: str | None = None
+    outputs: str | None = None
+    n_train: int | None = None
+    n_test: int | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def score(self, metric: str) -> float | None:

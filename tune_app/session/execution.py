@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 from tensorboardX import SummaryWriter
 
-from tune_app.data import Dataset
+from tune_app.data import Data
 from tune_app.errors import ResourceError, StudyError
 from tune_app.executors.inline import run_inline
 from tune_app.monitor import Monitor, RecordFlow
@@ -48,12 +48,12 @@ def find_settled(records: RecordSet, plan: Plan, work: Sequence[WorkItem]) -> Re
     return RecordSet(r for r in records.in_order(trial.id for trial in plan) if (r.trial, r.fold) not in trained)
 
 
-def check_splits(plan: Plan, dataset: Dataset) -> None:
+def check_splits(plan: Plan, dataset: Data) -> None:
     """Raise StudyError for splits that the labels cannot give (a class rarer than the folds): not in every actor."""
     study = plan.study
     problems: list[str] = []
     for images, folds in dict.fromkeys((trial.spec.train_images, trial.spec.folds) for trial in plan):
-        labels = dataset.train_labels[build_limit(dataset.train_labels, images, build_seed(study.seed, "limit"))]
+        labels = dataset.targets[build_limit(dataset.targets, images, build_seed(study.seed, "limit"))]
         try:
             build_splits(labels, folds, study.splitter, 0)
         except StudyError as error:
@@ -69,7 +69,7 @@ class Execution:
     plan: Plan
     options: RunOptions
     folder: Path  # of the study, in `options.runs`
-    dataset: Dataset
+    dataset: Data
     report: Report
     console: Console | None  # None: nothing is displayed
     callbacks: Sequence[Monitor] = ()
@@ -137,7 +137,7 @@ class Execution:
 
     def _draw_graph(self, writer: SummaryWriter, trial: str) -> None:
         spec = next(planned.spec for planned in self.plan if planned.id == trial)
-        shape = self.dataset.train_images.shape[1:]
+        shape = self.dataset.inputs.shape[1:]
         torch.manual_seed(0)
         network = build_network(spec, (shape[0], shape[1], shape[2]), self.dataset.classes).eval()
         with warnings.catch_warnings():

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from rich.console import Console
 
-from tune_app.data import Dataset, load_dataset
+from tune_app.data import Data, load_dataset
 from tune_app.errors import DataError, ResultsError, StudyError
 from tune_app.export.folder import check_writable, choose_folder, is_current, write_results
 from tune_app.parts.fingerprints import find_changes
@@ -123,7 +123,7 @@ class Session:
             known.add(record)
         return known
 
-    def _check_unchanged(self, known: RecordSet, dataset: Dataset | None) -> None:
+    def _check_unchanged(self, known: RecordSet, dataset: Data | None) -> None:
         """Raise StudyError if networks or data have changed since the records were made, unless that is no matter."""
         changes = find_changes(self.specs, known, dataset)
         if changes and not self.options.same_code:
@@ -153,7 +153,7 @@ class Session:
         if changed := describe_changes(self.study, self.specs, store):
             self.report(changed)
 
-    def _execute(self, plan: "Plan", dataset: Dataset, store: RecordStore) -> bool:
+    def _execute(self, plan: "Plan", dataset: Data, store: RecordStore) -> bool:
         """Run the missing folds; True if it was interrupted. Notes where they run and what was planned."""
         from tune_app.session.execution import Execution
         from tune_app.session.planning import find_gpu_names, make_plan
@@ -191,7 +191,7 @@ class Session:
                 found.append(read_environment(place))
         return [environment for environment in found if environment]
 
-    def _finish(self, store: RecordStore, interrupted: bool, dataset: Dataset | None) -> Outcome:
+    def _finish(self, store: RecordStore, interrupted: bool, dataset: Data | None) -> Outcome:
         self.phase = (
             "Interrupted while the tables were written: every record is on disk, and the same command writes them "
             "again."
@@ -215,7 +215,7 @@ class Session:
             undrawn=tuple(undrawn),
         )
 
-    def _build_results(self, records: RecordSet, dataset: Dataset | None) -> tuple[StoredResults, Path, bool]:
+    def _build_results(self, records: RecordSet, dataset: Data | None) -> tuple[StoredResults, Path, bool]:
         """The results as they are exported, the folder to export them to, and whether it has them already."""
         found = self.found
         stored = StoredResults(self.study, records, found.reference, reference_text=found.reference_text)

@@ -3,20 +3,20 @@
 import numpy as np
 
 from tune_app.analysis.confusion import build_confused
-from tune_app.data import Dataset
+from tune_app.data import Data
 from tune_app.parts.splits import build_limit
 from tune_app.records.results import Results, TestSet
 from tune_app.study.seeds import build_seed
 
 
-def build_test_set(results: Results, dataset: Dataset) -> TestSet:
+def build_test_set(results: Results, dataset: Data) -> TestSet:
     """The test images that the study's trials were tested on, in the order of their predictions.
 
     Pictures of several channels become grey by their mean.
     """
     study = results.study
-    positions = build_limit(dataset.test_labels, study.data.test_images, build_seed(study.seed, "limit"))
-    labels = dataset.test_labels[positions]
+    positions = build_limit(dataset.test_part.targets, study.data.test_images, build_seed(study.seed, "limit"))
+    labels = dataset.test_part.targets[positions]
     rows = np.unique(build_confused(results, labels)["image"].to_numpy(dtype=np.int64))
-    images = dataset.test_images[positions[rows]].mean(axis=1).round().astype(np.uint8)
+    images = dataset.test_part.inputs[positions[rows]].mean(axis=1).round().astype(np.uint8)
     return TestSet(labels, positions, images, rows)

@@ -7,7 +7,7 @@ the same splits, the same batch order and, where its layers agree, the same init
 import hashlib
 from typing import Literal
 
-Role = Literal["limit", "split", "weights", "shuffle", "dropout"]
+Role = Literal["limit", "split", "weights", "shuffle", "dropout", "augment", "holdout"]
 
 
 def build_seed(study_seed: int, role: Role, replicate: int = 0, fold: int = 0) -> int:

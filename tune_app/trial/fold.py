@@ -4,35 +4,55 @@ import copy
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
-from tune_app.engine import EpochScores, score
+from tune_app.engine import EpochScores, Images
 from tune_app.engine.defects import prepare_test, prepare_training, report_scores
-from tune_app.engine.fit import build_optimizer
+from tune_app.engine.fit import build_optimizer, predict
 from tune_app.engine.memory import read_peak_memory
 from tune_app.engine.randomness import GlobalRandomness, seed_everything
 from tune_app.engine.rewrite import build_rewritten
-from tune_app.models import MODELS
+from tune_app.errors import FitError, describe_error
+from tune_app.parts.catalog import build_part
+from tune_app.parts.networks import Network
 from tune_app.parts.splits import Split
+from tune_app.parts.splitters import carve_holdout
 from tune_app.records import EpochRecord, FoldRecord, pack_labels
 from tune_app.study import TrialSpec
 from tune_app.study.seeds import Role, build_seed
 from tune_app.trial.carry import BestNetwork, Carried
+from tune_app.trial.course import EarlyStop, build_course
+from tune_app.trial.outputs import pack_outputs, round_outputs
 from tune_app.trial.setup import TrialSetup
 
 _SCORES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+_LOSSES = ("train_loss", "validation_loss")
 
 
-def build_network(spec: TrialSpec, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """A network of the trial's kind, its weights drawn from torch's global random state."""
-    return MODELS[spec.model](**_build_arguments(spec, image_shape, classes))
+def build_network(asked: Network, root: Path | None = None) -> nn.Module:
+    """The network asked for, its weights drawn from torch's global random state or read from the file that it names.
+
+    Raises FitError for weights that do not fit.
+    """
+    network: nn.Module = asked.build()
+    if asked.weights is None:
+        return network
+    path = (root or Path.cwd()) / asked.weights
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        network.load_state_dict(state["state"] if "state" in state else state)
+    except Exception as error:  # of many kinds, whichever it is
+        raise FitError(f"the weights {path} cannot be used: {describe_error(error)}") from error
+    return network
 
 
-def _build_arguments(spec: TrialSpec, image_shape: tuple[int, int, int], classes: int) -> dict[str, Any]:
-    return {"image_shape": image_shape, "classes": classes, "regularizer": spec.regularizer, "width": spec.width}
+ENGINES_OWN = ("adam", "adamw", "sgd")  # optimizers that the engine builds by itself where they have no arguments
+EVEN = ("kfold", "stratified")  # splitters whose folds are as large as each other, but for a sample
 
 
 class Fold:
@@ -54,22 +74,68 @@ class Fold:
     def build(self, carried: Carried | None = None) -> None:
         """Draw the network's weights, or take those carried over; from here on random numbers are the fold's own."""
         trial, spec = self.trial, self.trial.spec
-        self.train = torch.from_numpy(self.split.train).to(trial.device)
-        self.validation = torch.from_numpy(self.split.validation).to(trial.device)
+        self.place()
         seed_everything(self.seed("weights"))
-        self.network = build_network(spec, trial.image_shape, trial.classes).to(trial.device)
+        self.network = build_network(trial.network, trial.root).to(trial.device)
         network = prepare_training(self.network, spec.protocol, spec.batch_slices)
         self.masks = torch.Generator(trial.device).manual_seed(self.seed("dropout"))
         self.rewritten = build_rewritten(network, self.masks)
-        self.optimizer = build_optimizer(self.rewritten, spec.recipe)
+        self.optimizer = self._build_optimizer()
+        augmentation = torch.Generator(trial.device).manual_seed(self.seed("augment"))
+        stop = self._carve() if spec.recipe.patience else None
+        self.course = build_course(spec.recipe, spec.definitions, trial.scoring, self.objective, augmentation, stop)
         if carried is not None:
             carried.restore(self.network, self.optimizer)
+        if spec.recipe.compile:
+            self._compile()
         seed_everything(self.seed("dropout"))
+
+    def place(self) -> None:
+        """The fold's samples, as it prepares them, and its objective."""
+        trial = self.trial
+        self.train = torch.from_numpy(self.split.train).to(trial.device)
+        self.validation = torch.from_numpy(self.split.validation).to(trial.device)
+        self.images = trial.find_train(self.split)
+        self.objective = trial.build_objective(self.split)
+
+    def _build_optimizer(self) -> torch.optim.Optimizer:
+        recipe, definitions = self.trial.spec.recipe, self.trial.spec.definitions
+        if recipe.optimizer in ENGINES_OWN and recipe.optimizer not in definitions:
+            return build_optimizer(self.rewritten, recipe)
+        return build_part(
+            "optimizer",
+            recipe.optimizer,
+            definitions,
+            parameters=list(self.rewritten.parameters()),
+            learning_rate=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            momentum=recipe.momentum,
+        )
+
+    def _carve(self) -> EarlyStop:
+        trial, recipe = self.trial, self.trial.spec.recipe
+        seed = build_seed(trial.spec.seed, "holdout", trial.spec.replicate, self.split.fold)
+        order = trial.data, trial.positions, self.split.train, recipe.holdout, trial.spec.groups, seed
+        rest, holdout = carve_holdout(*order)
+        self.train = torch.from_numpy(rest).to(trial.device)
+        held = torch.from_numpy(holdout).to(trial.device)
+        return EarlyStop(self.images, held, recipe, self.objective, trial.scoring)
+
+    def _compile(self) -> None:
+        """Compile the network; one that cannot be compiled trains as it is, and its record says why."""
+        batch, targets = self.images.batch(self.train[:2])
+        try:
+            probe = torch.compile(copy.deepcopy(self.rewritten))
+            self.objective.compute(probe(batch), targets).backward()
+        except Exception as error:  # whatever the compiler makes of somebody's network, or of this machine
+            self.reason = f"not compiled: {describe_error(error)}"
+            return
+        self.rewritten = torch.compile(self.rewritten)  # type: ignore[assignment]
 
     def record_epoch(self, scores: EpochScores) -> Iterator[EpochRecord]:
         """The epoch as each trial's protocol reports it."""
         self.epochs.append(scores)
-        if self.trial.keep and _best(self.epochs) is scores:
+        if self.trial.keep and self._best() is scores:
             self.best_state = {name: tensor.cpu().clone() for name, tensor in self.network.state_dict().items()}
         for spec in self.trial.specs:
             seen = report_scores(scores, spec.protocol)
@@ -79,15 +145,19 @@ class Fold:
                 replicate=spec.replicate,
                 fold=self.split.fold,
                 epoch=seen.epoch,
-                scores={name: getattr(seen, name) for name in _SCORES},
+                scores=self._spell_scores(seen),
                 learning_rate=seen.learning_rate,
                 seconds=seen.seconds,
                 samples_per_second=seen.samples_per_second,
             )
             self.paused += time.perf_counter() - handed_over
 
+    def _spell_scores(self, seen: EpochScores) -> dict[str, float]:
+        names = _SCORES if self.objective.task == "classification" else _LOSSES
+        return {name: getattr(seen, name) for name in names} | dict(seen.validation)
+
     def test(self, fit_seconds: float | None = None) -> Iterator[FoldRecord]:
-        """Score the test images by each trial's protocol; a failure there is a row too.
+        """Score the test part, or the held-out fold, by each trial's protocol; a failure there is a row too.
 
         `fit_seconds` is what training took, by default the time since the fold began.
         """
@@ -98,24 +168,54 @@ class Fold:
             clock = time.perf_counter() - (fit_seconds if place == 0 else 0)  # training counts once, for the first
             randomness.restore()  # a test does not depend on which others there are
             try:
-                test = self.trial.find_test(spec.protocol)
+                tested, positions = self._find_tested(spec)
                 network = prepare_test(self.network, spec.protocol)
                 # Where the test changes nothing, it is the network as it was trained: rewritten once.
                 network = self.rewritten if network is self.network else build_rewritten(network, self.masks)
-                everything = torch.arange(len(test), device=self.trial.device)
-                loss, predicted = score(network, test, everything, spec.recipe.precision)
+                order = network, tested, positions, spec.recipe.precision, None, self.objective
+                loss, outputs = predict(*order)
+                outcome = self.build_outcome(spec, outputs, tested.labels[positions], loss)
                 if self.trial.keep:
                     self.trial.keep(self._best_network(spec))
             except Exception as error:
                 yield self._build_failure(spec, error, time.perf_counter() - clock)
                 continue
-            yield self._build_record(
-                spec,
-                time.perf_counter() - clock,
-                status="completed",
-                scores={"test_loss": loss, "test_accuracy": (predicted == test.labels).sum().item() / len(test)},
-                predictions=pack_labels(predicted.cpu().numpy()),
-            )
+            yield self._build_record(spec, time.perf_counter() - clock, status="completed", **outcome)
+
+    def _find_tested(self, spec: TrialSpec) -> tuple[Images, torch.Tensor]:
+        """What scores are taken on: the test part, or without one the held-out fold."""
+        test = self.trial.find_test(spec.protocol, self.images.normalisation)
+        if test is None:
+            return self.images, self.validation
+        return test, torch.arange(len(test), device=self.trial.device)
+
+    def build_outcome(
+        self,
+        spec: TrialSpec,
+        outputs: torch.Tensor,
+        targets: torch.Tensor,
+        loss: float | None,
+        has_scores: bool = True,
+    ) -> dict[str, Any]:
+        """The scores, the predictions and the side file of what was tested, as fields of a record."""
+        trial, task, scoring = self.trial, self.objective.task, self.trial.scoring
+        scores = {} if loss is None else {"test_loss": loss}
+        labels = None
+        if task == "classification":
+            predicted = outputs.argmax(1)
+            scores["test_accuracy"] = (predicted == targets).sum().item() / len(targets)
+            labels = predicted.cpu().numpy()
+        names = tuple(name for name in scoring.names or (scoring.choose_primary(task),) if name != "accuracy")
+        truth = targets.cpu().numpy()
+        given = outputs.float().cpu().numpy()
+        found = scoring.compute(names, round_outputs(given, task), truth, task, labels=labels, has_scores=has_scores)
+        scores |= {f"test_{name}": value for name, value in found.items()}
+        outcome: dict[str, Any] = {"scores": scores, "predictions": None if labels is None else pack_labels(labels)}
+        if trial.keep_outputs and scoring.keeps_outputs(task, trial.has_test_part):
+            places = np.arange(len(truth)) if trial.has_test_part else trial.positions[self.split.validation]
+            content = pack_outputs(given, truth, places, task, has_scores)
+            outcome["outputs"] = trial.keep_outputs(spec.id, self.split.fold, content)
+        return outcome
 
     def record_failure(self, error: Exception) -> Iterator[FoldRecord]:
         """A failed row for each trial; the time spent counts once, for the first."""
@@ -136,7 +236,7 @@ class Fold:
             replicate=spec.replicate,
             fold=self.split.fold,
             epochs=len(self.epochs),
-            best_epoch=_best(self.epochs).epoch if self.epochs else None,
+            best_epoch=self._best().epoch if self.epochs else None,
             started=self.started,
             fit_seconds=fit_seconds,
             peak_memory_bytes=read_peak_memory(device) // self.share,
@@ -145,20 +245,40 @@ class Fold:
             engine=self.engine,
             engine_reason=self.reason,
             fingerprints=self.trial.fingerprints,
-            **(blank | outcome),
+            **(blank | self._sizes() | outcome),
+        )
+
+    def _sizes(self) -> dict[str, int]:
+        """The samples of training and held-out part, where they do not follow from the number of folds."""
+        if self.trial.spec.splitter in EVEN and self.trial.has_test_part:
+            return {}
+        return {"n_train": len(self.split.train), "n_test": len(self.split.validation)}
+
+    def _best(self) -> EpochScores:
+        """The first epoch with the best validation score by the primary metric; of equal or undefined ones by loss."""
+        scoring, task = self.trial.scoring, self.objective.task
+        primary = scoring.choose_primary(task)
+        if primary == "accuracy":
+            return max(self.epochs, key=lambda scores: (scores.validation_accuracy, -scores.epoch))
+        sign = 1 if scoring.find(primary).better == "higher" else -1
+        name, worst = f"validation_{primary}", float("-inf")
+        return max(
+            self.epochs,
+            key=lambda scores: (sign * scores.validation[name] if name in scores.validation else worst, -scores.epoch),
         )
 
     def _best_network(self, spec: TrialSpec) -> BestNetwork:
-        trial, best = self.trial, _best(self.epochs)
+        trial, best = self.trial, self._best()
         facts = {"trial": spec.id, "fold": self.split.fold, "epoch": best.epoch}
-        facts |= {**copy.deepcopy(vars(trial.normalisation)), "validation_accuracy": best.validation_accuracy}
-        build = {"model": spec.model, **_build_arguments(spec, trial.image_shape, trial.classes)}
+        constants = self.images.normalisation
+        facts |= {"mean": constants.mean, "std": constants.std, "validation_accuracy": best.validation_accuracy}
+        asked = trial.network
+        own = spec.definitions.get(spec.model)
+        build = {"model": spec.model, "image_shape": asked.shape, "classes": asked.outputs, **asked.keywords}
+        if own:
+            build = {"model": spec.model, "reference": own.reference, "arguments": asked.keywords}
+            build |= {"inputs": asked.shape, "outputs": asked.outputs}
         return BestNetwork(spec.id, build, facts, self.best_state)
-
-
-def _best(epochs: list[EpochScores]) -> EpochScores:
-    """The first epoch with the highest validation accuracy."""
-    return max(epochs, key=lambda scores: (scores.validation_accuracy, -scores.epoch))
 
 
 def describe_device(device: torch.device) -> str:

@@ -3,30 +3,36 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 import torch
+from torch import nn
 
-from tune_app.data import Dataset
+from tune_app.data import Data
 from tune_app.engine import fit
 from tune_app.engine.cost import build_network_cost, choose_engine
 from tune_app.engine.defects import validates_in_train_mode
 from tune_app.engine.memory import reset_peak_memory
 from tune_app.engine.probe import find_stacking_problem
-from tune_app.engine.randomness import keep_randomness_apart
+from tune_app.engine.randomness import keep_randomness_apart, seed_everything
 from tune_app.engine.stacked import StackedFit, StackedFold
 from tune_app.errors import FitError, describe_error
+from tune_app.parts.scoring import Scoring
 from tune_app.records import FoldRecord, Record, build_failed_fold
 from tune_app.study import TrialSpec
+from tune_app.study.seeds import build_seed
 from tune_app.trial.carry import Carried, Carrier, Keep
 from tune_app.trial.fold import Fold
-from tune_app.trial.setup import TrialSetup
+from tune_app.trial.outputs import KeepOutputs
+from tune_app.trial.own_fit import run_own_fit
+from tune_app.trial.setup import ACCURACY, TrialSetup
 
 RunTrial = Callable[..., Iterator[Record]]
 
 
 def run_trial(
     spec: TrialSpec,
-    data: Dataset,
+    data: Data,
     *,
     folds: Sequence[int],
     device: torch.device,
@@ -34,42 +40,52 @@ def run_trial(
     also: Sequence[TrialSpec] = (),
     keep: Keep | None = None,
     carrier: Carrier | None = None,
+    keep_outputs: KeepOutputs | None = None,
+    scoring: Scoring = ACCURACY,
+    root: Path | None = None,
 ) -> Iterator[Record]:
     """Run the given folds of a trial, each with a fresh network and optimizer, and yield records as they come.
 
     A fold that raises becomes a failed FoldRecord and the next fold runs. `threads` bounds torch's CPU threads:
     records are the same bit for bit only at the same number. `also` are trials that share this one's training and are
     recorded with it. `keep` is handed the best network of each fold. Where the protocol joins the folds,
-    `carrier` holds what goes from one to the next, and without it a trial starts at its first fold again.
+    `carrier` holds what goes from one to the next, and without it a trial starts at its first fold again. `scoring`
+    names the metrics, `keep_outputs` is handed the side files that they need; paths of the study's count from `root`.
 
     Whatever the reader of the records draws from global random generators changes no record, and is not changed.
     """
     torch.set_num_threads(threads)
-    yield from keep_randomness_apart(_run_folds(spec, data, list(folds), device, also, keep, carrier))
+
+    def set_up() -> TrialSetup:
+        return TrialSetup(spec, data, device, also, keep, keep_outputs, scoring, root)
+
+    yield from keep_randomness_apart(_run_folds(set_up, (spec, *also), list(folds), carrier))
 
 
 def _run_folds(
-    spec: TrialSpec,
-    data: Dataset,
-    folds: list[int],
-    device: torch.device,
-    also: Sequence[TrialSpec],
-    keep: Keep | None,
-    carrier: Carrier | None,
+    set_up: Callable[[], TrialSetup], specs: Sequence[TrialSpec], folds: list[int], carrier: Carrier | None
 ) -> Iterator[Record]:
     """The folds by the engine that is chosen for them."""
-    started = time.time()
+    started, spec = time.time(), specs[0]
     try:
-        trial = TrialSetup(spec, data, device, also, keep)
-        network = spec.model, trial.image_shape, data.classes, spec.regularizer, spec.width
-        engine = choose_engine(spec, partial(build_network_cost, *network), device.type)
+        trial = set_up()
+        seed_everything(build_seed(spec.seed, "weights", spec.replicate))
+        is_network = isinstance(trial.network.build(), nn.Module) if spec.definitions.get(spec.model) else True
+        engine = "eager"
+        if is_network:
+            engine = choose_engine(spec, partial(build_network_cost, trial.network), trial.device.type)
     except Exception as error:  # a device without memory for the images, say: rows, as for a fold that fails
         for fold in folds:
-            for each in (spec, *also):
+            for each in specs:
                 yield build_failed_fold(each.id, each.replicate, fold, type(error).__name__, str(error), started)
         return
-    if spec.has_dependent_folds:
+    if not is_network:
+        for fold in folds:
+            yield from run_own_fit(trial, fold)
+    elif spec.has_dependent_folds:
         yield from _run_carried(trial, folds, carrier)
+    elif engine == "stacked" and (problem := trial.find_stacking_obstacle()):
+        yield from _run_one_by_one(trial, folds, f"not stacked: {problem}")
     elif engine == "stacked":
         yield from _run_stacked(trial, folds)
     else:
@@ -88,12 +104,14 @@ def _run_eager(
         scores = fit(
             fold.rewritten,
             fold.optimizer,
-            trial.train,
+            fold.images,
             fold.train,
             fold.validation,
             trial.spec.recipe,
             shuffle_seed=fold.seed("shuffle"),
             train_mode_validation=validates_in_train_mode(trial.spec.protocol),
+            objective=fold.objective,
+            course=fold.course,
         )
         for epoch in scores:
             yield from fold.record_epoch(epoch)

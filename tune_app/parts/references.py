@@ -1,0 +1,195 @@
+"""A reference such as `my_package.nets:build_net` → what it names, if that may be used.
+
+Allowed are modules whose file lies beside the study, this package, and packages that the command line allows. The
+module of what was found is checked, not the spelling: an allowed module may hold a function of a forbidden one. A study
+runs its author's code all the same; this is no sandbox.
+"""
+
+import functools
+import importlib
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tune_app.errors import StudyError, choices
+
+OWN_PACKAGE = "tune_app"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where references may lead: modules beside the study (`root`), and the packages allowed by name."""
+
+    root: Path
+    allowed: tuple[str, ...] = ()
+
+    def make_importable(self) -> None:
+        """Put the study's folder first on the path; forget modules of the same names from another folder."""
+        folder = str(self.root)
+        if sys.path[:1] != [folder]:
+            sys.path[:] = [folder, *(entry for entry in sys.path if entry != folder)]
+        importlib.invalidate_caches()
+
+    def holds(self, path: Path) -> bool:
+        """Whether a file lies beside the study, and in no environment that lies there, too."""
+        if not path.is_relative_to(self.root):
+            return False
+        return not {"site-packages", "dist-packages"} & set(path.relative_to(self.root).parts)
+
+
+def resolve(reference: str, scope: Scope) -> Any:
+    """What the reference names; StudyError with the rule that it breaks, or with the cause of a failing import.
+
+    A module that was imported from another folder, or that has changed since, is imported again.
+    """
+    module_name, colon, attribute = reference.partition(":")
+    if not colon or not all(part.isidentifier() for part in (*module_name.split("."), attribute)):
+        raise StudyError(f"reference {reference!r} is none; write module:function, such as my_package.nets:build_net")
+    check_module(module_name, scope)
+    found = getattr(_import(module_name, scope), attribute, _MISSING)
+    if found is _MISSING:
+        public = [name for name in vars(sys.modules[module_name]) if not name.startswith("_")]
+        raise StudyError(f"{module_name} has no {attribute!r}{choices(attribute, public)}")
+    if not callable(found):
+        raise StudyError(
+            f"{reference} is {type(found).__name__}, no function and no class; name one that can be called"
+        )
+    home = _find_home(found)
+    if home != module_name:
+        try:
+            check_module(home, scope)
+        except StudyError as error:
+            raise StudyError(f"{reference} is {home}:{getattr(found, '__name__', attribute)}; {error}") from None
+    return found
+
+
+_MISSING = object()
+
+
+def check_module(name: str, scope: Scope) -> None:
+    """Raise StudyError unless the module may be used; nothing of it is imported."""
+    package = name.partition(".")[0]
+    if package in (OWN_PACKAGE, *scope.allowed):
+        return
+    found = _find_file(name, scope)
+    if found is None:
+        beside = sorted(path.stem for path in scope.root.glob("*.py"))
+        beside += sorted(path.parent.name for path in scope.root.glob("*/__init__.py"))
+        raise StudyError(f"there is no module {name!r} beside the study{choices(name, beside)}")
+    if not scope.holds(found):
+        raise StudyError(
+            f"module {name!r} is not beside the study ({scope.root}); allow its package with --allow {package}, or name "
+            "a module of your own"
+        )
+
+
+def _find_file(name: str, scope: Scope) -> Path | None:
+    """The file of a module, looked for beside the study first; a built-in module has the folder that Python is in."""
+    base = scope.root.joinpath(*name.split("."))
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path.resolve()
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    if spec is None:
+        return None
+    return Path(spec.origin).resolve() if spec.has_location and spec.origin else Path(sys.base_prefix)
+
+
+def _import(name: str, scope: Scope) -> ModuleType:
+    scope.make_importable()
+    _forget_others(scope)
+    try:
+        module = importlib.import_module(name)
+    except BaseException as error:  # whatever the user's module raises while it is imported
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise StudyError(f"importing {name} failed: {describe_users_error(error, scope)}") from error
+    origin = Path(getattr(module, "__file__", None) or sys.base_prefix).resolve()
+    if name.partition(".")[0] not in (OWN_PACKAGE, *scope.allowed) and not scope.holds(origin):
+        raise StudyError(f"{name} beside the study is hidden by {origin}, which Python finds first; rename yours")
+    _note_files(scope)
+    return module
+
+
+_seen: dict[str, float] = {}  # module's name → when its file was written, as of its import
+
+
+def _forget_others(scope: Scope) -> None:
+    """Drop modules that the study's folder has too, and that come from another folder or an earlier state of a file.
+
+    What belongs to them goes as well: a package half of which is old is worse than one that is imported again.
+    """
+    stale = set()
+    for name, module in list(sys.modules.items()):
+        origin = getattr(module, "__file__", None)
+        if not origin or name.partition(".")[0] == OWN_PACKAGE or name == "__main__":
+            continue
+        path = Path(origin)
+        if (name in _seen and (not path.is_file() or path.stat().st_mtime != _seen[name])) or (
+            name in _seen and not scope.holds(path) and _lies_beside(name, scope)
+        ):
+            stale.add(name)
+    for name in [each for each in _seen if each in sys.modules] if stale else []:
+        del sys.modules[name]
+
+
+def _lies_beside(name: str, scope: Scope) -> bool:
+    base = scope.root.joinpath(*name.split("."))
+    return base.with_suffix(".py").is_file() or (base / "__init__.py").is_file()
+
+
+def _note_files(scope: Scope) -> None:
+    for name, module in list(sys.modules.items()):
+        origin = getattr(module, "__file__", None)
+        if origin and name != "__main__" and name.partition(".")[0] != OWN_PACKAGE and name not in _seen:
+            path = Path(origin)
+            if scope.holds(path) and path.is_file():
+                _seen[name] = path.stat().st_mtime
+
+
+def _find_home(found: Any) -> str:
+    """The module that something was written in, as far as it can be known: of a partial, of what it calls."""
+    while isinstance(found, functools.partial):
+        found = found.func
+    found = inspect.unwrap(found) if callable(found) else found
+    home = getattr(found, "__module__", None) or getattr(type(found), "__module__", "")
+    return str(home)
+
+
+def describe_users_error(error: BaseException, scope: Scope) -> str:
+    """The error in a line, with the last place in the user's own files that it went through."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.msg} ({_spell_place(Path(error.filename), error.lineno or 0, scope)})"
+    message = str(error).strip().splitlines()[:1]
+    text = message[0] if message else ""
+    kind = "" if isinstance(error, ImportError) and text else type(error).__name__
+    place = find_users_place(error, scope)
+    return ": ".join(part for part in (kind, text) if part) + (f" ({place})" if place else "")
+
+
+def find_users_place(error: BaseException, scope: Scope) -> str:
+    """`nets.py, line 3`: the last place in files beside the study, empty if there is none."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if scope.holds(Path(frame.filename))]
+    return _spell_place(Path(frames[-1].filename), frames[-1].lineno or 0, scope) if frames else ""
+
+
+def format_users_traceback(error: BaseException, scope: Scope) -> str:
+    """The traceback from the first frame in the user's files on: what came before is ours and says nothing."""
+    frames: Sequence[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
+    first = next((index for index, frame in enumerate(frames) if scope.holds(Path(frame.filename))), len(frames))
+    lines = traceback.format_list(list(frames[first:])) + traceback.format_exception_only(error)
+    return "".join(lines).rstrip() if first < len(frames) else ""
+
+
+def _spell_place(path: Path, line: int, scope: Scope) -> str:
+    shown = path.relative_to(scope.root) if path.is_relative_to(scope.root) else path
+    return f"{shown}, line {line}"

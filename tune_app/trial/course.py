@@ -1,0 +1,96 @@
+"""The parts of a recipe that act while a network is trained: schedule, augmentation, scores, early stopping."""
+
+import copy
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import nn
+
+from tune_app.engine import Images
+from tune_app.engine.fit import Course, predict
+from tune_app.engine.objective import Objective
+from tune_app.parts.catalog import build_part, locate
+from tune_app.parts.scoring import Scoring
+from tune_app.parts.signatures import bind_part
+from tune_app.study import Recipe
+from tune_app.study.define import Definition
+from tune_app.trial.outputs import round_outputs
+
+
+class EarlyStop:
+    """Ends a fit once the holdout's score has not improved for `patience` epochs, and puts the best weights back.
+
+    The holdout is carved from the training part: the validation fold has no say.
+    """
+
+    def __init__(self, images: Images, holdout: torch.Tensor, recipe: Recipe, objective: Objective, scoring: Scoring):
+        self.images, self.holdout, self.recipe, self.objective, self.scoring = (
+            images,
+            holdout,
+            recipe,
+            objective,
+            scoring,
+        )
+        self.best_epoch, self._best = 0, -np.inf
+        self._state: dict[str, torch.Tensor] = {}
+
+    def watch(self, network: nn.Module, epoch: int) -> tuple[Mapping[str, float], bool]:
+        """The holdout's scores after an epoch, and whether the fit ends; the network then has its best weights."""
+        order = self.images, self.holdout, self.recipe.precision, None, self.objective
+        loss, outputs = predict(network, *order)
+        scores = {"holdout_loss": loss}
+        merit = -loss
+        if self.recipe.stop_metric != "loss":
+            name = self.recipe.stop_metric
+            targets = self.images.labels[self.holdout].cpu().numpy()
+            recorded = round_outputs(outputs.float().cpu().numpy(), self.objective.task)
+            scores |= {
+                f"holdout_{key}": value
+                for key, value in self.scoring.compute((name,), recorded, targets, self.objective.task).items()
+            }
+            value = scores.get(f"holdout_{name}", float("nan"))
+            merit = value if self.scoring.find(name).better == "higher" else -value
+        if merit > self._best:
+            self._best, self.best_epoch = merit, epoch
+            self._state = copy.deepcopy(network.state_dict())
+        ends = epoch - self.best_epoch >= self.recipe.patience or epoch == self.recipe.epochs
+        if ends and self._state:
+            network.load_state_dict(self._state)
+        return scores, ends
+
+
+def build_course(
+    recipe: Recipe,
+    definitions: Mapping[str, Definition],
+    scoring: Scoring,
+    objective: Objective,
+    generator: torch.Generator,
+    stop: EarlyStop | None,
+) -> Course:
+    """What the recipe's parts do in a fit; nothing is built for a recipe that names none."""
+    factor = None
+    if recipe.schedule != "constant":
+        definition = definitions.get(recipe.schedule)
+        function = locate("schedule", definition.reference if definition else recipe.schedule)
+        told = dict(definition.arguments) if definition else {}
+
+        def factor(step: int, steps: int, losses: list[float]) -> float:
+            filled = {"step": step, "steps": steps, "epochs": recipe.epochs, "losses": losses}
+            return float(function(**bind_part(function, "schedule", told, filled)))
+
+    augment = None if recipe.augment == "none" else build_part("augment", recipe.augment, definitions)
+    primary = scoring.choose_primary(objective.task)
+
+    def validate(outputs: torch.Tensor, targets: torch.Tensor) -> Mapping[str, float]:
+        recorded = round_outputs(outputs.float().cpu().numpy(), objective.task)
+        found = scoring.compute((primary,), recorded, targets.cpu().numpy(), objective.task)
+        return {f"validation_{name}": value for name, value in found.items()}
+
+    return Course(
+        factor=factor,
+        augment=augment,
+        generator=generator,
+        validate=None if primary == "accuracy" else validate,
+        watch=stop.watch if stop else None,
+    )
