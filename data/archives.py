@@ -4,11 +4,16 @@ import gzip
 import hashlib
 import os
 import struct
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tune_app.errors import DataError
+
+# What numpy and zipfile raise for an .npz archive that is cut off or has a byte changed, wherever that is.
+DAMAGED = (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 @contextmanager

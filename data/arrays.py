@@ -1,6 +1,5 @@
 """Data from an `.npz` archive of NumPy arrays; nothing in it is unpickled."""
 
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
+from tune_app.data.archives import DAMAGED
 from tune_app.data.model import Data
 from tune_app.errors import DataError, choices
 
@@ -66,7 +66,7 @@ def _open(path: Path) -> Iterator[NpzFile]:
     with path.open("rb") as file:  # numpy leaves a file open that it cannot read
         try:
             archive = np.load(file, allow_pickle=False)
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        except DAMAGED as error:
             raise DataError(f"{path} is no .npz archive ({error}); write it with numpy.savez") from error
         if not isinstance(archive, NpzFile):
             raise DataError(f"{path} holds one array and no archive; write inputs and targets with numpy.savez")
@@ -86,7 +86,7 @@ class _Parts:
             raise DataError(f"{self._path} has no array {name!r}{choices(name, self._archive.files)}")
         try:
             array: NDArray[Any] = self._archive[name]
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        except DAMAGED as error:
             if "allow_pickle" in str(error):  # what numpy says of an array that only a pickle can hold
                 raise DataError(
                     f"{self._path}: array {name!r} holds Python objects, which are refused, as reading them could run "

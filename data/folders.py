@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import zipfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tune_app.data.archives import write_in_one_step
+from tune_app.data.archives import DAMAGED, write_in_one_step
 from tune_app.data.model import Data
 from tune_app.errors import DataError
 
@@ -137,7 +136,7 @@ def _read_cache(kept: Path, state: str, shape: tuple[int, ...]) -> NDArray[np.ui
             if str(archive["state"]) != state:
                 return None
             images: NDArray[np.uint8] = archive["images"]
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile):
+    except (*DAMAGED, TypeError):  # the last if it is an array and no archive
         return None
     return images if images.shape == shape and images.dtype == np.uint8 else None
 

@@ -135,14 +135,18 @@ def test_each_size_has_a_cache_of_its_own_and_a_change_replaces_it(root: Path) -
     assert len(list((root / "cache").rglob("*"))) == 1 + 3
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "foreign"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "foreign", "array"])
 def test_a_damaged_cache_is_built_again(root: Path, damage: str) -> None:
     before = load(root).fingerprint
     [kept] = (root / "cache").rglob("*.npz")
     content = kept.read_bytes()
     flipped = bytearray(content)
     flipped[len(content) // 2] ^= 1
-    kept.write_bytes({"cut": content[:-600], "flipped": bytes(flipped), "empty": b"", "foreign": b"text"}[damage])
+    if damage == "array":
+        with kept.open("wb") as file:
+            np.save(file, np.ones(3))
+    else:
+        kept.write_bytes({"cut": content[:-600], "flipped": bytes(flipped), "empty": b"", "foreign": b"text"}[damage])
     assert load(root).fingerprint == before
     assert kept.read_bytes() == content
 
