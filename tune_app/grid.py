@@ -36,6 +36,14 @@ def build_parser() -> argparse.ArgumentParser:
     add("--dry-run", action="store_true", help="print the plan and start nothing")
     add("--fresh", action="store_true", help="start over; the old records are kept beside the new ones")
     add("--same-code", action="store_true", help="state that changed networks or data make no difference")
+    add("--rerun-changed", action="store_true", help="run the fits again whose networks or data have changed")
+    add(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="a package, besides modules beside the study, that its references may lead to, such as sklearn",
+    )
     add("--continue-from", metavar="FOLDER", help="take over the records of a results folder first")
     add(
         "--keep", choices=("none", "best"), default="none", help="save each trial's best network by validation accuracy"
@@ -100,7 +108,7 @@ def _build_session(options: argparse.Namespace) -> "Session":
     again = shlex.join(argument for argument in sys.argv[1:] if argument != "--fresh")
     chosen = {name: getattr(options, name) for name in OptionValues.__annotations__}
     return Session(
-        find_study(options.study, options.set),
+        find_study(options.study, options.set, options.allow),
         build_options(options.only, **chosen, command=f"{_name_command()} {again}".strip()),
         lambda line: _say(console, line),
         console,

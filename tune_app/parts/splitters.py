@@ -39,9 +39,8 @@ def build_data_splits(
     if splitter == "stratified" and data.task != "classification":
         raise StudyError(f"splitter stratified needs one class a sample, and the task is a {data.task}; write kfold")
     if splitter in ("kfold", "stratified"):
-        return build_splits(
-            targets if data.task == "classification" else np.zeros(len(positions)), folds, splitter, seed
-        )
+        labels = targets if data.task == "classification" else np.zeros(len(positions), dtype=np.int64)
+        return build_splits(labels, folds, splitter, seed)
     makers: dict[str, Callable[[], Iterable[Pair]]] = {
         "group": lambda: _split_groups(column, folds, seed),
         "stratified-group": lambda: _split_stratified_groups(data, targets, column, folds, seed),
@@ -232,7 +231,7 @@ def carve_holdout(
             rest, held = next(ShuffleSplit(**options).split(train))
     except ValueError as error:
         raise StudyError(
-            f"stop: a holdout of {share:g} of {len(train)} training samples cannot be carved ({error}); give another share"
+            f"stop: a holdout of {share:g} of {len(train)} training samples cannot be carved ({error}); change it"
         ) from error
     return np.sort(train[rest]), np.sort(train[held])
 
