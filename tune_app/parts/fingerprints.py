@@ -100,9 +100,7 @@ def fingerprint_definition(definition: Definition, root: Path | None = None) -> 
         try:
             digest.update(path.read_bytes())
         except OSError as error:
-            raise StudyError(
-                f"{name} cannot be read: {error.strerror}; its path counts from the study"
-            ) from error
+            raise StudyError(f"{name} cannot be read: {error.strerror}; its path counts from the study") from error
     return digest.hexdigest()[:LENGTH]
 
 

@@ -147,14 +147,19 @@ class Execution:
     def _build_monitors(self, settled: RecordSet) -> list[Monitor]:
         monitors: list[Monitor] = []
         if self.console is not None:
+            metric = self.plan.study.primary
             watched = {
-                each.id: Watched(each.name, each.fits, each.spec.recipe.epochs, each.seconds, _describe_share(each))
+                each.id: Watched(
+                    each.name, each.fits, each.spec.recipe.epochs, each.seconds, _describe_share(each), metric
+                )
                 for each in self.plan
             }
             monitors.append(build_display(self.console, Progress(watched, settled.completed())))
         folder = self.folder / "tensorboard"
         try:
-            monitors.append(TensorBoardMonitor(folder, self.plan.trials, settled, self._draw_graph))
+            monitors.append(
+                TensorBoardMonitor(folder, self.plan.trials, settled, self._draw_graph, self.plan.study.primary)
+            )
         except OSError as error:
             self.report(f"Without TensorBoard: {folder} cannot be written ({error.strerror}).")
         return [*monitors, *self.callbacks]

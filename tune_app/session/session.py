@@ -111,11 +111,13 @@ class Session:
             if not self.options.address:
                 plan.check_shares()
             dataset = self.load_data()
-            from tune_app.session.checking import check_parts
+            from tune_app.session.checking import check_parts, find_warnings
             from tune_app.session.execution import check_splits
 
             check_splits(plan, dataset)
             check_parts(plan, dataset, self.found.scope)
+            for line in find_warnings(self.study, dataset, plan) if self.study.define else ():
+                self.report(f"Warning: {line}.")
             self._check_unchanged(known, dataset)
         check_writable(self.results)
         if self.options.fresh and (aside := set_records_aside(self.folder)):
@@ -127,6 +129,19 @@ class Session:
             return self._finish(store, interrupted, dataset)
         finally:
             store.close()
+
+    def check(self) -> "Plan":
+        """The plan, once every part has been imported and tried on two samples; StudyError with all that is wrong."""
+        from tune_app.session.checking import check_parts, find_warnings
+        from tune_app.session.execution import check_splits
+
+        plan = self.make_plan()
+        dataset = self.load_data()
+        check_splits(plan, dataset)
+        check_parts(plan, dataset, self.found.scope)
+        for line in find_warnings(self.study, dataset, plan):
+            self.report(f"Warning: {line}.")
+        return plan
 
     def check_origin(self) -> StoredResults | None:
         """The results whose records are taken over first, if any; raises a TuneAppError if they cannot be read."""
@@ -223,6 +238,8 @@ class Session:
             "Interrupted while the tables were written: every record is on disk, and the same command writes them "
             "again."
         )
+        if added := self._add_metrics(store):
+            self.report(f"{added} fits scored by metrics that were added; nothing was trained for it.")
         results, folder, current = self._build_results(store.records, dataset)
         undrawn = [] if current else write_results(folder, results)
         left = {(spec.id, fold) for spec in self.specs for fold in store.records.missing_folds(spec.id, spec.folds)}
@@ -242,15 +259,32 @@ class Session:
             undrawn=tuple(undrawn),
         )
 
+    def _add_metrics(self, store: RecordStore) -> int:
+        """Score recorded outputs by metrics that the study has named since; how many fits."""
+        if not self.study.metrics.named:
+            return 0
+        from tune_app.session.backfill import add_metrics
+
+        return add_metrics(store, self.study, self.specs, self.folder)
+
+    def _pool(self, records: RecordSet) -> pd.DataFrame | None:
+        if self.study.test != "none" or not self.study.metrics.named:
+            return None
+        from tune_app.session.backfill import build_pooled
+
+        return build_pooled(records, self.study, self.folder)
+
     def _build_results(self, records: RecordSet, dataset: Data | None) -> tuple[StoredResults, Path, bool]:
         """The results as they are exported, the folder to export them to, and whether it has them already."""
         found = self.found
         stored = StoredResults(self.study, records, found.reference, reference_text=found.reference_text)
         folder = choose_folder(self.results, stored)
-        stored = replace(stored, environment=self._find_environment(), plan=self._find_plan(folder))
+        plan, pooled = self._find_plan(folder), self._pool(records)
+        stored = replace(stored, environment=self._find_environment(), plan=plan, pooled=pooled)
         with contextlib.suppress(*UNREADABLE):
             read_plan(folder / PLAN_FILE)  # the plan may be known from elsewhere, and the folder's own be damaged
-            same = replace(stored, test=read_test_set(folder / TEST_FILE))
+            has_test = (folder / TEST_FILE).exists()  # a study that scores held-out folds has none
+            same = replace(stored, test=read_test_set(folder / TEST_FILE)) if has_test else stored
             if is_current(folder, same):
                 return same, folder, True
         try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import ConfigDict, Field, ValidationInfo, create_model, field_validator, model_validator
 
 from tune_app.errors import choices
-from tune_app.study.claims import Claim
+from tune_app.study.claims import ACCURACIES, Claim
 from tune_app.study.define import Definition, check_names
 from tune_app.study.factors import (
     FACTORS,
@@ -247,7 +247,8 @@ class StudySchema(Frozen):
     replicates: Replicates = 1
     baseline: Baseline = Baseline()
     reference: str | None = None
-    rope: Share = 0.001  # region of practical equivalence: accuracies this close are taken as equal
+    # Region of practical equivalence: accuracies this close are taken as equal; or one for each metric by name.
+    rope: Share | dict[str, Share] = 0.001
     target_accuracy: Fraction = 0.95  # the validation accuracy that the metric epochs_to_target waits for
     grid: tuple[GridEntry, ...]
     claims: tuple[Claim, ...] = ()
@@ -273,6 +274,17 @@ class StudySchema(Frozen):
             raise ValueError(f"splitter {splitter!r}; write splitter: {{kind: stratified-group, groups: patient}}")
         named = {"splitter": splitter["kind"]} | ({"groups": splitter["groups"]} if "groups" in splitter else {})
         return {**content, **named}
+
+    @property
+    def primary(self) -> str:
+        """The metric by which conditions are compared first, as records name it."""
+        return f"test_{self.metrics.primary or 'accuracy'}"
+
+    def find_rope(self, metric: str) -> float:
+        """The half-width of the region of practical equivalence; 0 for a metric that has none."""
+        if isinstance(self.rope, dict):
+            return self.rope.get(metric.partition("_")[2], 0.0)
+        return self.rope if metric in ACCURACIES else 0.0
 
     @field_validator("grid")
     @classmethod

@@ -18,8 +18,8 @@ from tune_app.parts.losses import compute_class_weights
 from tune_app.parts.networks import choose_network
 from tune_app.parts.scoring import Scoring
 from tune_app.parts.sources import describe_data
-from tune_app.parts.splitters import Positions
 from tune_app.parts.splits import Split, build_limit
+from tune_app.parts.splitters import Positions
 from tune_app.parts.trial_splits import build_trial_splits
 from tune_app.study import Recipe, TrialSpec
 from tune_app.study.protocol import Protocol
