@@ -168,9 +168,13 @@ def _contrast_paired(
 ) -> Contrast:
     if len({scores.shape for scores in first}) > 1:
         raise RefusedError("its pairs of conditions have different numbers of replicates; give all the same number.")
-    differences = np.mean([a - b for a, b in zip(first, second, strict=True)], axis=0).ravel()
+    return contrast_differences(np.mean([a - b for a, b in zip(first, second, strict=True)], axis=0), means)
+
+
+def contrast_differences(pairs: Scores, means: tuple[float, float]) -> Contrast:
+    """The paired contrast whose differences (replicate, fold) are given."""
+    differences, folds = pairs.ravel(), pairs.shape[1]
     effect = float(differences.mean())
-    folds = first[0].shape[1]
     independent = folds == 1
     if len(differences) == 1:
         reason = "a single pair has no spread to compare its difference with; run more replicates."
