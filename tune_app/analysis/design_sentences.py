@@ -1,11 +1,13 @@
 """The effects of a design in plain English, from their numbers alone."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from tune_app.analysis.contrasts import DETECTABLE
 from tune_app.analysis.designs import (
     ADD_IN,
     INTERACTION,
@@ -19,25 +21,58 @@ from tune_app.analysis.designs import (
 )
 
 ALPHA = 0.05
-# How a sentence on the shown effects of a family starts, what it says of one, and of which effects none is shown.
-# {size} is without a sign.
-WORDS = {
-    SHAPLEY: ("by Shapley values", "{name} {verb} {metric} by {size}", "no share is shown for"),
-    MAIN: ("on average over the other components", "{name} {verb} {metric} by {size}", "no main effect is shown for"),
-    LEAVE_OUT: (
+Row = dict[Hashable, Any]
+Rows = list[Row]
+
+
+@dataclass(frozen=True)
+class Wording:
+    """How a family reads: a `start`, an effect in full and shortly after one of its direction, and effects not shown.
+
+    {size} is without a sign; {verb} and {comparison} say it.
+    """
+
+    start: str
+    clause: str
+    short: str
+    none: str
+
+
+WORDINGS = {
+    SHAPLEY: Wording(
+        "by Shapley values",
+        "{name} {verb} {metric} by {size}",
+        "{name} by {size}",
+        "no share of the difference is shown for",
+    ),
+    MAIN: Wording(
+        "on average over the other components",
+        "{name} {verb} {metric} by {size}",
+        "{name} by {size}",
+        "no main effect is shown for",
+    ),
+    LEAVE_OUT: Wording(
         "in the full system",
         "leaving out {name} {opposite} {metric} by {size}",
-        "leaving out changes nothing that is shown for",
+        "{name} by {size}",
+        "no effect of leaving out is shown for",
     ),
-    ADD_IN: ("on the base", "adding {name} {verb} {metric} by {size}", "adding changes nothing that is shown for"),
-    OWED: (
-        "of what is due to the others",
+    ADD_IN: Wording(
+        "on the base",
+        "adding {name} {verb} {metric} by {size}",
+        "{name} by {size}",
+        "no effect of adding is shown for",
+    ),
+    OWED: Wording(
+        "as to what is owed to the others",
         "the effect of {name} is {size} {comparison} in the full system than on the base",
-        "no such difference is shown for",
+        "that of {name} {size}",
+        "between the full system and the base no difference is shown in the effect of",
     ),
-    INTERACTION: (
+    INTERACTION: Wording(
         "of the interactions",
         "the effect of {first} is {size} {comparison} with {second} than without it",
+        "that of {first} {size} with {second}",
         "no interaction is shown for",
     ),
 }
@@ -72,7 +107,7 @@ class _Spelling:
     def __init__(self, metric: str, scale: float, unit: str, decimals: int) -> None:
         self.metric, self.scale, self.unit, self.decimals = metric, scale, unit, decimals
 
-    def describe_family(self, family: str, rows: list[dict[str, Any]]) -> list[str]:
+    def describe_family(self, family: str, rows: Rows) -> list[str]:
         """The sentences of one family; the means of both have none, as the families that they come from have theirs."""
         if family == MEAN_OF_BOTH:
             return []
@@ -83,32 +118,39 @@ class _Spelling:
         if family in (TOTAL, REMAINDER):
             describe = self._describe_total if family == TOTAL else self._describe_remainder
             return [describe(row) for row in tested] + self._describe_untested(family, untested)
-        start, clause, none = WORDS[family]
-        clauses = [self._describe_effect(clause, row) for row in shown]
-        if others:
-            clauses.append(f"{none} {_list_names(_name(row) for row in others)}")
-        written = [f"{start[0].upper()}{start[1:]}, {'; '.join(clauses)}."] if clauses else []
-        return written + self._describe_untested(family, untested)
+        return self._describe_tested(WORDINGS[family], shown, others) + self._describe_untested(family, untested)
 
-    def _describe_total(self, row: dict[str, Any]) -> str:
+    def _describe_tested(self, wording: Wording, shown: Rows, others: Rows) -> list[str]:
+        clauses = []
+        for rows in ([row for row in shown if row["estimate"] > 0], [row for row in shown if row["estimate"] <= 0]):
+            texts = [wording.clause, *[wording.short] * len(rows)]
+            said = [self._describe_effect(text, row) for text, row in zip(texts, rows, strict=False)]
+            clauses += [_join(said)] if said else []
+        none = [f"{wording.none} {_list_names(others)}"] if others else []
+        if not clauses:
+            return [_capitalise(f"{none[0]}.")] if none else []
+        return [_capitalise(f"{wording.start}, {'; '.join(clauses + none)}.")]
+
+    def _describe_total(self, row: Row) -> str:
         if row["p_holm"] >= ALPHA:
-            return f"No difference of the full system from the base is shown: {self._spell_signed(row)}."
+            return f"No difference between the full system and the base is shown: {self._spell_signed(row)}."
         verb = "raises" if row["estimate"] > 0 else "lowers"
         size, (low, high) = self._spell_size(row["estimate"]), self._spell_bounds(row, row["estimate"])
         return f"The full system {verb} {self.metric} by {size} over the base ({low} to {high})."
 
-    def _describe_remainder(self, row: dict[str, Any]) -> str:
+    def _describe_remainder(self, row: Row) -> str:
         if row["p_holm"] >= ALPHA:
             return (
-                f"The means of both sum to the whole difference within error (remainder {self._spell_signed(row)}), as "
-                "they would without interactions of three or more components, which that does not prove."
+                "The means of both sum to the whole difference within error, as "
+                "they would without interactions of three or more components, which this does not prove: the "
+                f"remainder is {self._spell_signed(row)}."
             )
         return (
             "The means of both do not sum to the whole difference: the remainder is "
             f"{self._spell_signed(row)}, so there are interactions of three or more components."
         )
 
-    def _describe_effect(self, clause: str, row: dict[str, Any]) -> str:
+    def _describe_effect(self, clause: str, row: Row) -> str:
         higher = row["estimate"] > 0
         first, _, second = str(row["component"]).partition(":")
         low, high = self._spell_bounds(row, row["estimate"])
@@ -122,42 +164,45 @@ class _Spelling:
             comparison="higher" if higher else "lower",
             size=self._spell_size(row["estimate"]),
         )
-        aliases = f", or that of its aliases {row['aliased_with']}" if row["aliased_with"] else ""
+        aliases = f"; aliased with {row['aliased_with']}" if row["aliased_with"] else ""
         return f"{text} ({low} to {high}{aliases})"
 
-    def _describe_untested(self, family: str, rows: list[dict[str, Any]]) -> list[str]:
-        sentences = []
-        for reason in dict.fromkeys(str(row["reason"]) for row in rows):
-            named = [
-                _name(row) + ("" if pd.isna(row["ci95_low"]) else f" {self._spell_signed(row)}")
-                for row in rows
-                if row["reason"] == reason
-            ]
-            what = {TOTAL: "the whole difference", REMAINDER: "the remainder"}.get(family, family)
-            sentences.append(f"No p-value for {what} ({'; '.join(named)}): {reason.rstrip('.')}.")
-        return sentences
+    def _describe_untested(self, family: str, rows: Rows) -> list[str]:
+        what = {TOTAL: "the whole difference", REMAINDER: "the remainder"}.get(family, family)
+        reasons: dict[str, list[str]] = {}
+        for row in rows:
+            # What could be found differs from row to row; the table has it.
+            reason = str(row["reason"]).split(f"; {DETECTABLE}")[0].rstrip(".")
+            number: str = "" if pd.isna(row["ci95_low"]) else f" {self._spell_signed(row)}"
+            reasons.setdefault(reason, []).append(f"{_name(row)}{number}")
+        return [f"No p-value for {what}, {_join(named)}: {reason}." for reason, named in reasons.items()]
 
     def _spell_size(self, value: float) -> str:
         return f"{abs(value) * self.scale:.{self.decimals}f}{self.unit and ' '}{self.unit}"
 
-    def _spell_bounds(self, row: dict[str, Any], sign: float) -> tuple[str, str]:
+    def _spell_bounds(self, row: Row, sign: float) -> tuple[str, str]:
         """The interval of the size of an effect, its lower bound first."""
         bounds = (row["ci95_low"], row["ci95_high"]) if sign > 0 else (-row["ci95_high"], -row["ci95_low"])
         low, high = (f"{bound * self.scale:.{self.decimals}f}".replace("-", "−") for bound in bounds)
         return low, high
 
-    def _spell_signed(self, row: dict[str, Any]) -> str:
+    def _spell_signed(self, row: Row) -> str:
         low, high = self._spell_bounds(row, 1.0)
         value = f"{row['estimate'] * self.scale:+.{self.decimals}f}{self.unit and ' '}{self.unit}".replace("-", "−")
         return f"{value} ({low} to {high})"
 
 
-def _name(row: dict[str, Any]) -> str:
+def _name(row: Row) -> str:
     return str(row["component"]).replace(":", " with ")
 
 
-def _list_names(names: Iterable[str]) -> str:
-    listed = list(names)
-    if len(listed) > MAX_NAMES:
-        return f"{len(listed)} others"
-    return " and ".join(filter(None, [", ".join(listed[:-1]), listed[-1]]))
+def _list_names(rows: Rows) -> str:
+    return _join([_name(row) for row in rows]) if len(rows) <= MAX_NAMES else f"{len(rows)} others"
+
+
+def _join(texts: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))
+
+
+def _capitalise(text: str) -> str:
+    return text[0].upper() + text[1:]
