@@ -85,7 +85,7 @@ def build_design_sentence(effects: pd.DataFrame, metric: str = "the score", scal
     An effect is shown where its p-value after Holm is below 0.05; the others are named as not shown. `scale` turns the
     scores into `unit`: 100 and `points` for a share.
     """
-    spell = _Spelling(metric, scale, unit, _choose_decimals(effects, scale))
+    spell = _Spelling(metric, scale, unit, choose_decimals(effects, scale))
     sentences = []
     for family, rows in effects.groupby("family", sort=False):
         sentences += spell.describe_family(str(family), rows.to_dict("records"))
@@ -94,7 +94,7 @@ def build_design_sentence(effects: pd.DataFrame, metric: str = "the score", scal
     return " ".join(sentences)
 
 
-def _choose_decimals(effects: pd.DataFrame, scale: float) -> int:
+def choose_decimals(effects: pd.DataFrame, scale: float) -> int:
     """So many that the narrowest interval's half-width has two significant digits."""
     widths = ((effects["ci95_high"] - effects["ci95_low"]) / 2 * scale).dropna()
     widths = widths[widths > 0]

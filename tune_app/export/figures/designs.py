@@ -6,9 +6,10 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from tune_app.analysis.design_sentences import choose_decimals
 from tune_app.analysis.designs import ADD_IN, INTERACTION, LEAVE_OUT, MAIN, MEAN_OF_BOTH, OWED, SHAPLEY
-from tune_app.export.figures.figure import Drawing, build_data
-from tune_app.export.figures.theme import WIDTH
+from tune_app.export.figures.figure import Drawing, Figure, build_data
+from tune_app.export.figures.theme import DASHES, WIDTH
 
 EFFECT = "Effect on test accuracy (percentage points)"
 SCORE = "Test accuracy (%)"
@@ -24,6 +25,24 @@ HEADINGS = {
 }
 COLUMNS = 3  # panels beside each other
 GAP = 26
+
+
+def build_design_figures(effects: pd.DataFrame, cells: pd.DataFrame) -> list[Figure]:
+    """The figures of a design on test accuracy; one that has nothing to draw is left out.
+
+    `effects` as `build_design_effects` gives them, `cells` as `build_interaction_cells`.
+    """
+    figures = []
+    if not select_attributions(effects).empty:
+        caption = "Each bar is an effect on test accuracy, the line across its end the 95% interval over paired folds."
+        figures.append(Figure("attribution", "What each component does", caption, build_attribution_chart(effects)))
+    if not cells.empty:
+        caption = (
+            "Mean test accuracy by the sides of two components; parallel lines are no interaction. Above each panel: "
+            "how much larger the first one's effect is with the second than without it, with its 95% interval."
+        )
+        figures.append(Figure("interactions", "How components go together", caption, build_interaction_chart(cells)))
+    return figures
 
 
 def select_attributions(effects: pd.DataFrame) -> pd.DataFrame:
@@ -96,14 +115,15 @@ def build_interaction_chart(
     """
     shown = cells[["first_side", "second_side", "first", "second"]].copy()
     shown["mean"] = cells["mean"] * scale
-    shown["heading"] = [_spell_heading(row, scale, unit) for row in cells.to_dict("records")]
+    decimals = choose_decimals(cells, scale)
+    shown["heading"] = [_spell_heading(row, scale, unit, decimals) for row in cells.to_dict("records")]
     shown["line"] = cells["second_side"].map({"with": "with the second", "without": "without the second"})
     return _draw_interactions(shown, title)
 
 
-def _spell_heading(row: dict[Hashable, Any], scale: float, unit: str) -> str:
+def _spell_heading(row: dict[Hashable, Any], scale: float, unit: str, decimals: int) -> str:
     estimate, low, high = (
-        f"{row[name] * scale:{sign}.2f}".replace("-", "−")
+        f"{round(row[name] * scale, decimals) + 0.0:{sign}.{decimals}f}".replace("-", "−")
         for name, sign in (("estimate", "+"), ("ci95_low", ""), ("ci95_high", ""))
     )
     interval = "" if pd.isna(row["ci95_low"]) else f" ({low} to {high})"
@@ -115,9 +135,12 @@ def _draw_interactions(shown: pd.DataFrame, title: str) -> Drawing:
     domain = ["without the second", "with the second"]
     color = alt.Color("line:N", title=None, scale=alt.Scale(domain=domain))
     shape = alt.Shape("line:N", title=None, scale=alt.Scale(domain=domain))
-    dash = alt.StrokeDash("line:N", legend=None, scale=alt.Scale(domain=domain, range=[[5, 3], [1, 0]]))
     x = alt.X(
-        "first_side:N", title=None, sort=["without", "with"], axis=alt.Axis(labelAngle=0), scale=alt.Scale(padding=0.4)
+        "first_side:N",
+        title="first component",
+        sort=["without", "with"],
+        axis=alt.Axis(labelAngle=0),
+        scale=alt.Scale(padding=0.4),
     )
     y = alt.Y("mean:Q", title=title, scale=alt.Scale(zero=False, padding=8))
     tooltip = [
@@ -128,12 +151,17 @@ def _draw_interactions(shown: pd.DataFrame, title: str) -> Drawing:
         alt.Tooltip("mean:Q", format=".3f"),
     ]
     base = alt.Chart().encode(x=x, y=y, color=color, tooltip=tooltip)
+    # A dash that were an encoding would be drawn around the legend's symbols too.
+    lines = [
+        base.transform_filter(f"datum.line === '{line}'").mark_line(style="interval", strokeDash=dash)
+        for line, dash in zip(domain, DASHES[1::-1], strict=True)
+    ]
     headings = list(dict.fromkeys(shown["heading"]))
     header = alt.Header(labelExpr="split(datum.value, '|')", labelLineHeight=15)
     width = (WIDTH - (COLUMNS - 1) * GAP) / COLUMNS
     return (
         alt.layer(
-            base.mark_line(style="interval").encode(strokeDash=dash),
+            *lines,
             base.mark_point(style="mean", filled=True).encode(shape=shape),
             data=build_data(shown),
         )
