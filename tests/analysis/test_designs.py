@@ -145,7 +145,7 @@ def test_a_condition_without_scores_costs_the_effects_that_need_it_and_no_others
     scores = {present: values for present, values in score_ablation().items() if present != FULL - {"worst"}}
     effects = build_design_effects(scores, COMPONENTS, "leave-one-out").set_index("component")
     assert effects["estimate"].isna().to_dict() == {"scaling": False, "worst": True, "neighbours": False}
-    reason = "the condition full − worst has no scores; run the study again to complete it."
+    reason = "the condition full without worst has no scores; run the study again to complete it."
     assert effects["reason"]["worst"] == reason
     assert reason in build_design_sentence(effects.reset_index())
 
@@ -155,7 +155,7 @@ def test_undefined_scores_and_other_folds_are_refused_with_a_sentence() -> None:
     scores[FULL - {"worst"}] = np.full((REPLICATES, FOLDS), math.nan)
     scores[FULL - {"scaling"}] = np.zeros((1, FOLDS))
     effects = build_design_effects(scores, COMPONENTS, "leave-one-out").set_index("component")
-    assert "full − worst has scores that are undefined" in effects["reason"]["worst"]
+    assert "full without worst has scores that are undefined" in effects["reason"]["worst"]
     assert "1 replicates of 5 folds and 2 replicates of 5 folds" in effects["reason"]["scaling"]
     assert effects["reason"]["neighbours"] == ""
 

@@ -168,11 +168,11 @@ def _contrast_paired(
 ) -> Contrast:
     if len({scores.shape for scores in first}) > 1:
         raise RefusedError("its pairs of conditions have different numbers of replicates; give all the same number.")
-    return contrast_differences(np.mean([a - b for a, b in zip(first, second, strict=True)], axis=0), means)
+    return contrast_differences(np.mean([a - b for a, b in zip(first, second, strict=True)], axis=0), means, overlap)
 
 
-def contrast_differences(pairs: Scores, means: tuple[float, float]) -> Contrast:
-    """The paired contrast whose differences (replicate, fold) are given."""
+def contrast_differences(pairs: Scores, means: tuple[float, float], overlap: float | None = None) -> Contrast:
+    """The paired contrast whose differences (replicate, fold) are given; `overlap` as in `CorrectedTTest`."""
     differences, folds = pairs.ravel(), pairs.shape[1]
     effect = float(differences.mean())
     independent = folds == 1

@@ -158,11 +158,11 @@ def _build_design(design: str, names: tuple[str, ...], resolution: int) -> list[
 
 
 def spell_present(present: Collection[str], components: Collection[str]) -> str:
-    """`full`, `base`, `full − norm` or `base + norm + dropout`."""
+    """`full`, `base`, `full without norm` or `base + norm + dropout`."""
     there = [name for name in components if name in present]
     missing = [name for name in components if name not in present]
     if not missing:
         return "full"
     if len(missing) == 1 and len(there) > 1:
-        return f"full − {missing[0]}"
+        return f"full without {missing[0]}"
     return " + ".join(["base", *there])
