@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tune_app.study import Study, TrialSpec
+from tune_app.study import FACTORS, Study, TrialSpec
 from tune_app.study.labels import Condition, Labelling
 
 NETWORK = ("model", "width", "regularizer")  # factors that tell rows apart rather than tables
@@ -59,6 +59,8 @@ def build_groups(study: Study) -> list[RowGroup]:
     rows = build_rows(study)
     conditions = [row.trials[0].condition for row in rows]
     named = {*NETWORK, *(factor for label in study.labels for factor in label.levels)}
+    named |= {factor for factor in study.factors if factor not in FACTORS}
+    named |= {factor for entry in study.grid for part in entry.parts.values() for factor in part.factors}
     split = choose_split(conditions, study.labelling.varying, named)
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row, condition in zip(rows, conditions, strict=True):

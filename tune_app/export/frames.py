@@ -15,6 +15,7 @@ from tune_app.analysis.audit.reference_check import build_reference_check
 from tune_app.analysis.claims import build_verdicts
 from tune_app.analysis.conditions import build_condition_scores, build_trials
 from tune_app.analysis.contrasts import build_contrasts
+from tune_app.analysis.designed import build_designs
 from tune_app.analysis.frames import build_epochs, build_folds
 from tune_app.analysis.networks import build_networks
 from tune_app.records import write_whole
@@ -35,6 +36,7 @@ SUMMARIES: dict[str, Callable[[Results], pd.DataFrame]] = {
 OCCASIONAL: dict[str, Callable[[Results], pd.DataFrame]] = {
     "audit": build_audit,
     "reference_check": build_reference_check,
+    "designs": build_designs,
 }
 
 

@@ -27,21 +27,27 @@ COLUMNS = 3  # panels beside each other
 GAP = 26
 
 
-def build_design_figures(effects: pd.DataFrame, cells: pd.DataFrame) -> list[Figure]:
-    """The figures of a design on test accuracy; one that has nothing to draw is left out.
+def build_design_figures(
+    effects: pd.DataFrame, cells: pd.DataFrame, metric: str = "test accuracy", scale: float = 100, axis: str = EFFECT
+) -> list[Figure]:
+    """The figures of a design; one that has nothing to draw is left out.
 
-    `effects` as `build_design_effects` gives them, `cells` as `build_interaction_cells`.
+    `effects` as `build_design_effects` gives them, `cells` as `build_interaction_cells`; `scale` turns scores of
+    `metric` into what `axis` says.
     """
     figures = []
     if not select_attributions(effects).empty:
-        caption = "Each bar is an effect on test accuracy, the line across its end the 95% interval over paired folds."
-        figures.append(Figure("attribution", "What each component does", caption, build_attribution_chart(effects)))
+        caption = f"Each bar is an effect on {metric}, the line across its end the 95% interval over paired folds."
+        chart = build_attribution_chart(effects, axis, scale)
+        figures.append(Figure("attribution", "What each component does", caption, chart))
     if not cells.empty:
         caption = (
-            "Mean test accuracy by the sides of two components; parallel lines are no interaction. Above each panel: "
+            f"Mean {metric} by the sides of two components; parallel lines are no interaction. Above each panel: "
             "how much larger the first one's effect is with the second than without it, with its 95% interval."
         )
-        figures.append(Figure("interactions", "How components go together", caption, build_interaction_chart(cells)))
+        title = SCORE if metric == "test accuracy" else f"{metric.capitalize()}{' (%)' if scale == 100 else ''}"
+        chart = build_interaction_chart(cells, title, scale)
+        figures.append(Figure("interactions", "How components go together", caption, chart))
     return figures
 
 

@@ -1,16 +1,19 @@
 """The figures of a study: which there are, and what must be known to read them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pandas as pd
 
 from tune_app.analysis.confusion import build_confused, build_confusions
 from tune_app.analysis.curves import build_curves
+from tune_app.analysis.designed import build_designs, build_designs_cells, choose_scale
 from tune_app.analysis.schedule import build_schedule
 from tune_app.errors import ExportError
 from tune_app.export.figures.confusion import build_confused_chart, build_confusion_chart
 from tune_app.export.figures.contrasts import build_forest_chart, build_waterfall_chart, select_drawable
 from tune_app.export.figures.curves import build_curves_chart, build_fit_curves_chart
+from tune_app.export.figures.designs import build_design_figures
 from tune_app.export.figures.figure import Figure
 from tune_app.export.figures.schedule import build_schedule_chart
 from tune_app.export.figures.scores import build_scores, build_scores_chart
@@ -41,6 +44,7 @@ def collect_figures(
         "scores": lambda: _build_scores(results),
         "contrasts": lambda: _build_forest(contrasts),
         "audit": lambda: _build_waterfall(audit),
+        "designs": lambda: _build_designs(results),
         "curves": lambda: _build_curves(results),
         "confusions": lambda: _build_confusions(results),
         "schedule": lambda: _build_schedule(results),
@@ -78,6 +82,18 @@ def _build_waterfall(audit: pd.DataFrame | None) -> list[Figure]:
     title = "From the protocol as reported to the sound one"
     caption = f"{audit.attrs['setting']}. Each bar is what taking that one defect away gains, with its 95% interval."
     return [Figure("audit", title, caption, build_waterfall_chart(audit))]
+
+
+def _build_designs(results: Results) -> list[Figure]:
+    designs = build_designs(results)
+    metric, scale, unit = choose_scale(results)
+    axis = f"Effect on {metric}" + (" (percentage points)" if unit == "points" else "")
+    found = []
+    for number, cells in enumerate(build_designs_cells(results), start=1):
+        effects = designs[designs["design"] == number]
+        for figure in build_design_figures(effects, cells, metric, scale, axis):
+            found.append(figure if number == 1 else replace(figure, name=f"{figure.name}-{number}"))
+    return found
 
 
 def _build_curves(results: Results) -> list[Figure]:

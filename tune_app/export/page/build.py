@@ -15,6 +15,7 @@ from tune_app.analysis.audit.conclusions import build_conclusions
 from tune_app.analysis.audit.costs import build_waterfall
 from tune_app.analysis.confusion import build_confusions
 from tune_app.analysis.curves import build_fit_curves
+from tune_app.analysis.designed import build_design_sentences
 from tune_app.analysis.frames import build_folds
 from tune_app.analysis.labels import Row, build_rows
 from tune_app.errors import ExportError
@@ -95,12 +96,15 @@ def build_page(
     trials = [_build_trial(results, row, spec, by_trial, pool) for row in rows for spec in row.trials]
     script, style = _read("page.js"), _read("page.css")
     conclusions = [] if audit is None else build_conclusions(audit)
+    designs = frames.get("designs")
+    sentences = [] if designs is None else build_design_sentences(results, designs)
     verdicts, reasons = build_verdicts(frames["claims"])
     plan = build_plan_table(results)
     content = {
         "study": results.study,
         "facts": build_facts(results),
-        "conclusions": conclusions,
+        "conclusions": [*sentences, *conclusions],
+        "design": tables.designs and render_page(tables.designs),
         "verdicts": verdicts,
         "reasons": reasons,
         "reported": [render_page(table) for table in (*tables.reported, tables.check) if table],

@@ -11,6 +11,7 @@ from tune_app.export.tables.audit import build_audit_table
 from tune_app.export.tables.claims import build_claim_table
 from tune_app.export.tables.conditions import build_condition_table
 from tune_app.export.tables.contrasts import build_contrast_table
+from tune_app.export.tables.designs import build_design_table
 from tune_app.export.tables.markdown import escape_markdown, render_markdown
 from tune_app.export.tables.model import Table
 from tune_app.export.tables.reference import build_check_table, build_reported_tables
@@ -30,11 +31,20 @@ class StudyTables:
     check: Table | None
     conditions: Table
     contrasts: tuple[Table, ...]
+    designs: Table | None = None
 
     @property
     def on_paper(self) -> list[Table]:
         """Those of table.md and table.tex; of the contrasts the test accuracy's alone."""
-        found = (*self.reported, self.claims, self.audit, self.check, self.conditions, *self.contrasts[:1])
+        found = (
+            *self.reported,
+            self.claims,
+            self.audit,
+            self.check,
+            self.designs,
+            self.conditions,
+            *self.contrasts[:1],
+        )
         return [table for table in found if table]
 
 
@@ -52,6 +62,7 @@ def build_tables(results: Results, frames: Mapping[str, pd.DataFrame]) -> StudyT
         check=None if check is None else build_check_table(results, check),
         conditions=build_condition_table(results),
         contrasts=tuple(table for table in contrasts if table.rows),
+        designs=build_design_table(results, frames["designs"]) if "designs" in frames else None,
     )
 
 
