@@ -55,7 +55,6 @@ def test_holdouts_depend_on_the_seed_alone(patients: Data) -> None:
 @pytest.mark.parametrize("share", [0.07, 0.1, 1 / 3])
 def test_the_classes_keep_their_shares_in_a_holdout(share: float) -> None:
     data = load_bundled("digits")
-    sizes = np.bincount(data.targets)
     train = np.flatnonzero((data.targets != 7) | (np.arange(len(data)) % 20 == 0))
     for seed in range(10):
         held = np.bincount(data.targets[carve_holdout(data, everything(data), train, share, None, seed)[1]])
@@ -64,12 +63,13 @@ def test_the_classes_keep_their_shares_in_a_holdout(share: float) -> None:
 
 
 def test_every_sample_is_as_likely_to_be_held_out(iris: Data) -> None:
-    """Over 4,000 seeds each count is binomial, with mean 800 and deviation 25.3; six deviations are allowed."""
-    whole = everything(iris)
-    counts = np.zeros(len(iris))
-    for seed in range(4000):
-        counts[carve_holdout(iris, whole, whole, 0.2, None, seed)[1]] += 1
-    assert np.abs(counts - 800).max() < 6 * 25.3
+    """One of a class on its own, too. A count over 4,000 seeds is binomial; six standard deviations are allowed."""
+    train, seeds = np.arange(49, 150), 4000
+    counts, chance = np.zeros(len(iris)), 20 / len(train)
+    for seed in range(seeds):
+        counts[carve_holdout(iris, everything(iris), train, 0.2, None, seed)[1]] += 1
+    allowed = 6 * np.sqrt(seeds * chance * (1 - chance))
+    assert np.abs(counts[train] - seeds * chance).max() < allowed
 
 
 def test_a_regression_and_labels_have_holdouts(iris: Data) -> None:

@@ -245,6 +245,14 @@ def test_every_rare_class_is_named(iris: Data) -> None:
     assert [problem.split()[1] for problem in refusal.value.problems] == ["versicolor", "virginica"]
 
 
+def test_a_class_that_no_sample_has_hinders_no_split(patients: Data) -> None:
+    data = replace(patients, classes=(*patients.classes, "unseen"))
+    for splitter in ("stratified", "stratified-group"):
+        found = build_data_splits(data, everything(data), FOLDS, splitter, column_for(splitter), 2)
+        expected = build_data_splits(patients, everything(data), FOLDS, splitter, column_for(splitter), 2)
+        assert spell_partition(found) == spell_partition(expected)
+
+
 @pytest.mark.parametrize("splitter", ["kfold", "stratified", "group", "predefined"])
 def test_replicates_that_shuffle_are_not_alike(patients: Data, sample: NDArray[np.int64], splitter: str) -> None:
     assert find_alike_replicates(patients, sample, FOLDS, splitter, column_for(splitter), [3, 4]) == ""

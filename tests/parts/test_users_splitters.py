@@ -194,3 +194,24 @@ def test_splits_that_differ_between_two_calls_are_refused(iris: Data) -> None:
     for split in (unseeded, ShuffleSplit(3, random_state=np.random.RandomState(0))):
         with pytest.raises(StudyError, match=r"two calls .* different splits.*numpy.random.default_rng\(seed\)"):
             build(iris, split)
+
+
+def test_held_out_parts_in_another_order_are_alike(iris: Data) -> None:
+    def shuffles_inside(data: Data, folds: int, seed: int) -> Pairs:
+        for train, held in every_nth(data, folds, 0):
+            yield train, np.random.default_rng(seed).permutation(held)
+
+    found = find_alike_replicates(iris, POSITIONS, 3, "mine", None, [1, 2], shuffles_inside)
+    assert found.startswith("replicates 0 and 1 split alike")
+
+
+def test_no_splitter_sees_the_test_part(iris: Data) -> None:
+    seen = []
+
+    def look(data: Data, folds: int) -> Pairs:
+        seen.append(data.test)
+        return every_nth(data, folds, 0)
+
+    for positions in (np.arange(150), POSITIONS):
+        build_data_splits(replace(iris, test=iris), positions, 3, "mine", None, 0, split=look)
+    assert seen == [None] * 4, "twice each: a user's splits are drawn twice"
