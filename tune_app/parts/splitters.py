@@ -164,19 +164,24 @@ def find_alike_replicates(
     seeds: Sequence[int],
     split: Any = None,
 ) -> str:
-    """A sentence if two replicates have the same held-out parts, in any order; empty if none have.
+    """What `find_alike_splits` says of replicates with these `seeds`; StudyError where `build_data_splits` raises it."""
+    return find_alike_splits(
+        [
+            build_data_splits(data, positions, folds, splitter, groups, seed, replicate, split)
+            for replicate, seed in enumerate(seeds)
+        ]
+    )
 
-    `seeds` are those of the replicates, from 0 on. Raises StudyError where `build_data_splits` does.
-    """
+
+def find_alike_splits(all_splits: Sequence[Sequence[Split]]) -> str:
+    """A sentence if two replicates have the same held-out parts, in any order; empty if none have."""
     seen: dict[tuple[bytes, ...], int] = {}
-    for replicate, seed in enumerate(seeds):
-        splits = build_data_splits(data, positions, folds, splitter, groups, seed, replicate, split)
-        partition = tuple(sorted(np.sort(part.validation).tobytes() for part in splits))
+    for replicate, splits in enumerate(all_splits):
+        partition = tuple(sorted(np.sort(split.validation).tobytes() for split in splits))
         if partition in seen:
             return (
-                f"replicates {seen[partition]} and {replicate} split alike: splitter {splitter} gives both the same "
-                "held-out parts, so that they repeat no splits; write replicates: 1, or choose a splitter that "
-                "shuffles them"
+                f"replicates {seen[partition]} and {replicate} split alike: their held-out parts are the same, so that "
+                "they repeat no splits; write replicates: 1, or choose a splitter that shuffles them"
             )
         seen[partition] = replicate
     return ""
