@@ -22,6 +22,7 @@ from benchmarks.ours import run_grid
 from tune_app import data
 from tune_app.engine.cost import build_network_cost
 from tune_app.models import REGULARIZERS
+from tune_app.parts.networks import ask_network
 from tune_app.records import EpochRecord
 
 RUNS_CSV, MACHINE, MARKDOWN = "engines.csv", "engines.json", "engines.md"
@@ -109,7 +110,7 @@ def _measure_limit(device: str) -> dict[str, float]:
 
 
 def _forward_flops(row: dict[Any, Any]) -> int:
-    return build_network_cost(row["model"], (1, 28, 28), 10, row["regularizer"], 1.0).forward_flops
+    return build_network_cost(ask_network(row["model"], (1, 28, 28), 10, regularizer=row["regularizer"])).forward_flops
 
 
 def build_parser() -> argparse.ArgumentParser:

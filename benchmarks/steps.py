@@ -28,6 +28,7 @@ from tune_app.engine.fit import build_optimizer
 from tune_app.engine.images import Images, build_normalisation
 from tune_app.engine.rewrite import build_rewritten
 from tune_app.models import MODELS, REGULARIZERS
+from tune_app.parts.networks import ask_network
 from tune_app.session.environment import count_cpus
 from tune_app.study import Recipe
 
@@ -114,7 +115,8 @@ def build_markdown(steps: pd.DataFrame, machine: dict[str, Any]) -> str:
     table = table[table.sum().sort_values(ascending=False).index]
     table["whole step"] = table.sum(axis=1)
     flops = [
-        build_network_cost("cnn", (1, 28, 28), 10, str(name), 1.0).forward_flops * 3 * BATCH for name in table.index
+        build_network_cost(ask_network("cnn", (1, 28, 28), 10, regularizer=str(name))).forward_flops * 3 * BATCH
+        for name in table.index
     ]
     table["nominal operations at the limit"] = [count / rate * 1e3 for count in flops]
     return "\n".join(

@@ -18,6 +18,7 @@ from tune_app.data import find_data_folder, load_dataset
 from tune_app.engine import build_normalisation
 from tune_app.engine.cost import build_network_cost
 from tune_app.models import MODELS, REGULARIZERS
+from tune_app.parts.networks import ask_network
 from tune_app.parts.splits import Split, build_limit, build_splits
 from tune_app.study.seeds import build_seed
 
@@ -125,7 +126,7 @@ class FlopCount:
 
 def count_flops(work: Work, regularizer: str) -> FlopCount:
     """The network's nominal operations; a backward pass counts as two forward ones, evaluation as one."""
-    forward = build_network_cost("cnn", (1, 28, 28), 10, regularizer, 1.0).forward_flops
+    forward = build_network_cost(ask_network("cnn", (1, 28, 28), 10, regularizer=regularizer)).forward_flops
     epochs = forward * (3 * work.images_per_fit + work.images // work.folds * work.epochs)
     return FlopCount(epochs, epochs + forward * work.test_images)
 

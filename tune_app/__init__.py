@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tune_app.data.model import Data as Data
     from tune_app.errors import (
         DataError as DataError,
         ExportError as ExportError,
@@ -76,6 +77,7 @@ _PLACES = {
     "Callback": "tune_app.monitor",
     "Claim": "tune_app.study",
     "Comparison": "tune_app.session.comparison",
+    "Data": "tune_app.data.model",
     "DataChoice": "tune_app.study",
     "DataError": "tune_app.errors",
     "EpochRecord": "tune_app.records",

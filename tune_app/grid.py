@@ -27,15 +27,25 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=_name_command(),
         description="Run a study: every condition of its grid, cross-validated, in parallel; then export its tables.",
+        epilog="`init FOLDER` writes a study of your own to start from; `list` shows what a study can name.",
     )
     add = parser.add_argument
     shipped = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.yaml")))
     add("study", nargs="?", default="quick", help=f"one that ships ({shipped}) or a YAML file; default quick")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key, such as recipe.epochs=1")
     add("--only", metavar="FACTOR=LEVEL,…", help="run a part of the grid, such as model=cnn,folds=4")
+    add("--check", action="store_true", help="import, probe and price without running anything")
     add("--dry-run", action="store_true", help="print the plan and start nothing")
     add("--fresh", action="store_true", help="start over; the old records are kept beside the new ones")
     add("--same-code", action="store_true", help="state that changed networks or data make no difference")
+    add("--rerun-changed", action="store_true", help="run the fits again whose networks or data have changed")
+    add(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="a package, besides modules beside the study, that its references may lead to, such as sklearn",
+    )
     add("--continue-from", metavar="FOLDER", help="take over the records of a results folder first")
     add(
         "--keep", choices=("none", "best"), default="none", help="save each trial's best network by validation accuracy"
@@ -62,7 +72,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is the module's docstring's."""
-    options = build_parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] in (["init"], ["list"]):
+        return _run_subcommand(given[0], given[1:])
+    options = build_parser().parse_args(given)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     phase = "Interrupted before anything started."
     session: Session | None = None
@@ -73,6 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with terminate_as_interrupt():
             try:
                 session = _build_session(options)
+                if options.check:
+                    return _check(session)
                 return _dry_run(session) if options.dry_run else _run(session)
             except TuneAppError as error:
                 name = type(error).__name__
@@ -81,6 +96,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(session.phase if session else phase, file=sys.stderr)
         return EXIT_INTERRUPTED
+
+
+def _run_subcommand(name: str, arguments: Sequence[str]) -> int:
+    """`init FOLDER` writes a study that runs as it stands; `list` shows what a study can name."""
+    from tune_app.errors import TuneAppError
+
+    parser = argparse.ArgumentParser(prog=f"{_name_command()} {name}")
+    if name == "init":
+        parser.add_argument("folder", type=Path, help="a new or empty folder, which the study is named after")
+    options = parser.parse_args(arguments)
+    try:
+        if name == "init":
+            from tune_app.session.scaffold import write_scaffold
+
+            written = write_scaffold(options.folder)
+            print(f"Wrote {', '.join(path.name for path in written)} to {options.folder}. Run it with:")
+            print(f"  cd {options.folder} && tune-grid study.yaml")
+        else:
+            from tune_app.session.listing import describe_parts
+
+            print(describe_parts())
+    except TuneAppError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    return 0
+
+
+def _check(session: "Session") -> int:
+    """Import, probe and price the study's parts; nothing is run."""
+    plan = session.check()
+    print(f"{session.study.name}: nothing is wrong. {plan.describe()}.")
+    return 0
 
 
 def _build_session(options: argparse.Namespace) -> "Session":
@@ -100,7 +147,7 @@ def _build_session(options: argparse.Namespace) -> "Session":
     again = shlex.join(argument for argument in sys.argv[1:] if argument != "--fresh")
     chosen = {name: getattr(options, name) for name in OptionValues.__annotations__}
     return Session(
-        find_study(options.study, options.set),
+        find_study(options.study, options.set, options.allow),
         build_options(options.only, **chosen, command=f"{_name_command()} {again}".strip()),
         lambda line: _say(console, line),
         console,

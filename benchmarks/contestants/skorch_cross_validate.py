@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from sklearn.model_selection import cross_validate
 from skorch import NeuralNetClassifier
-from torch.utils.data import Data, Subset
+from torch.utils.data import Dataset, Subset
 
 from benchmarks.work import Work, read_mnist, tell_outcome
 from tune_app.models import MODELS
@@ -24,7 +24,7 @@ class ValidationTail:
     def __init__(self, images: int) -> None:
         self.images = images
 
-    def __call__(self, dataset: Data[Any], y: Any = None, **fit_params: Any) -> tuple[Subset[Any], Subset[Any]]:
+    def __call__(self, dataset: Dataset[Any], y: Any = None, **fit_params: Any) -> tuple[Subset[Any], Subset[Any]]:
         total = len(dataset)  # type: ignore[arg-type]
         return Subset(dataset, range(total - self.images)), Subset(dataset, range(total - self.images, total))
 

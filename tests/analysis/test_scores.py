@@ -14,9 +14,9 @@ from tests.builders import (
 from tune_app.analysis.conditions import build_condition_scores
 from tune_app.analysis.contrasts import build_contrasts
 from tune_app.analysis.intervals import corrected_interval
-from tune_app.analysis.metrics import METRICS, SUMMARISED, build_scores
+from tune_app.analysis.metrics import build_scores
 from tune_app.errors import RefusedError
-from tune_app.study import Metric
+from tune_app.study.metrics import SHIPPED_METRICS, find_facts, list_known, list_summarised
 
 
 def test_windows_average_their_epochs() -> None:
@@ -30,17 +30,17 @@ def test_windows_average_their_epochs() -> None:
 def test_condition_means_have_the_corrected_interval_for_every_metric() -> None:
     results = build_effect_results(replicates=2)
     frame = build_condition_scores(results)
-    assert set(frame["metric"]) == set(SUMMARISED)
+    assert set(frame["metric"]) == set(list_summarised(()))
     row = pick_row(frame, "test_accuracy", "dropout", 4)
     scores = [score_with_effect(spec, fold) for spec in results.study.conditions()[2] for fold in range(4)]
     assert row["n"] == 8
     assert (row["ci95_low"], row["ci95_high"]) == pytest.approx(corrected_interval(scores, 4), abs=1e-12)
 
 
-def test_every_metric_that_a_claim_can_name_is_known_to_the_analysis() -> None:
-    from typing import get_args
-
-    assert set(METRICS) == set(get_args(Metric))
+def test_every_metric_that_a_claim_can_name_has_a_unit_and_a_direction() -> None:
+    named = tuple(SHIPPED_METRICS)
+    assert {find_facts(metric).better for metric in list_known(named)} == {"higher", "lower"}
+    assert set(list_summarised(())) <= set(list_known(()))
 
 
 def test_a_side_without_folds_has_no_scores() -> None:

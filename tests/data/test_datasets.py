@@ -34,7 +34,7 @@ def test_mnist_is_the_real_one(mnist: Data) -> None:
 def test_digits_are_split_once_and_for_all(digits: Data) -> None:
     assert digits.inputs.shape == (1_437, 1, 8, 8)
     assert digits.test_part.inputs.shape == (360, 1, 8, 8)
-    assert np.array_equal(load_dataset("digits").test_labels, digits.test_part.targets)
+    assert np.array_equal(load_dataset("digits").test_part.targets, digits.test_part.targets)
     together = {image.tobytes() for image in digits.inputs} & {image.tobytes() for image in digits.test_part.inputs}
     assert not together
 
@@ -63,7 +63,7 @@ def test_a_half_unpacked_file_is_unpacked_again(shipped: Path, tmp_path: Path) -
     unpacked = tmp_path / "cache" / "MNIST" / "raw" / ARCHIVE.removesuffix(".gz")
     whole = unpacked.read_bytes()
     unpacked.write_bytes(whole[:1000])
-    assert load_dataset("mnist", tmp_path / "cache", shipped).train_labels[:3].tolist() == [5, 0, 4]
+    assert load_dataset("mnist", tmp_path / "cache", shipped).targets[:3].tolist() == [5, 0, 4]
     assert unpacked.read_bytes() == whole
 
 

@@ -18,7 +18,7 @@ import pytest
 import scipy.io
 from torchvision import datasets
 
-from tune_app.data import Dataset
+from tune_app.data import Data
 from tune_app.data.checks import check_data
 from tune_app.data.torchvision_sets import load_torchvision
 from tune_app.errors import DataError
@@ -36,20 +36,20 @@ def md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
-def test_this_writer_of_idx_gives_what_the_real_archive_holds(mnist: Dataset) -> None:
+def test_this_writer_of_idx_gives_what_the_real_archive_holds(mnist: Data) -> None:
     real = Path(__file__).parents[2] / "data" / "MNIST" / "raw" / "t10k-labels-idx1-ubyte.gz"
-    assert gzip.decompress(write_idx(mnist.test_labels)) == gzip.decompress(real.read_bytes())
+    assert gzip.decompress(write_idx(mnist.test_part.targets)) == gzip.decompress(real.read_bytes())
 
 
 @pytest.fixture
-def parts(mnist: Dataset) -> list[np.ndarray[Any, Any]]:
+def parts(mnist: Data) -> list[np.ndarray[Any, Any]]:
     """MNIST's first images and labels, of train and of test."""
     train, test = slice(IMAGES), slice(TESTED)
     return [
-        mnist.train_images[train, 0],
-        mnist.train_labels[train],
-        mnist.test_images[test, 0],
-        mnist.test_labels[test],
+        mnist.inputs[train, 0],
+        mnist.targets[train],
+        mnist.test_part.inputs[test, 0],
+        mnist.test_part.targets[test],
     ]
 
 

@@ -10,7 +10,7 @@ from scipy import stats
 from torch import Tensor
 from torchvision.transforms import v2
 
-from tune_app.data import Dataset
+from tune_app.data import Data
 from tune_app.errors import StudyError
 from tune_app.parts.augmentations import TRANSFORMS, Augmentation, chain, flips, noise, shifts, transforms
 
@@ -36,13 +36,13 @@ FACTORIES: dict[str, Callable[[], Augmentation]] = {
 
 
 @pytest.fixture(scope="module")
-def images(mnist: Dataset) -> Tensor:
-    return torch.tensor(mnist.train_images[:64])
+def images(mnist: Data) -> Tensor:
+    return torch.tensor(mnist.inputs[:64])
 
 
 @pytest.fixture(scope="module")
-def labels(mnist: Dataset) -> Tensor:
-    return torch.tensor(mnist.train_labels[:64].astype(np.int64))
+def labels(mnist: Data) -> Tensor:
+    return torch.tensor(mnist.targets[:64].astype(np.int64))
 
 
 def _apply(augmentation: Augmentation, images: Tensor, seed: int = 0) -> Tensor:
@@ -90,8 +90,8 @@ def test_channels_side_by_side_stay_so(name: str, images: Tensor) -> None:
     assert torch.equal(changed, _apply(FACTORIES[name](), colours.contiguous()))
 
 
-def test_flips_mirror_each_image_with_the_given_probability(mnist: Dataset) -> None:
-    images = torch.tensor(mnist.train_images[:2000])
+def test_flips_mirror_each_image_with_the_given_probability(mnist: Data) -> None:
+    images = torch.tensor(mnist.inputs[:2000])
     changed = _apply(flips(0.3), images)
     mirrored = torch.from_numpy(np.ascontiguousarray(np.flip(images.numpy(), axis=3)))
     is_mirrored = (changed == mirrored).flatten(1).all(1)
@@ -101,8 +101,8 @@ def test_flips_mirror_each_image_with_the_given_probability(mnist: Dataset) -> N
     assert torch.equal(_apply(flips(1.0), images), mirrored)
 
 
-def test_shifts_move_each_image_by_up_to_so_many_pixels_each_move_as_often(mnist: Dataset) -> None:
-    images = mnist.train_images[:2000]
+def test_shifts_move_each_image_by_up_to_so_many_pixels_each_move_as_often(mnist: Data) -> None:
+    images = mnist.inputs[:2000]
     changed = _apply(shifts(1, fill=7), torch.tensor(images)).numpy()
     padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=7)
     moved = [padded[:, :, top : top + 28, left : left + 28] for top in range(3) for left in range(3)]
@@ -142,9 +142,9 @@ def test_a_rotation_by_a_right_angle_turns_every_image(images: Tensor) -> None:
 @pytest.mark.parametrize("kind", ["uint8", "float"])
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_every_transform_listed_changes_images_and_keeps_their_shape_and_type(
-    name: str, kind: str, mnist: Dataset
+    name: str, kind: str, mnist: Data
 ) -> None:
-    grey = torch.tensor(mnist.train_images[:24]).expand(-1, 3, -1, -1) // torch.tensor([1, 2, 3]).view(3, 1, 1)
+    grey = torch.tensor(mnist.inputs[:24]).expand(-1, 3, -1, -1) // torch.tensor([1, 2, 3]).view(3, 1, 1)
     images = grey.to(torch.uint8) if kind == "uint8" else grey / 255
     arguments = NEEDED.get(name, {})
     if kind == "uint8" and name == "RandomSolarize":

@@ -75,9 +75,10 @@ def test_one_pixel_and_one_label_change_a_data_set(digits: Data) -> None:
     images, labels = digits.inputs.copy(), digits.test_part.targets.copy()
     images[0, 0, 0, 0] += 1
     labels[0] = (labels[0] + 1) % 10
-    others = [replace(digits, train_images=images), replace(digits, test_labels=labels)]
+    changed = replace(digits.test_part, targets=labels)
+    others = [replace(digits, inputs=images), replace(digits, test=changed)]
     assert len({digits.fingerprint, *(other.fingerprint for other in others)}) == 3
-    assert replace(digits, train_images=np.asfortranarray(digits.inputs)).fingerprint == digits.fingerprint
+    assert replace(digits, inputs=np.asfortranarray(digits.inputs)).fingerprint == digits.fingerprint
 
 
 def test_changes_are_named_with_the_fits_that_they_concern(digits: Data) -> None:
@@ -90,7 +91,7 @@ def test_changes_are_named_with_the_fits_that_they_concern(digits: Data) -> None
     assert find_changes(specs, same, digits) == []
     same.add(replace(same.folds[specs[0].id, 0], fingerprints=now | {"model": "0" * 16}))
     same.add(replace(same.folds[specs[1].id, 1], fingerprints=now | {"data": "0" * 16}))
-    assert find_changes(specs, same, digits) == [
+    assert [change.sentence for change in find_changes(specs, same, digits)] == [
         "model cnn has changed since 1 of its fits were made",
         "data set digits has changed since 1 of its fits were made",
     ]

@@ -10,6 +10,7 @@ from tests.builders import build_study, plan_of
 from tune_app.engine.cost import build_network_cost
 from tune_app.errors import StudyError
 from tune_app.models import MODELS
+from tune_app.parts.networks import ask_network
 
 
 class Branching(nn.Module):
@@ -42,6 +43,6 @@ def test_a_network_that_cannot_be_counted_is_refused_in_a_sentence(monkeypatch: 
 
 def test_layers_with_several_outputs_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MODELS._places, "recurrent", (f"{__name__}:build_recurrent",))
-    cost = build_network_cost("recurrent", (1, 8, 8), 10, "none", 1.0)
+    cost = build_network_cost(ask_network("recurrent", (1, 8, 8), 10, regularizer="none", width=1.0))
     outputs = [64, 32, 32, 32, 10]  # the state behind a recurrent layer's output is nothing that a step keeps
     assert cost.activation_bytes == 4 * sum(outputs)

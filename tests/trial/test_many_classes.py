@@ -24,7 +24,8 @@ def codes() -> Data:
     images = np.kron(bits.reshape(CLASSES, 1, 3, 3), np.ones((2, 2), dtype=np.int64)) * 255
     images = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1))).astype(np.uint8)
     labels = np.tile(np.arange(CLASSES), 6)
-    return Data("digits", images[labels], labels, images, np.arange(CLASSES), CLASSES)
+    names = tuple(map(str, range(CLASSES)))
+    return Data(images[labels], labels, names, test=Data(images, np.arange(CLASSES), names))
 
 
 @pytest.fixture
@@ -46,12 +47,12 @@ def test_three_hundred_classes_are_learnt_recorded_and_analysed(codes: Data, spe
     assert isinstance(record, FoldRecord)
     assert record.predictions is not None
     predicted = unpack_labels(record.predictions)
-    assert record.scores["test_accuracy"] == (predicted == codes.test_labels).mean() > 0.9
+    assert record.scores["test_accuracy"] == (predicted == codes.test_part.targets).mean() > 0.9
     assert set(predicted.tolist()) & set(range(256, CLASSES)), "the classes that a byte cannot name are among them"
     assert not is_single_class(record)
-    confusions = count_confusions([predicted], codes.test_labels, CLASSES)
+    confusions = count_confusions([predicted], codes.test_part.targets, CLASSES)
     right = confusions[confusions["true"] == confusions["predicted"]]["count"].sum()
-    assert right == (predicted == codes.test_labels).sum()
-    wrong = np.flatnonzero(predicted != codes.test_labels).tolist()
-    confused = rank_confused([predicted], codes.test_labels, CLASSES)
+    assert right == (predicted == codes.test_part.targets).sum()
+    wrong = np.flatnonzero(predicted != codes.test_part.targets).tolist()
+    confused = rank_confused([predicted], codes.test_part.targets, CLASSES)
     assert [(image, label) for image, _, label in confused] == [(image, int(predicted[image])) for image in wrong]

@@ -17,6 +17,8 @@ from tune_app.engine import EpochScores, fit
 from tune_app.engine.cost import build_network_cost, choose_engine, estimate_gpu_bytes
 from tune_app.engine.stacked import StackedFit, StackedFold
 from tune_app.errors import FitError
+from tune_app.parts.networks import ask_network, choose_network
+from tune_app.parts.sources import describe_shipped
 from tune_app.records import RecordSet
 from tune_app.study import TrialSpec
 
@@ -117,18 +119,19 @@ def test_a_stack_that_fails_is_gone_from_memory_before_its_folds_run_again(
 
 def test_auto_is_eager_on_a_cpu_and_stacks_what_leaves_a_gpu_waiting() -> None:
     def choose(spec: TrialSpec, device: str) -> str:
-        network = spec.model, (1, 28, 28), 10, spec.regularizer, spec.width
-        return choose_engine(spec, partial(build_network_cost, *network), device)
+        network = choose_network(spec, describe_shipped("mnist"))
+        return choose_engine(spec, partial(build_network_cost, network), device)
 
     assert choose(spec_of(), "cpu") == "eager"
     assert choose(spec_of(), "cuda") == "stacked"
-    assert choose(spec_of().model_copy(update={"model": "vgg10", "width": 1.0}), "cuda") == "eager"
+    wide = spec_of().arguments | {"width": 1.0}
+    assert choose(spec_of().model_copy(update={"model": "vgg10", "arguments": wide}), "cuda") == "eager"
     assert choose(spec_of(engine="eager"), "cuda") == "eager"
     assert choose(spec_of(engine="stacked").model_copy(update={"protocol": ("carry-over",)}), "cpu") == "eager"
 
 
 def test_the_memory_planned_for_a_stack_is_that_of_all_its_folds() -> None:
-    cost = build_network_cost("cnn", (1, 28, 28), 10, "none", 1.0)
+    cost = build_network_cost(ask_network("cnn", (1, 28, 28), 10))
     eager, stacked = (estimate_gpu_bytes(spec_of("none", engine=engine), cost) for engine in ("eager", "stacked"))
     assert stacked - eager >= 2 * 16 * cost.parameters, "three folds hold their weights three times"
     more_folds = spec_of("none", engine="stacked").model_copy(update={"folds": 10})

@@ -13,11 +13,12 @@ from tune_app.analysis.contrasts import (
     find_fewest_replicates,
     share_splits,
 )
-from tune_app.analysis.metrics import METRICS, choose_rope
+from tune_app.analysis.metrics import choose_rope
 from tune_app.analysis.t_tests import MAX_REPLICATES, TTest, find_replicates
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results
-from tune_app.study import EPOCH_METRICS, Claim, Study, Window
+from tune_app.study import Claim, Study, Window
+from tune_app.study.metrics import find_facts, is_epoch_metric
 
 COLUMNS = (
     "sentence",
@@ -78,7 +79,7 @@ def _judge(results: Results, claim: Claim) -> dict[str, Any]:
         "sentence": claim.sentence,
         "verdict": "undecided",
         "metric": claim.metric,
-        "unit": METRICS[claim.metric].unit,
+        "unit": find_facts(claim.metric, results.study.define).unit,
         "epochs": _spell_epochs(claim, pairs[0][0].specs[0].recipe.epochs),
         "contrast": _spell_contrast(claim),
         "expect": claim.expect,
@@ -129,7 +130,7 @@ def _spell_region(region: Region) -> str:
 
 
 def _spell_epochs(claim: Claim, last: int) -> str:
-    if claim.metric not in EPOCH_METRICS:
+    if not is_epoch_metric(claim.metric):
         return ""
     window = _spell_window(claim.epochs or (last, last))
     return f"{window} against {_spell_window(claim.against_epochs)}" if claim.against_epochs else window

@@ -6,11 +6,12 @@ from typing import Any
 import pandas as pd
 
 from tune_app.analysis.contrasts import NUMBERS, Condition, Side, build_contrast_numbers
-from tune_app.analysis.metrics import METRICS, build_scores
+from tune_app.analysis.metrics import build_scores
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results
 from tune_app.study import Metric, Study
 from tune_app.study.labels import Labelling
+from tune_app.study.metrics import find_facts
 
 COMPARED: tuple[Metric, ...] = ("test_accuracy", "test_loss", "fit_seconds")
 
@@ -49,7 +50,11 @@ def _build_row(
 ) -> dict[str, Any]:
     sides = [Side(results, specs) if specs else None for results, specs in ((first, ours), (second, theirs))]
     a, b = sides
-    row: dict[str, Any] = {"metric": metric, "unit": METRICS[metric].unit, **dict.fromkeys(NUMBERS)}
+    row: dict[str, Any] = {
+        "metric": metric,
+        "unit": find_facts(metric, first.study.define).unit,
+        **dict.fromkeys(NUMBERS),
+    }
     if a and b:
         row |= build_contrast_numbers(b, a, metric)
     else:

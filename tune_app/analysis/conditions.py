@@ -10,10 +10,11 @@ from tune_app.analysis.contrasts import Condition
 from tune_app.analysis.frames import find_reported, is_single_class
 from tune_app.analysis.intervals import corrected_interval
 from tune_app.analysis.labels import build_row_label
-from tune_app.analysis.metrics import METRICS, SUMMARISED, build_scores
+from tune_app.analysis.metrics import build_scores, find_overlap
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results
 from tune_app.study import Metric, TrialSpec
+from tune_app.study.metrics import find_facts, list_summarised
 
 METHOD = "mean over replicates and folds, corrected resampled interval"
 DEPENDENT_METHOD = "mean over replicates (of each its last fold's network), t interval"
@@ -52,7 +53,7 @@ def build_condition(results: Results, specs: Sequence[TrialSpec]) -> dict[str, A
     reported = find_reported(results, specs[0])
     summary = _summarise_fits(results, specs)
     figure = reported.test_accuracy if reported else None
-    mean = summary["test_accuracy_mean"]
+    mean = summary[f"{results.study.primary}_mean"]
     return {
         "row": build_row_label(specs[0], results.study),
         **specs[0].condition,
@@ -69,11 +70,12 @@ def _summarise_fits(results: Results, specs: Sequence[TrialSpec]) -> dict[str, A
     stuck = sum(is_single_class(record) for record in records)
     failed = sum(record.status == "failed" for record in records)
     counts = {"failed": failed, "missing": len(keys) - len(records), "stuck on one class": stuck}
-    accuracy, loss = (_summarise(results, tuple(specs), metric) for metric in ("test_accuracy", "test_loss"))
+    primary = results.study.primary
+    first, loss = (_summarise(results, tuple(specs), metric) for metric in (primary, "test_loss"))
     return {
         "fits_planned": len(keys),
         "fits_completed": sum(record.status == "completed" for record in records),
-        **{f"test_accuracy_{name}": accuracy[name] for name in ("mean", "std", "min", "max", "ci95_low", "ci95_high")},
+        **{f"{primary}_{name}": first[name] for name in ("mean", "std", "min", "max", "ci95_low", "ci95_high")},
         "test_loss_mean": loss["mean"],
         "fit_seconds_total": sum(record.fit_seconds for record in records),
         "flags": ", ".join(f"{count} {what}" for what, count in counts.items() if count),
@@ -83,7 +85,11 @@ def _summarise_fits(results: Results, specs: Sequence[TrialSpec]) -> dict[str, A
 def build_condition_scores(results: Results) -> pd.DataFrame:
     """One row per (metric, condition); the columns are in docs/results.md."""
     conditions = results.study.conditions()
-    rows = [_condition_row(results, specs, metric) for metric in SUMMARISED for specs in conditions]
+    rows = [
+        _condition_row(results, specs, metric)
+        for metric in list_summarised(results.study.metrics.named)
+        for specs in conditions
+    ]
     return pd.DataFrame(rows)
 
 
@@ -91,8 +97,8 @@ def _condition_row(results: Results, specs: Condition, metric: Metric) -> dict[s
     planned = [(spec.id, fold) for spec in specs for fold in range(spec.folds)]
     return {
         "metric": metric,
-        "unit": METRICS[metric].unit,
-        "better": METRICS[metric].better,
+        "unit": find_facts(metric, results.study.define).unit,
+        "better": find_facts(metric, results.study.define).better,
         "row": build_row_label(specs[0], results.study),
         **specs[0].condition,
         "replicates": len(specs),
@@ -108,7 +114,7 @@ def _summarise(results: Results, specs: Condition, metric: Metric) -> dict[str, 
         scores = build_scores(results, specs, metric)
     except RefusedError as refusal:
         return {"method": "", "n": 0, **dict.fromkeys(names), "reason": str(refusal)}
-    low, high = corrected_interval(scores.ravel().tolist(), scores.shape[1])
+    low, high = corrected_interval(scores.ravel().tolist(), scores.shape[1], find_overlap(results, specs))
     std = float(scores.std(ddof=1)) if scores.size > 1 else math.nan
     numbers = (scores.mean(), std, scores.min(), scores.max(), low, high)
     return {

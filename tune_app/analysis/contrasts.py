@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 
 from tune_app.analysis.labels import build_row_label
-from tune_app.analysis.metrics import METRICS, SUMMARISED, Scores, build_scores, choose_rope
+from tune_app.analysis.metrics import Scores, build_scores, choose_rope, find_overlap
 from tune_app.analysis.t_tests import TTest, adjust_by_holm, build_corrected_t_test, build_welch_t_test
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results
 from tune_app.study import Metric, Study, TrialSpec, Window, has_levels
+from tune_app.study.metrics import find_facts, list_summarised
 from tune_app.study.protocol import find_redefining
 
 MIN_PAIRS = 8  # folds, whose scores are correlated
@@ -121,7 +122,8 @@ def build_contrast(pairs: Sequence[tuple[Side, Side]], metric: Metric) -> Contra
     )
     means = float(np.mean([scores.mean() for scores in first])), float(np.mean([scores.mean() for scores in second]))
     if all(share_splits(a.specs[0], b.specs[0]) for a, b in pairs):
-        return _contrast_paired(first, second, means)
+        overlap = find_overlap(pairs[0][0].results, pairs[0][0].specs)
+        return _contrast_paired(first, second, means, overlap)
     return _contrast_unpaired(first, second, means)
 
 
@@ -161,12 +163,18 @@ def share_splits(first: TrialSpec, second: TrialSpec) -> bool:
     return all(getattr(first, name) == getattr(second, name) for name in names)
 
 
-def _contrast_paired(first: list[Scores], second: list[Scores], means: tuple[float, float]) -> Contrast:
+def _contrast_paired(
+    first: list[Scores], second: list[Scores], means: tuple[float, float], overlap: float | None
+) -> Contrast:
     if len({scores.shape for scores in first}) > 1:
         raise RefusedError("its pairs of conditions have different numbers of replicates; give all the same number.")
-    differences = np.mean([a - b for a, b in zip(first, second, strict=True)], axis=0).ravel()
+    return contrast_differences(np.mean([a - b for a, b in zip(first, second, strict=True)], axis=0), means, overlap)
+
+
+def contrast_differences(pairs: Scores, means: tuple[float, float], overlap: float | None = None) -> Contrast:
+    """The paired contrast whose differences (replicate, fold) are given; `overlap` as in `CorrectedTTest`."""
+    differences, folds = pairs.ravel(), pairs.shape[1]
     effect = float(differences.mean())
-    folds = first[0].shape[1]
     independent = folds == 1
     if len(differences) == 1:
         reason = "a single pair has no spread to compare its difference with; run more replicates."
@@ -180,7 +188,7 @@ def _contrast_paired(first: list[Scores], second: list[Scores], means: tuple[flo
             reason=f"in all {len(differences)} pairs the difference is {effect:.6g}: without a spread there is no "
             "error to compare it with.",
         )
-    test = build_corrected_t_test(differences, folds)
+    test = build_corrected_t_test(differences, folds, overlap)
     least, asked = MIN_PAIRS, f"{MIN_PAIRS}: {find_fewest_replicates(folds)} replicates of {folds} folds"
     if independent:
         least, asked = MIN_REPLICATES, f"{MIN_REPLICATES} replicates"
@@ -229,7 +237,7 @@ def build_contrasts(results: Results) -> pd.DataFrame:
     Holm's family is the contrasts of one metric.
     """
     rows = []
-    for metric in SUMMARISED:
+    for metric in list_summarised(results.study.metrics.named):
         family = [_contrast_row(Side(results, a), Side(results, b), metric) for a, b in find_contrasts(results.study)]
         tested = [row for row in family if row["p_value"] is not None]
         for row, p_holm in zip(tested, adjust_by_holm([row["p_value"] for row in tested]), strict=True):
@@ -244,8 +252,8 @@ def _contrast_row(first: Side, second: Side, metric: Metric) -> dict[str, Any]:
     differing = [f"{name}: {others[name]} → {level}" for name, level in levels.items() if level != others[name]]
     return {
         "metric": metric,
-        "unit": METRICS[metric].unit,
-        "better": METRICS[metric].better,
+        "unit": find_facts(metric, first.results.study.define).unit,
+        "better": find_facts(metric, first.results.study.define).better,
         "row": first.label,
         "baseline_row": second.label,
         "differs": ", ".join(differing),
@@ -272,6 +280,8 @@ def build_contrast_numbers(first: Side, second: Side, metric: Metric) -> dict[st
         numbers |= {"t": contrast.test.t, "p_value": contrast.test.p_value}
     if contrast.test and contrast.status == "tested" and contrast.n_pairs:
         below, equivalent, above = contrast.test.build_posterior(rope)
-        worse, better = (below, above) if METRICS[metric].better == "higher" else (above, below)
+        worse, better = (
+            (below, above) if find_facts(metric, first.results.study.define).better == "higher" else (above, below)
+        )
         numbers |= {"p_worse": worse, "p_equivalent": equivalent, "p_better": better}
     return numbers | {"status": contrast.status, "reason": contrast.reason}

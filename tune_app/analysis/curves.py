@@ -14,6 +14,7 @@ def build_fit_curves(results: Results) -> pd.DataFrame:
     """One row per (trial, fold, epoch, metric, split): row, trial, fold (from 1), epoch, metric, split, value."""
     columns = ["row", "trial", "fold", "epoch", "metric", "split", "value"]
     labels = {spec.id: row.label for row in build_rows(results.study) for spec in row.trials}
+    primary = results.study.metrics.primary or "accuracy"
     points = []
     for record in results.records.in_order(labels):
         if not isinstance(record, EpochRecord):
@@ -25,7 +26,9 @@ def build_fit_curves(results: Results) -> pd.DataFrame:
             (*where, "loss", "training", record.score("train_loss")),
             (*where, "loss", "validation", record.score("validation_loss")),
         ]
-    return pd.DataFrame(points, columns=columns)
+        if primary != "accuracy":
+            points.append((*where, primary, "validation", record.score(f"validation_{primary}")))
+    return pd.DataFrame([point for point in points if point[-1] is not None], columns=columns)
 
 
 def build_curves(results: Results) -> pd.DataFrame:

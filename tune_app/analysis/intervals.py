@@ -8,12 +8,12 @@ from scipy import stats
 from tune_app.analysis.t_tests import LEVEL, build_corrected_t_test
 
 
-def corrected_interval(scores: Sequence[float], n_splits: int) -> tuple[float, float]:
+def corrected_interval(scores: Sequence[float], n_splits: int, overlap: float | None = None) -> tuple[float, float]:
     """The corrected resampled 95% interval for the mean of J scores from (replicated) K-fold cross-validation.
 
     mean ± t(J-1) · s · sqrt(1/J + 1/(K-1)); see `CorrectedTTest`. (nan, nan) for fewer than two scores.
     """
-    return build_corrected_t_test(scores, n_splits).interval if len(scores) > 1 else (math.nan, math.nan)
+    return build_corrected_t_test(scores, n_splits, overlap).interval if len(scores) > 1 else (math.nan, math.nan)
 
 
 def wilson_interval(successes: int, images: int) -> tuple[float, float]:

@@ -1,8 +1,6 @@
 """Scores of fits by metric, or a sentence that says why there are none."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,37 +11,26 @@ from tune_app.analysis.speed import build_area_under_curve, find_epochs_to_targe
 from tune_app.errors import RefusedError
 from tune_app.records import FoldRecord
 from tune_app.records.results import Results
-from tune_app.study import ACCURACIES, EPOCH_METRICS, Metric, Study, TrialSpec, Window
+from tune_app.study import Metric, Study, TrialSpec, Window
+from tune_app.study.metrics import is_epoch_metric
 
 Scores = NDArray[np.float64]  # (replicate, fold)
 
 
-@dataclass(frozen=True)
-class MetricFacts:
-    """How a metric is read."""
-
-    unit: str
-    better: Literal["higher", "lower"]
-
-
-_SHARE, _LOSS = MetricFacts("share", "higher"), MetricFacts("nats/image", "lower")
-METRICS: dict[Metric, MetricFacts] = {
-    "test_accuracy": _SHARE,
-    "test_loss": _LOSS,
-    "train_accuracy": _SHARE,
-    "train_loss": _LOSS,
-    "validation_accuracy": _SHARE,
-    "validation_loss": _LOSS,
-    "validation_accuracy_auc": _SHARE,
-    "epochs_to_target": MetricFacts("epochs", "lower"),
-    "fit_seconds": MetricFacts("s", "lower"),
-}
-SUMMARISED: tuple[Metric, ...] = tuple(name for name in METRICS if name not in ("train_loss", "validation_loss"))
-
-
 def choose_rope(study: Study, metric: Metric) -> float:
-    """The half-width of the region of practical equivalence, which is stated for accuracies alone."""
-    return study.rope if metric in ACCURACIES else 0.0
+    """The half-width of the region of practical equivalence, 0 for a metric that has none."""
+    return study.find_rope(metric)
+
+
+def find_overlap(results: Results, specs: Sequence[TrialSpec]) -> float | None:
+    """n_test/n_train, the mean over the splits, where records give the sizes; None where folds are even."""
+    sizes = [
+        (record.n_test, record.n_train)
+        for spec in specs
+        for record in _find_folds(results, spec)
+        if record and record.n_test and record.n_train
+    ]
+    return float(np.mean([test / train for test, train in sizes])) if sizes else None
 
 
 def build_scores(results: Results, specs: Sequence[TrialSpec], metric: Metric, window: Window | None = None) -> Scores:
@@ -85,8 +72,8 @@ def build_scores(results: Results, specs: Sequence[TrialSpec], metric: Metric, w
 
 
 def build_replicate_scores(results: Results, specs: Sequence[TrialSpec]) -> NDArray[np.float64]:
-    """The test accuracy of each replicate: the mean over its folds, or its last fold's. Raises RefusedError."""
-    scores: NDArray[np.float64] = build_scores(results, specs, "test_accuracy").mean(axis=1)
+    """The primary score of each replicate: the mean over its folds, or its last fold's. Raises RefusedError."""
+    scores: NDArray[np.float64] = build_scores(results, specs, results.study.primary).mean(axis=1)
     return scores
 
 
@@ -114,15 +101,26 @@ def _score(
         return record.fit_seconds
     if metric in record.scores:
         return record.scores[metric]
-    last = spec.recipe.epochs
-    first_epoch, last_epoch = window or ((last, last) if metric in EPOCH_METRICS else (1, last))
-    name = metric if metric in EPOCH_METRICS else "validation_accuracy"
+    if metric.startswith("test_"):
+        raise RefusedError(
+            f"{metric} of {record.trial}, fold {record.fold + 1}, is not recorded: it is undefined for what was tested "
+            "(a class may be absent), or needs outputs that were not kept."
+        )
+    last = record.epochs if spec.recipe.patience else spec.recipe.epochs
+    if not record.epochs:
+        raise RefusedError(f"{_label(results, [spec])} is fitted at once: it has no epochs, and no {metric}.")
+    by_epoch = is_epoch_metric(metric)
+    first_epoch, last_epoch = window or ((last, last) if by_epoch else (1, last))
+    name = metric if by_epoch else "validation_accuracy"
     epochs = [results.records.epochs.get((record.trial, record.fold, n)) for n in range(first_epoch, last_epoch + 1)]
     if None in epochs:
         raise RefusedError(
             f"{record.trial}, fold {record.fold + 1}, lacks epochs in the records; run it again with --fresh."
         )
-    curve = [epoch.scores[name] for epoch in epochs if epoch]
+    found = [epoch.scores.get(name) for epoch in epochs if epoch]
+    curve = [score for score in found if score is not None]
+    if len(curve) < len(found):
+        raise RefusedError(f"{name} is not recorded for every epoch of {record.trial}, fold {record.fold + 1}.")
     if metric == "epochs_to_target":
         return find_epochs_to_target(curve, results.study.target_accuracy)
     return build_area_under_curve(curve)

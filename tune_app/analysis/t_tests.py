@@ -83,11 +83,14 @@ class CorrectedTTest(TTest):
     spread: float  # sample standard deviation of the differences
     n_pairs: int
     n_splits: int
+    overlap: float | None = None  # n_test/n_train where folds are unequal, the mean over the splits
 
     @property
     def _overlap(self) -> float:
         """n_test/n_train; one observation a replicate shares nothing that the formula knows of."""
-        return 1 / (self.n_splits - 1) if self.n_splits > 1 else 0.0
+        if self.n_splits <= 1:
+            return 0.0
+        return 1 / (self.n_splits - 1) if self.overlap is None else self.overlap
 
     @property
     def standard_error(self) -> float:
@@ -126,12 +129,15 @@ class WelchTTest(TTest):
         return replace(self, counts=(replicates,) * len(self.counts))
 
 
-def build_corrected_t_test(differences: Sequence[float] | NDArray[np.float64], n_splits: int) -> CorrectedTTest:
+def build_corrected_t_test(
+    differences: Sequence[float] | NDArray[np.float64], n_splits: int, overlap: float | None = None
+) -> CorrectedTTest:
     """The test of J ≥ 2 differences from (replicated) K-fold cross-validation, K = `n_splits`.
 
     K = 1 stands for one observation a replicate, as where folds are joined; there is nothing to correct then.
     """
-    return CorrectedTTest(float(np.mean(differences)), float(np.std(differences, ddof=1)), len(differences), n_splits)
+    mean, spread = float(np.mean(differences)), float(np.std(differences, ddof=1))
+    return CorrectedTTest(mean, spread, len(differences), n_splits, overlap)
 
 
 def build_welch_t_test(first: NDArray[np.float64], second: NDArray[np.float64]) -> WelchTTest:

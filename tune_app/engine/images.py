@@ -141,7 +141,7 @@ class Images:
         return images.sub_(self._mean).mul_(self._scale), self.labels[positions]
 
     def _encode(self, rows: torch.Tensor) -> torch.Tensor:
-        """Quantities normalised, each column of categories as columns of 0 and 1: all 0 for one not seen in training."""
+        """Quantities normalised, a column of categories as columns of 0 and 1: all 0 for one unseen in training."""
         columns = []
         scaled = (rows - self._mean) * self._scale
         for column, count in enumerate(self.normalisation.codes):

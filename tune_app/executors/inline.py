@@ -1,13 +1,14 @@
 """Trials in this process, one after the other, without Ray: for debugging, for tests, for machines that lack it."""
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 
 from tune_app.data import Data
 from tune_app.executors.flow import Flow
 from tune_app.plan import WorkItem
-from tune_app.trial import Carrier, Keep, RunTrial, run_trial
+from tune_app.trial import Carrier, Keep, RunTrial, TrialOptions, run_trial
 
 
 def run_inline(
@@ -19,6 +20,7 @@ def run_inline(
     keep: Keep | None = None,
     carrier: Carrier | None = None,
     run: RunTrial = run_trial,
+    **options: Unpack[TrialOptions],
 ) -> None:
     """Run every item; `device` is `cpu`, `cuda`, or `auto`: a GPU for trials with a share of one."""
     for item in work:
@@ -33,6 +35,7 @@ def run_inline(
             also=[trial.spec for trial in item.also],
             keep=keep,
             carrier=carrier,
+            **options,
         )
         for record in records:
             flow.record(record)

@@ -8,8 +8,9 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 # Read when ray is imported or initialised: no usage reports (nothing leaves the machine), no second progress display,
 # no loggers of Tune's own (the driver writes the records), and Ctrl-C raises here instead of ending `fit` quietly.
@@ -37,10 +38,11 @@ from tune_app.errors import ResourceError
 from tune_app.executors.flow import Flow
 from tune_app.executors.inline import choose_device
 from tune_app.executors.scratch import hold_folder
+from tune_app.parts.closure import find_users_modules
 from tune_app.plan import WorkItem
 from tune_app.records import FoldRecord, Record, build_failed_fold, record_from_dict, record_to_dict
 from tune_app.study import TrialSpec
-from tune_app.trial import BestNetwork, Carried, Carrier, Keep, RunTrial, run_trial
+from tune_app.trial import BestNetwork, Carried, Carrier, Keep, KeepOutputs, RunTrial, TrialOptions, run_trial
 
 SILENT_END = "the trial's process ended without a message"
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -58,8 +60,11 @@ class Cluster:
     dashboard: str | None
 
 
-def start_ray(address: str | None = None, **options: Any) -> Cluster:
+def start_ray(address: str | None = None, root: Path | None = None, **options: Any) -> Cluster:
     """Start Ray on this machine, or connect to the cluster at `address` and send it the source.
+
+    The study's own modules, beside it in `root`, are found by every worker: on this machine by its path, on a cluster
+    by copies of what the study imports.
 
     Raises ResourceError if there is no cluster at that address. `options` go to `ray.init`.
     """
@@ -73,8 +78,10 @@ def start_ray(address: str | None = None, **options: Any) -> Cluster:
     try:
         with hold_folder() as folder:
             if address:
-                settings["runtime_env"] = {"py_modules": [str(stage_source(folder))]}
-            context = ray.init(**(settings | options))
+                staged = [stage_source(folder), *(stage_modules(root, folder / "study") if root else ())]
+                settings["runtime_env"] = {"py_modules": [str(path) for path in staged]}
+            with _on_path(root):
+                context = ray.init(**(settings | options))
     except (OSError, ValueError, RuntimeError) as error:
         where = f"the cluster at {address}" if address else "Ray on this machine"
         raise ResourceError(
@@ -104,6 +111,36 @@ def stage_source(folder: Path) -> Path:
     return target
 
 
+@contextlib.contextmanager
+def _on_path(root: Path | None) -> Iterator[None]:
+    """Workers inherit the path that a local Ray is started with; it is put back afterwards."""
+    before = os.environ.get("PYTHONPATH")
+    if root is not None:
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), before]))
+    try:
+        yield
+    finally:
+        if root is not None:
+            os.environ.pop("PYTHONPATH")
+            if before is not None:
+                os.environ["PYTHONPATH"] = before
+
+
+def stage_modules(root: Path, folder: Path) -> list[Path]:
+    """Copies of the modules and packages beside the study that this process has imported from there."""
+    staged = []
+    for name in sorted({name.partition(".")[0] for name in find_users_modules(root)}):
+        source = root / name if (root / name).is_dir() else root / f"{name}.py"
+        copy = folder / name / source.name  # a folder for each: Ray puts what a path holds on the workers' path
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        else:
+            shutil.copyfile(source, copy)
+        staged.append(copy if source.is_dir() else copy.parent)
+    return staged
+
+
 def stop_ray() -> None:
     """End the actors, and the cluster too if `start_ray` started it."""
     ray.shutdown()
@@ -118,6 +155,7 @@ def run_on_ray(
     keep: Keep | None = None,
     carrier: Carrier | None = None,
     run: RunTrial = run_trial,
+    **options: Unpack[TrialOptions],
 ) -> None:
     """Run every item as a Tune trial on its share of a node, and send the records to `flow` as they come.
 
@@ -125,12 +163,12 @@ def run_on_ray(
     failed. Whatever `flow` raises ends the run and comes out here. KeyboardInterrupt leaves at once.
     """
     shared = ray.put(data)
-    writers = _start_writers(keep, carrier)
+    writers = _start_writers(keep, carrier, options.pop("keep_outputs", None))
     relay = _Relay(work, flow)
     for _ in range(2):
         remaining = relay.remaining()
         if remaining:
-            _run_once(remaining, shared, writers, relay, device, run)
+            _run_once(remaining, shared, writers, relay, device, partial(run, **options) if options else run)
     for item in relay.remaining():
         for fold in item.folds:
             error = relay.errors.get((item.trial.id, fold), SILENT_END)
@@ -217,6 +255,7 @@ def _build_trainable(shared: Any, writers: "_Writers", run: RunTrial) -> type[tu
                 also=[TrialSpec(**spec) for spec in config["also"]],
                 keep=writers.keep if writers.keeps else None,
                 carrier=writers if writers.carries else None,
+                **({"keep_outputs": writers.keep_outputs} if writers.keeps_outputs else {}),
             )
 
         def __repr__(self) -> str:
@@ -233,9 +272,14 @@ class _Writers:
     actor: Any
     keeps: bool
     carries: bool
+    keeps_outputs: bool = False
 
     def keep(self, best: BestNetwork) -> None:
         ray.get(self.actor.keep.remote(best))
+
+    def keep_outputs(self, trial: str, fold: int, content: bytes) -> str:
+        address: str = ray.get(self.actor.keep_outputs.remote(trial, fold, content))
+        return address
 
     def read(self, trial: str) -> Carried | None:
         carried: Carried | None = ray.get(self.actor.read.remote(trial))
@@ -245,14 +289,19 @@ class _Writers:
         ray.get(self.actor.write.remote(trial, carried))
 
 
-def _start_writers(keep: Keep | None, carrier: Carrier | None) -> _Writers:
-    if keep is None and carrier is None:
+def _start_writers(keep: Keep | None, carrier: Carrier | None, keep_outputs: KeepOutputs | None = None) -> _Writers:
+    if keep is None and carrier is None and keep_outputs is None:
         return _Writers(None, keeps=False, carries=False)
 
     class Writer:
         def keep(self, best: BestNetwork) -> None:
             if keep:
                 keep(best)
+
+        def keep_outputs(self, trial: str, fold: int, content: bytes) -> str:
+            if keep_outputs is None:
+                raise RuntimeError("outputs are not kept in this run")
+            return keep_outputs(trial, fold, content)
 
         def read(self, trial: str) -> Carried | None:
             return carrier.read(trial) if carrier else None
@@ -263,7 +312,7 @@ def _start_writers(keep: Keep | None, carrier: Carrier | None) -> _Writers:
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     actor = ray.remote(Writer).options(num_cpus=0, scheduling_strategy=here).remote()
-    return _Writers(actor, keeps=keep is not None, carries=carrier is not None)
+    return _Writers(actor, keep is not None, carrier is not None, keep_outputs is not None)
 
 
 class _Relay(tune.Callback):

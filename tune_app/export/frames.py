@@ -53,6 +53,10 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
 def write_parquet(path: Path, frame: pd.DataFrame) -> None:
     """The frame as Parquet; the file appears complete or not at all."""
     content = io.BytesIO()
+    mixed = [name for name in frame if frame[name].dtype == object and frame[name].dropna().map(type).nunique() > 1]
+    frame = frame.astype(
+        dict.fromkeys(mixed, str)
+    )  # levels of one name may be words for one network, numbers for another
     frame.to_parquet(content, index=False)
     write_bytes_whole(path, content.getvalue())
 

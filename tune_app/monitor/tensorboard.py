@@ -36,7 +36,9 @@ class TensorBoardMonitor:
         trials: "Sequence[PlannedTrial]",
         earlier: RecordSet,
         draw_graph: DrawGraph | None = None,
+        metric: str = "test_accuracy",
     ) -> None:
+        self._metric = metric
         self._folder = folder
         self._trials = {trial.id: trial for trial in trials}
         self._draw_graph = draw_graph
@@ -77,7 +79,7 @@ class TensorBoardMonitor:
             writer.flush()
             return
         scores = self._scores[record.trial]
-        scores[record.fold] = record.score("test_accuracy")
+        scores[record.fold] = record.score(self._metric)
         if record.status == "completed":
             self._record_fold(writer, record)
         else:
@@ -138,12 +140,12 @@ class TensorBoardMonitor:
         writer = self._writer(trial)
         if scores:
             # The plugin's own three summaries: add_hparams of the writer would put them into a folder of their own.
-            metrics = {"test_accuracy_mean": sum(scores) / len(scores)}
+            metrics = {f"{self._metric}_mean": sum(scores) / len(scores)}
             spec = self._trials[trial].spec
             levels = {**spec.condition, "replicate": spec.replicate}
             for summary in hparams({name: level for name, level in levels.items() if level is not None}, metrics):
                 writer.file_writer.add_summary(summary)
-            writer.add_scalar("test_accuracy_mean", metrics["test_accuracy_mean"], 0)
+            writer.add_scalar(f"{self._metric}_mean", metrics[f"{self._metric}_mean"], 0)
         name = self._name(trial)
         for each in [each for each in self._writers if each == name or each.startswith(f"{name}/")]:
             self._writers.pop(each).close()

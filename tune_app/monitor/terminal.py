@@ -21,13 +21,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Watched:
-    """What the display must know of a trial: `weight` is the predicted cost of one fit, in any unit."""
+    """What the display must know of a trial: `metric` is the primary one, `weight` the cost of one fit, in any unit."""
 
     name: str
     folds: int
     epochs: int
     weight: float
     share: str
+    metric: str = "test_accuracy"
+
+    @property
+    def validation(self) -> str:
+        """The metric on the validation part."""
+        return f"validation_{self.metric.removeprefix('test_')}"
 
 
 class Progress:
@@ -65,7 +71,7 @@ class Progress:
     def describe(self, record: FoldRecord) -> str:
         """One line for a fit that ended."""
         watched = self.trials[record.trial]
-        return describe_fit(record, watched.name, watched.folds)
+        return describe_fit(record, watched.name, watched.folds, watched.metric)
 
     @property
     def elapsed(self) -> float:
@@ -168,8 +174,8 @@ class LiveMonitor:
             return "–", "–", "starting", watched.share
         fold = f"{record.fold + 1}/{watched.folds}"
         if isinstance(record, EpochRecord):
-            return fold, f"{record.epoch}/{watched.epochs}", _spell_score(record, "validation_accuracy"), watched.share
-        outcome = "failed" if record.status == "failed" else f"test {_spell_score(record, 'test_accuracy')}"
+            return fold, f"{record.epoch}/{watched.epochs}", _spell_score(record, watched.validation), watched.share
+        outcome = "failed" if record.status == "failed" else f"test {_spell_score(record, watched.metric)}"
         return fold, f"{record.epochs}/{watched.epochs}", outcome, watched.share
 
 
@@ -178,12 +184,12 @@ def _spell_score(record: Record, metric: str) -> str:
     return "–" if score is None else f"{score:.4f}"
 
 
-def describe_fit(record: FoldRecord, name: str, folds: int) -> str:
-    """One line for a fit that ended; `name` is the trial's."""
+def describe_fit(record: FoldRecord, name: str, folds: int, metric: str = "test_accuracy") -> str:
+    """One line for a fit that ended; `name` is the trial's, `metric` the one that is shown."""
     head = f"{name} fold {record.fold + 1}/{folds}: "
     if record.status == "failed":
         return f"{head}failed, {record.error_type}: {record.error_message}"
-    return f"{head}test accuracy {_spell_score(record, 'test_accuracy')} in {spell_seconds(record.fit_seconds)}"
+    return f"{head}{metric.replace('_', ' ')} {_spell_score(record, metric)} in {spell_seconds(record.fit_seconds)}"
 
 
 def shorten_path(path: Path) -> str:

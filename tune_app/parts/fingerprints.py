@@ -2,15 +2,18 @@
 
 import ast
 import hashlib
-from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from tune_app.data import Data
+from tune_app.errors import StudyError
 from tune_app.models import MODELS
+from tune_app.parts.closure import describe_distribution, find_source_closure
 from tune_app.records.model import RecordSet
 from tune_app.study import TrialSpec
+from tune_app.study.define import Definition
 
 _PACKAGE = "tune_app.models"
 LENGTH = 16  # hexadecimal digits: enough to tell versions of one file apart
@@ -76,22 +79,85 @@ def _find_imported(source: Path) -> set[Path]:
     return {path for name in names if (path := source.parent / f"{name}.py").is_file()}
 
 
-def build_fingerprints(spec: TrialSpec, dataset: Data) -> dict[str, str]:
+def fingerprint_definition(definition: Definition, root: Path | None = None) -> str:
+    """A hash of the source behind a study's own part, and of the files that it names; paths count from `root`.
+
+    Of a part of an installed package it is the package's version.
+    """
+    module, colon, _ = definition.reference.partition(":")
+    if not colon:
+        own = fingerprint_model(definition.reference) if definition.kind == "model" else ""
+    elif version := describe_distribution(module):
+        own = version
+    else:
+        own = _fingerprint_closure(module)
+    names = (*definition.files, *([definition.weights] if definition.weights else []))
+    if not names:
+        return own
+    digest = hashlib.sha256(own.encode())
+    for name in names:
+        path = (root or Path.cwd()) / name
+        try:
+            digest.update(path.read_bytes())
+        except OSError as error:
+            raise StudyError(f"{name} cannot be read: {error.strerror}; its path counts from the study") from error
+    return digest.hexdigest()[:LENGTH]
+
+
+def _fingerprint_closure(module: str) -> str:
+    return fingerprint_source(find_source_closure(module))
+
+
+def fingerprint_code(spec: TrialSpec, root: Path | None = None) -> dict[str, str]:
+    """The source that a fit of the trial depends on: of its network, and of each part that the study defines."""
+    found = {}
+    for name in (spec.model, *sorted(spec.definitions)):
+        definition = spec.definitions.get(name)
+        if name == spec.model:
+            found["model"] = fingerprint_definition(definition, root) if definition else fingerprint_model(name)
+        elif definition is not None and (value := fingerprint_definition(definition, root)):
+            found[name] = value
+    return found
+
+
+def build_fingerprints(spec: TrialSpec, dataset: Data, root: Path | None = None) -> dict[str, str]:
     """What a fit of the trial depends on besides its id."""
-    return {"model": fingerprint_model(spec.model), "data": dataset.fingerprint}
+    return fingerprint_code(spec, root) | {"data": dataset.fingerprint}
 
 
-def find_changes(specs: Iterable[TrialSpec], records: RecordSet, dataset: Data | None = None) -> list[str]:
-    """A sentence for each network, and the data set if given, that has changed since fits of the trials were made.
+@dataclass(frozen=True)
+class Change:
+    """What has changed since fits were made: a part or the data, its name, and the fits (trial, fold)."""
+
+    what: str
+    fits: tuple[tuple[str, int], ...]
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.what} has changed since {len(self.fits)} of its fits were made"
+
+
+def find_changes(
+    specs: Iterable[TrialSpec], records: RecordSet, dataset: Data | None = None, root: Path | None = None
+) -> list[Change]:
+    """Each network, part and, if given, data set that has changed since fits of the trials were made.
 
     Records without fingerprints, which earlier versions wrote, are taken as they are.
     """
-    changed: Counter[str] = Counter()
+    changed: dict[str, list[tuple[str, int]]] = {}
     for spec in specs:
-        now = {"model": fingerprint_model(spec.model)} | ({"data": dataset.fingerprint} if dataset else {})
-        names = {"model": f"model {spec.model}", "data": f"data set {spec.dataset}"}
+        now = fingerprint_code(spec, root) | ({"data": dataset.fingerprint} if dataset else {})
         for fold in range(spec.folds):
-            if records.is_completed(spec.id, fold):
-                then = records.folds[spec.id, fold].fingerprints
-                changed.update(names[kind] for kind, value in now.items() if then.get(kind, value) != value)
-    return [f"{what} has changed since {fits} of its fits were made" for what, fits in changed.items()]
+            if not records.is_completed(spec.id, fold):
+                continue
+            then = records.folds[spec.id, fold].fingerprints
+            for kind, value in now.items():
+                if then.get(kind, value) != value:
+                    changed.setdefault(_name_part(spec, kind), []).append((spec.id, fold))
+    return [Change(what, tuple(fits)) for what, fits in changed.items()]
+
+
+def _name_part(spec: TrialSpec, kind: str) -> str:
+    if kind == "model":
+        return f"model {spec.model}"
+    return f"data set {spec.dataset}" if kind == "data" else f"{spec.definitions[kind].kind} {kind}"

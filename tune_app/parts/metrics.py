@@ -19,8 +19,8 @@ BINS = 15  # of the calibration error: equal widths of the confidence in the cla
 class Metric:
     """How a metric is read and computed.
 
-    `needs`: labels, or scores as well. `tasks` are those that it is defined for. `averages`: whether its mean over folds
-    is its value over all samples; of others the value over all held-out samples together is given as well. `function`
+    `needs`: labels, or scores as well. `tasks` are those that it is for. `averages`: whether its mean over folds is
+    its value over all samples; of others the value over all held-out samples together is given as well. `function`
     takes labels, or probabilities (numbers of a regression); `raw` says that it takes a network's outputs instead.
     """
 
@@ -90,7 +90,7 @@ def _log_loss(targets: NDArray[Any], shares: NDArray[Any]) -> float:
 
 
 def _brier(targets: NDArray[Any], shares: NDArray[Any]) -> float:
-    """Brier's own definition: the sum over classes of squared differences, so 0 to 2 for classes that exclude others."""
+    """Brier's own definition: squared differences summed over classes, so 0 to 2 for classes that exclude others."""
     truth = targets if targets.ndim == 2 else np.eye(shares.shape[1])[targets]
     return float(np.mean(np.sum((shares - truth) ** 2, axis=1)))
 
@@ -185,7 +185,7 @@ def find_metric(name: str) -> Metric:
 def compute_labels(outputs: NDArray[Any], task: Task) -> NDArray[Any]:
     """What a network's outputs name: the class of the largest, the labels above 0, the numbers themselves."""
     if task == "classification":
-        return outputs.argmax(axis=1)
+        return np.asarray(outputs.argmax(axis=1))
     return (outputs > 0).astype(np.uint8) if task == "multilabel" else outputs
 
 

@@ -84,7 +84,7 @@ def check_module(name: str, scope: Scope) -> None:
         raise StudyError(f"there is no module {name!r} beside the study{choices(name, beside)}")
     if not scope.holds(found):
         raise StudyError(
-            f"module {name!r} is not beside the study ({scope.root}); allow its package with --allow {package}, or name "
+            f"module {name!r} is not beside the study ({scope.root}); allow it with --allow {package}, or name "
             "a module of your own"
         )
 

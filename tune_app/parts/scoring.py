@@ -25,7 +25,7 @@ PRIMARY: dict[Task, str] = {"classification": "accuracy", "multilabel": "subset_
 
 @dataclass(frozen=True)
 class Scoring:
-    """The metrics of a study, the primary one first, with those that it defines; none are named by a study of accuracy."""
+    """The metrics that a study names, the primary one first, and those that it defines; none for accuracy alone."""
 
     names: tuple[str, ...] = ()
     definitions: Mapping[str, Definition] = field(default_factory=dict)

@@ -47,7 +47,7 @@ def read_signature(function: Callable[..., Any], kind: str) -> Signature:
 
 
 def _read_hints(function: Callable[..., Any]) -> dict[str, Any]:
-    target = function.__init__ if inspect.isclass(function) else function  # type: ignore[misc]
+    target = function.__init__ if inspect.isclass(function) else function
     try:
         return get_type_hints(target, include_extras=True)
     except Exception:  # a name that only type checkers import, say: the argument takes any level
@@ -70,7 +70,7 @@ def _read_argument(parameter: inspect.Parameter, hint: Any) -> Argument:
         chosen = tuple(member.value for member in hint)
     return Argument(
         name=parameter.name,
-        kind=_KINDS.get(hint, "any"),  # type: ignore[arg-type]
+        kind=_KINDS.get(hint, "any"),
         choices=chosen,
         default=default if isinstance(default, str | bool | int | float) else None,
         required=parameter.default is inspect.Parameter.empty,

@@ -29,6 +29,7 @@ REFERENCE_FILE = "reference.csv"
 ENVIRONMENT_FILE = "environment.json"
 PLAN_FILE = "plan.csv"
 TEST_FILE = "test.npz"
+POOLED_FILE = "pooled.csv"
 PLAN_COLUMNS = ("trial", "fits", "parameters", "flops", "predicted_fit_seconds", "cpus", "gpus")
 
 # What reading a damaged table or archive may raise.
@@ -82,6 +83,7 @@ class Results:
     plan: pd.DataFrame | None = None
     environment: Mapping[str, Any] | None = None
     reference_text: str = ""  # the table of reported figures as it was read
+    pooled: pd.DataFrame | None = None  # scores over all held-out samples together, of metrics that do not average
 
 
 def read_results(folder: Path) -> Results:
@@ -98,7 +100,18 @@ def read_results(folder: Path) -> Results:
     path = folder / REFERENCE_FILE
     reference = read_reference(path) if path.is_file() else {}
     text = path.read_text(encoding="utf-8") if reference else ""
-    return Results(read_study(folder / STUDY_FILE), records, reference, *_read_extras(folder), text)
+    return Results(
+        read_study(folder / STUDY_FILE), records, reference, *_read_extras(folder), text, read_pooled(folder)
+    )
+
+
+def read_pooled(folder: Path) -> pd.DataFrame | None:
+    """The scores over all held-out samples together, None where there are none; ResultsError for a damaged file."""
+    path = folder / POOLED_FILE
+    try:
+        return pd.read_csv(path) if path.is_file() else None
+    except UNREADABLE as error:
+        raise ResultsError(f"{path} cannot be read ({error}); delete it, and run the study again") from error
 
 
 def build_sources(results: Results) -> dict[str, Callable[[Path], None]]:
@@ -115,6 +128,9 @@ def build_sources(results: Results) -> dict[str, Callable[[Path], None]]:
         writers[PLAN_FILE] = lambda path: write_plan(path, plan)
     if test is not None:
         writers[TEST_FILE] = lambda path: _write_test_set(path, test)
+    pooled = results.pooled
+    if pooled is not None and len(pooled):
+        writers[POOLED_FILE] = lambda path: write_plan(path, pooled)
     if results.reference_text:
         writers[REFERENCE_FILE] = lambda path: write_whole(path, results.reference_text)
     return writers

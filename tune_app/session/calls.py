@@ -42,7 +42,13 @@ def run_study(
     anything starts, and where a disk or a folder refuses.
     """
     report, console = (print, build_console()) if progress else (logger.info, None)
-    session = Session(find_study(study, overrides), build_options(only, **options), report, console, callbacks)
+    session = Session(
+        find_study(study, overrides, options.get("allow", ())),
+        build_options(only, **options),
+        report,
+        console,
+        callbacks,
+    )
     with terminate_as_interrupt():
         outcome = session.run()
     for line in outcome.describe("the same call"):
@@ -64,4 +70,4 @@ def build_plan(
     The arguments are those of `run_study`. Raises a TuneAppError for bad input; `Plan.check_shares` says whether a node
     can hold every trial.
     """
-    return Session(find_study(study, overrides), build_options(only, **options)).make_plan()
+    return Session(find_study(study, overrides, options.get("allow", ())), build_options(only, **options)).make_plan()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -17,15 +18,20 @@ from tune_app.executors.inline import run_inline
 from tune_app.monitor import Monitor, RecordFlow
 from tune_app.monitor.tensorboard import TensorBoardMonitor
 from tune_app.monitor.terminal import Progress, Watched, build_display, shorten_path
-from tune_app.parts.splits import build_limit, build_splits
+from tune_app.parts.networks import choose_network
+from tune_app.parts.scoring import build_scoring
+from tune_app.parts.sources import describe_data
+from tune_app.parts.splits import Split, build_limit
+from tune_app.parts.splitters import find_alike_replicates
+from tune_app.parts.trial_splits import build_trial_splits
 from tune_app.plan import PlannedTrial, WorkItem
 from tune_app.records import RecordSet, RecordStore
 from tune_app.session.interrupts import ignore_interrupts
 from tune_app.session.options import RunOptions
 from tune_app.session.planning import Plan, make_plan
 from tune_app.study.seeds import build_seed
-from tune_app.trial import build_network
 from tune_app.trial.keeper import CarriedStates, Keeper
+from tune_app.trial.outputs import OutputFiles
 
 BIN = Path(sys.executable).parent
 Report = Callable[[str], None]
@@ -49,15 +55,21 @@ def find_settled(records: RecordSet, plan: Plan, work: Sequence[WorkItem]) -> Re
 
 
 def check_splits(plan: Plan, dataset: Data) -> None:
-    """Raise StudyError for splits that the labels cannot give (a class rarer than the folds): not in every actor."""
-    study = plan.study
-    problems: list[str] = []
-    for images, folds in dict.fromkeys((trial.spec.train_images, trial.spec.folds) for trial in plan):
-        labels = dataset.targets[build_limit(dataset.targets, images, build_seed(study.seed, "limit"))]
+    """Raise StudyError for splits that the data cannot give (a class rarer than the folds): not in every actor."""
+    problems: dict[str, None] = {}
+    failed: set[tuple[Any, ...]] = set()
+    found: dict[tuple[Any, ...], list[tuple[Split, ...]]] = {}
+    for spec in (trial.spec for trial in plan):
+        key = (spec.train_images, spec.folds)
+        positions = build_limit(dataset.targets, spec.train_images, build_seed(spec.seed, "limit"))
+        if spec.replicate != len(found.setdefault(key, [])) or key in failed:
+            continue
         try:
-            build_splits(labels, folds, study.splitter, 0)
+            found[key].append(build_trial_splits(spec, dataset, positions))
         except StudyError as error:
-            problems += error.problems
+            problems |= dict.fromkeys(error.problems)
+            failed.add(key)
+    problems |= {problem: None for each in found.values() if (problem := find_alike_replicates(each))}
     if problems:
         raise StudyError(problems)
 
@@ -73,6 +85,7 @@ class Execution:
     report: Report
     console: Console | None  # None: nothing is displayed
     callbacks: Sequence[Monitor] = ()
+    root: Path | None = None  # the study's folder
 
     def run(self, missing: Mapping[str, tuple[int, ...]], store: RecordStore) -> bool:
         """Run the folds; True if it was interrupted. Records are in the store when this returns, come what may."""
@@ -87,15 +100,26 @@ class Execution:
             if self.options.executor == "ray":
                 on_ray = _import_ray()
                 run, stop = on_ray.run_on_ray, on_ray.stop_ray
-                cluster = on_ray.start_ray(self.options.address)
-                self.plan = make_plan(self.plan.study, self.options, cluster.nodes)
+                cluster = on_ray.start_ray(self.options.address, self.root)
+                known = {self.plan.study.data.name: describe_data(self.dataset)}
+                self.plan = make_plan(self.plan.study, self.options, cluster.nodes, known)
                 self.plan.check_shares()
                 work = build_work(self.plan, missing)
                 self._report_where(cluster.dashboard)
             else:
                 self._report_where(None)
             flow = RecordFlow(store, self._build_monitors(find_settled(store.records, self.plan, work)))
-            run(work, self.dataset, flow, device=self.options.device, keep=keep, carrier=carrier)
+            run(
+                work,
+                self.dataset,
+                flow,
+                device=self.options.device,
+                keep=keep,
+                carrier=carrier,
+                keep_outputs=OutputFiles(self.folder),
+                scoring=build_scoring(self.plan.study),
+                root=self.root,
+            )
         except KeyboardInterrupt:
             ignore_interrupts()  # a second Ctrl-C must not break off the goodbye
             return True
@@ -123,28 +147,36 @@ class Execution:
     def _build_monitors(self, settled: RecordSet) -> list[Monitor]:
         monitors: list[Monitor] = []
         if self.console is not None:
+            metric = self.plan.study.primary
             watched = {
-                each.id: Watched(each.name, each.fits, each.spec.recipe.epochs, each.seconds, _describe_share(each))
+                each.id: Watched(
+                    each.name, each.fits, each.spec.recipe.epochs, each.seconds, _describe_share(each), metric
+                )
                 for each in self.plan
             }
             monitors.append(build_display(self.console, Progress(watched, settled.completed())))
         folder = self.folder / "tensorboard"
         try:
-            monitors.append(TensorBoardMonitor(folder, self.plan.trials, settled, self._draw_graph))
+            monitors.append(
+                TensorBoardMonitor(folder, self.plan.trials, settled, self._draw_graph, self.plan.study.primary)
+            )
         except OSError as error:
             self.report(f"Without TensorBoard: {folder} cannot be written ({error.strerror}).")
         return [*monitors, *self.callbacks]
 
     def _draw_graph(self, writer: SummaryWriter, trial: str) -> None:
         spec = next(planned.spec for planned in self.plan if planned.id == trial)
-        shape = self.dataset.inputs.shape[1:]
         torch.manual_seed(0)
-        network = build_network(spec, (shape[0], shape[1], shape[2]), self.dataset.classes).eval()
+        asked = choose_network(spec, describe_data(self.dataset))
+        network = asked.build()
+        if not isinstance(network, torch.nn.Module):
+            return
+        network.eval()
         with warnings.catch_warnings():
             # tensorboardX draws what torch.jit traces, and torch deprecates that without another way to draw.
             warnings.simplefilter("ignore", FutureWarning)
             warnings.simplefilter("ignore", DeprecationWarning)
-            writer.add_graph(network, torch.zeros(1, *shape))
+            writer.add_graph(network, torch.zeros(1, *asked.shape, dtype=torch.int64 if asked.codes else torch.float32))
 
 
 def _import_ray() -> ModuleType:

@@ -1,6 +1,6 @@
 """How a study is run: what the command's options and the arguments of `run_study` both mean."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -19,9 +19,10 @@ class RunOptions:
     `auto` is a GPU for trials that hold a share of one. `cpus_per_trial`, `gpus_per_trial`: shares of a node (None: one
     core; a share of a GPU by predicted memory). `keep`: `best` saves each trial's best network. `only`: factor → level.
     `fresh` starts over and keeps the old records beside the new ones. `same_code` states that changes of networks and
-    data since the records were made make no difference. `continue_from`: a results folder whose records are taken over
-    first. `runs`, `results`, `data`: where records, tables and unpacked data sets go. `command` is what a user types to
-    resume.
+    data since the records were made make no difference; `rerun_changed` runs the fits again that they concern. `allow`
+    are packages that references may lead to, besides modules beside the study. `continue_from`: a results folder whose
+    records are taken over first. `runs`, `results`, `data`: where records, tables and unpacked data sets go. `command`
+    is what a user types to resume.
     """
 
     executor: Literal["ray", "inline"] = "ray"
@@ -33,6 +34,8 @@ class RunOptions:
     only: Mapping[str, str] | None = None
     fresh: bool = False
     same_code: bool = False
+    rerun_changed: bool = False
+    allow: tuple[str, ...] = ()
     continue_from: Path | None = None
     runs: Path = Path("runs")
     results: Path = Path("results")
@@ -66,6 +69,8 @@ class OptionValues(TypedDict, total=False):
     keep: Literal["none", "best"]
     fresh: bool
     same_code: bool
+    rerun_changed: bool
+    allow: Sequence[str]
     continue_from: str | Path | None
     runs: str | Path
     results: str | Path
@@ -84,6 +89,7 @@ def build_options(only: Mapping[str, Any] | str | None = None, **options: Any) -
     for name in ("runs", "results", "data", "continue_from"):
         if options.get(name) is not None:
             options[name] = Path(options[name])
+    options["allow"] = tuple(options.get("allow") or ())
     if isinstance(only, Mapping):
         only = ",".join(f"{factor}={level}" for factor, level in only.items())
     return RunOptions(only=None if only is None else parse_only(only), **options)

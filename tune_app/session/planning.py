@@ -15,6 +15,7 @@ from tune_app.engine.cost import build_gpu_share, estimate_gpu_bytes, measure_ma
 from tune_app.errors import ResourceError
 from tune_app.export.tables.notebook import build_html_list, build_html_table
 from tune_app.monitor.terminal import spell_seconds
+from tune_app.parts.sources import DataFacts
 from tune_app.plan import GpuShare, PlannedTrial, Shares, build_plan_frame, check_shares
 from tune_app.plan import build_plan as build_planned_trials
 from tune_app.session.environment import count_cpus
@@ -115,8 +116,15 @@ def find_gpu_names() -> tuple[str, ...]:
     return tuple(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
 
 
-def make_plan(study: Study, options: RunOptions, nodes: Sequence[Node] | None = None) -> Plan:
+def make_plan(
+    study: Study,
+    options: RunOptions,
+    nodes: Sequence[Node] | None = None,
+    known: Mapping[str, DataFacts] | None = None,
+) -> Plan:
     """The plan of the trials that `options.only` selects; without `nodes` for this machine, measured for a moment.
+
+    `known` are the facts of data sets that do not ship.
 
     Raises StudyError for a network that cannot be built, ResourceError for a device that is not there.
     """
@@ -129,7 +137,7 @@ def make_plan(study: Study, options: RunOptions, nodes: Sequence[Node] | None = 
         )
     cpus = 1.0 if options.cpus_per_trial is None else options.cpus_per_trial
     shares = Shares(cpus, _choose_gpu_share(options, found), options.device != "cpu")
-    plan = Plan(study, build_planned_trials(study, shares, measure_machine_rates(), options.only), found)
+    plan = Plan(study, build_planned_trials(study, shares, measure_machine_rates(), options.only, known), found)
     without = next((trial.id for trial in plan if not trial.share.gpus), None)
     if options.device == "cuda" and without and not (here and options.address):
         raise ResourceError(

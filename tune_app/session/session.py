@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from rich.console import Console
 
-from tune_app.data import Data, load_dataset
+from tune_app.data import Data
 from tune_app.errors import DataError, ResultsError, StudyError
 from tune_app.export.folder import check_writable, choose_folder, is_current, write_results
 from tune_app.parts.fingerprints import find_changes
+from tune_app.parts.sources import DataFacts, describe_data, load_source
 from tune_app.records import RecordSet, RecordStore, read_records, set_records_aside
 from tune_app.records.results import (
     ENVIRONMENT_FILE,
@@ -72,6 +73,9 @@ class Session:
         self.specs: list[TrialSpec] = [
             trial.spec for trial in select_trials(self.study.grid_trials(), self.options.only)
         ]
+        self.asserted: list[str] = []
+        self.outdated: set[tuple[str, int]] = set()  # fits that run again because their code or data changed
+        self._data: Data | None = None
         self.folder = self.options.runs.resolve() / self.study.name
         self.results = self.options.results.resolve() / self.study.name
 
@@ -79,7 +83,18 @@ class Session:
         """The plan of the selected trials on this machine; imports torch."""
         from tune_app.session.planning import make_plan
 
-        return make_plan(self.study, self.options)
+        return make_plan(self.study, self.options, known=self._describe_data())
+
+    def load_data(self) -> Data:
+        """The study's data, loaded once; a TuneAppError for data that cannot be loaded or used."""
+        if self._data is None:
+            self._data = load_source(self.study.data.name, self.study.define, self.options.data, self.found.scope)
+        return self._data
+
+    def _describe_data(self) -> "dict[str, DataFacts]":
+        """The facts of data sets that do not ship, which are known once they are loaded."""
+        name = self.study.data.name
+        return {name: describe_data(self.load_data())} if name in self.study.define else {}
 
     def run(self) -> Outcome:
         """Run what the records lack and export what there is.
@@ -88,17 +103,21 @@ class Session:
         """
         origin = self.check_origin()
         known = self._peek(origin)
-        missing = find_missing(self.specs, known, self._find_holder())
         self._check_unchanged(known, None)
+        missing = self._find_missing(known)
         plan = dataset = None
         if any(missing.values()):  # bad input is refused before records are touched
             plan = self.make_plan()
             if not self.options.address:
                 plan.check_shares()
-            dataset = load_dataset(self.study.data.name, self.options.data)
+            dataset = self.load_data()
+            from tune_app.session.checking import check_parts, find_warnings
             from tune_app.session.execution import check_splits
 
             check_splits(plan, dataset)
+            check_parts(plan, dataset, self.found.scope)
+            for line in find_warnings(self.study, dataset, plan) if self.study.define else ():
+                self.report(f"Warning: {line}.")
             self._check_unchanged(known, dataset)
         check_writable(self.results)
         if self.options.fresh and (aside := set_records_aside(self.folder)):
@@ -110,6 +129,19 @@ class Session:
             return self._finish(store, interrupted, dataset)
         finally:
             store.close()
+
+    def check(self) -> "Plan":
+        """The plan, once every part has been imported and tried on two samples; StudyError with all that is wrong."""
+        from tune_app.session.checking import check_parts, find_warnings
+        from tune_app.session.execution import check_splits
+
+        plan = self.make_plan()
+        dataset = self.load_data()
+        check_splits(plan, dataset)
+        check_parts(plan, dataset, self.found.scope)
+        for line in find_warnings(self.study, dataset, plan):
+            self.report(f"Warning: {line}.")
+        return plan
 
     def check_origin(self) -> StoredResults | None:
         """The results whose records are taken over first, if any; raises a TuneAppError if they cannot be read."""
@@ -125,14 +157,23 @@ class Session:
 
     def _check_unchanged(self, known: RecordSet, dataset: Data | None) -> None:
         """Raise StudyError if networks or data have changed since the records were made, unless that is no matter."""
-        changes = find_changes(self.specs, known, dataset)
-        if changes and not self.options.same_code:
+        changes = find_changes(self.specs, known, dataset, self.found.scope.root)
+        if changes and self.options.rerun_changed:
+            self.outdated |= {fit for change in changes for fit in change.fits}
+        elif changes and not self.options.same_code:
             raise StudyError(
-                f"{change}: their scores must not be mixed with new ones; start over with --fresh, or state with "
-                "--same-code that the change makes no difference"
+                f"{change.sentence}: scores must not be mixed; run them again with --rerun-changed, "
+                "start over with --fresh, or state with --same-code that the change makes no difference"
                 for change in changes
             )
-        self.asserted = changes
+        else:
+            self.asserted = [change.sentence for change in changes]
+
+    def _find_missing(self, records: RecordSet) -> dict[str, tuple[int, ...]]:
+        """Trial → the folds to run: those without a record, without a kept network, or of code that has changed."""
+        missing = find_missing(self.specs, records, self._find_holder())
+        again = {trial: [fold for name, fold in self.outdated if name == trial] for trial in missing}
+        return {trial: tuple(sorted({*folds, *again[trial]})) for trial, folds in missing.items()}
 
     def _find_holder(self) -> HoldsBest | None:
         """What says whether a trial's best network is on disk; None where none is kept."""
@@ -159,6 +200,7 @@ class Session:
         from tune_app.session.planning import find_gpu_names, make_plan
 
         execution = Execution(plan, self.options, self.folder, dataset, self.report, self.console, self.callbacks)
+        execution.root = self.found.scope.root
         earlier = self._find_earlier()
         self.phase = "Interrupted: every finished fit is on disk."
 
@@ -168,7 +210,7 @@ class Session:
             write_environment(self.folder / ENVIRONMENT_FILE, environment)
 
         note_environment()  # a run that is killed has said where it ran, too
-        missing = find_missing(self.specs, store.records, self._find_holder())
+        missing = self._find_missing(store.records)
         lost = sum(len(missing[spec.id]) > len(store.records.missing_folds(spec.id, spec.folds)) for spec in self.specs)
         if lost:
             self.report(f"{lost} trials have records but no kept network; they run again to keep one.")
@@ -176,7 +218,7 @@ class Session:
         note_environment()
         whole = execution.plan
         if self.options.only:
-            whole = make_plan(self.study, replace(self.options, only=None), whole.nodes)
+            whole = make_plan(self.study, replace(self.options, only=None), whole.nodes, self._describe_data())
         write_plan(self.folder / PLAN_FILE, whole.build_frame())
         return interrupted
 
@@ -196,6 +238,8 @@ class Session:
             "Interrupted while the tables were written: every record is on disk, and the same command writes them "
             "again."
         )
+        if added := self._add_metrics(store):
+            self.report(f"{added} fits scored by metrics that were added; nothing was trained for it.")
         results, folder, current = self._build_results(store.records, dataset)
         undrawn = [] if current else write_results(folder, results)
         left = {(spec.id, fold) for spec in self.specs for fold in store.records.missing_folds(spec.id, spec.folds)}
@@ -215,19 +259,36 @@ class Session:
             undrawn=tuple(undrawn),
         )
 
+    def _add_metrics(self, store: RecordStore) -> int:
+        """Score recorded outputs by metrics that the study has named since; how many fits."""
+        if not self.study.metrics.named:
+            return 0
+        from tune_app.session.backfill import add_metrics
+
+        return add_metrics(store, self.study, self.specs, self.folder)
+
+    def _pool(self, records: RecordSet) -> pd.DataFrame | None:
+        if self.study.test != "none" or not self.study.metrics.named:
+            return None
+        from tune_app.session.backfill import build_pooled
+
+        return build_pooled(records, self.study, self.folder)
+
     def _build_results(self, records: RecordSet, dataset: Data | None) -> tuple[StoredResults, Path, bool]:
         """The results as they are exported, the folder to export them to, and whether it has them already."""
         found = self.found
         stored = StoredResults(self.study, records, found.reference, reference_text=found.reference_text)
         folder = choose_folder(self.results, stored)
-        stored = replace(stored, environment=self._find_environment(), plan=self._find_plan(folder))
+        plan, pooled = self._find_plan(folder), self._pool(records)
+        stored = replace(stored, environment=self._find_environment(), plan=plan, pooled=pooled)
         with contextlib.suppress(*UNREADABLE):
             read_plan(folder / PLAN_FILE)  # the plan may be known from elsewhere, and the folder's own be damaged
-            same = replace(stored, test=read_test_set(folder / TEST_FILE))
+            has_test = (folder / TEST_FILE).exists()  # a study that scores held-out folds has none
+            same = replace(stored, test=read_test_set(folder / TEST_FILE)) if has_test else stored
             if is_current(folder, same):
                 return same, folder, True
         try:
-            dataset = dataset or load_dataset(self.study.data.name, self.options.data)
+            dataset = dataset or self.load_data()
             stored = replace(stored, test=build_test_set(stored, dataset))
         except DataError as error:  # nothing ran, so nothing but the confusions needs the images
             self.report(f"The confusions are left out: {error}")
@@ -258,7 +319,7 @@ class Session:
                     return plan
         from tune_app.session.planning import make_plan
 
-        return make_plan(self.study, replace(self.options, only=None)).build_frame()
+        return make_plan(self.study, replace(self.options, only=None), known=self._describe_data()).build_frame()
 
     def _clear_carried(self) -> None:
         """Nothing is left that a carried state could be resumed from."""

@@ -1,15 +1,17 @@
 """A study by its name, path or content, with the reported figures that it names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tune_app.errors import ResultsError, StudyError
 from tune_app.parts.catalog import build_catalog
+from tune_app.parts.references import Scope
 from tune_app.records import write_whole
 from tune_app.records.results import Reference, read_reference
-from tune_app.study import Study
+from tune_app.study import Catalog, Study
 from tune_app.study.file import (
     SHIPPED,
     build_yaml,
@@ -28,8 +30,18 @@ class FoundStudy:
     """A study that this installation can run, and its reference table."""
 
     study: Study
+    scope: Scope
     reference: Reference = field(default_factory=dict)
     reference_text: str = ""
+
+
+def build_scope(path: Path | None, allow: Sequence[str] = ()) -> Scope:
+    """Where a study's references may lead: beside its file, or without one in the working directory."""
+    return Scope((Path.cwd() if path is None else path.resolve().parent), tuple(allow))
+
+
+def _find_catalog(scope: Scope) -> Callable[[Mapping[str, Any]], Catalog]:
+    return partial(build_catalog, scope=scope)
 
 
 def read_study(name: str | Path, overrides: Sequence[str] = ()) -> Study:
@@ -37,10 +49,11 @@ def read_study(name: str | Path, overrides: Sequence[str] = ()) -> Study:
 
     Raises StudyError with everything that is wrong, unknown networks and data sets included.
     """
-    return read_study_file(find_study_file(str(name)), overrides, build_catalog())
+    path = find_study_file(str(name))
+    return read_study_file(path, overrides, _find_catalog(build_scope(path)))
 
 
-def build_study(content: Mapping[str, Any] | Study, overrides: Sequence[str] = ()) -> Study:
+def build_study(content: Mapping[str, Any] | Study, overrides: Sequence[str] = (), allow: Sequence[str] = ()) -> Study:
     """The study with these keys, which are those of a study file, after overrides such as `recipe.epochs=1`.
 
     Raises StudyError with everything that is wrong, unknown networks and data sets included. `Study(...)` checks
@@ -48,7 +61,7 @@ def build_study(content: Mapping[str, Any] | Study, overrides: Sequence[str] = (
     """
     if isinstance(content, Study):
         content = content.model_dump(mode="json", exclude_none=True)
-    return build_study_from(content, overrides, build_catalog())
+    return build_study_from(content, overrides, _find_catalog(build_scope(None, allow)))
 
 
 def write_study(path: str | Path, study: Study) -> None:
@@ -62,22 +75,24 @@ def write_study(path: str | Path, study: Study) -> None:
         raise ResultsError(f"{path} cannot be written: {error.strerror}; choose another place") from error
 
 
-def find_study(study: Study | str | Path, overrides: Sequence[str] = ()) -> FoundStudy:
+def find_study(study: Study | str | Path, overrides: Sequence[str] = (), allow: Sequence[str] = ()) -> FoundStudy:
     """The study with its reference table, which lies beside the file or among those that ship.
 
     Raises StudyError for a bad study or a table that is not there, ResultsError for a table with mistakes.
     """
     if isinstance(study, Study):
-        beside, study = Path.cwd(), build_study(study, overrides)
+        scope = build_scope(None, allow)
+        beside, study = Path.cwd(), build_study(study, overrides, allow)
     else:
         path = find_study_file(str(study))
-        beside, study = path.parent, read_study_file(path, overrides, build_catalog())
+        scope = build_scope(path, allow)
+        beside, study = path.parent, read_study_file(path, overrides, _find_catalog(scope))
     if study.reference is None:
-        return FoundStudy(study)
+        return FoundStudy(study, scope)
     for folder in (beside, SHIPPED):
         path = folder / study.reference
         if path.is_file():
-            return FoundStudy(study, read_reference(path), path.read_text(encoding="utf-8"))
+            return FoundStudy(study, scope, read_reference(path), path.read_text(encoding="utf-8"))
     raise StudyError(
         f"reference: {study.reference} is neither in {beside} nor among the tables that ship; put it there, name the "
         "study by the path of the file that it lies beside, or leave it out"

@@ -8,6 +8,7 @@ from tune_app.errors import choices
 from tune_app.study.claims import Claim
 from tune_app.study.expansion import ExpandedStudy, has_levels
 from tune_app.study.labels import build_labelling
+from tune_app.study.metrics import list_known
 from tune_app.study.protocol import AS_REPORTED, DEFECTS, find_idle_defects, slices_batches
 from tune_app.study.schema import Catalog, find_argument_problems
 from tune_app.study.spec import TrialSpec
@@ -45,7 +46,10 @@ def _find_unknown_factors(study: ExpandedStudy) -> Iterator[str]:
         arguments = {name: study.find_argument(name) for name in label.model_extra or () if name in keys}
         wrong = [argument.find_problem((label.model_extra or {})[name]) for name, argument in arguments.items()]
         yield from (f"labels, entry {number}: {problem}" for problem in wrong if problem)
+    known = list_known(study.metrics.named)
     for number, claim in enumerate(study.claims, start=1):
+        if claim.metric not in known:
+            yield f"claims, entry {number}: unknown metric {claim.metric!r}{choices(claim.metric, known)}"
         for side in ("levels", "against"):
             unknown = [name for name in getattr(claim, side) if name not in study.factors]
             yield from (

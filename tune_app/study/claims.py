@@ -5,20 +5,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from tune_app.study.factors import FACTORS, Count, Frozen, Level, Share, rename_former
+from tune_app.study.metrics import is_epoch_metric
 from tune_app.study.protocol import parse_protocol
 
-Metric = Literal[
-    "test_accuracy",
-    "test_loss",
-    "train_accuracy",
-    "train_loss",
-    "validation_accuracy",
-    "validation_loss",
-    "validation_accuracy_auc",
-    "epochs_to_target",
-    "fit_seconds",
-]
+Metric = str  # with the part that it is of: test_accuracy, validation_loss
 EPOCH_METRICS = ("train_accuracy", "train_loss", "validation_accuracy", "validation_loss")
+OF_SHARES = ("_accuracy", "_accuracy_auc", "_f1")
 ACCURACIES = ("test_accuracy", "train_accuracy", "validation_accuracy", "validation_accuracy_auc")
 
 
@@ -71,11 +63,11 @@ class Claim(Frozen):
         problems = []
         if not self.against and self.against_epochs is None:
             problems.append("it is compared with nothing; add against, such as {regularizer: none}, or against_epochs")
-        if self.metric not in EPOCH_METRICS and (self.epochs or self.against_epochs):
+        if not is_epoch_metric(self.metric) and (self.epochs or self.against_epochs):
             problems.append(
                 f"{self.metric} has no epochs; leave the window out, or choose from {', '.join(EPOCH_METRICS)}"
             )
-        if self.expect == "equal" and self.by is None and self.metric not in ACCURACIES:
+        if self.expect == "equal" and self.by is None and not self.metric.endswith(OF_SHARES):
             problems.append(f"expect equal: {self.metric} needs a margin; add by, in the metric's unit")
         if problems:
             raise ValueError("\n".join(problems))

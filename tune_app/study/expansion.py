@@ -8,6 +8,7 @@ from typing import Any
 
 from tune_app.study.claims import Claim
 from tune_app.study.define import Definition
+from tune_app.study.designs import build_levels
 from tune_app.study.factors import FACTORS, TABLE, Recipe, order_factors
 from tune_app.study.protocol import build_protocol, slices_batches, spell_protocol
 from tune_app.study.schema import GridEntry, StudySchema
@@ -24,6 +25,18 @@ class GridTrial:
     spec: TrialSpec
     cpus: float | None
     gpus: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class DesignedEntry:
+    """The conditions of one ablation design: by the components present, each with all its replicates."""
+
+    entry: GridEntry
+    conditions: Mapping[frozenset[str], tuple[TrialSpec, ...]]
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        return tuple(self.entry.parts)
 
 
 class ExpandedStudy(StudySchema):
@@ -89,20 +102,58 @@ class ExpandedStudy(StudySchema):
 
     def varying_factors(self) -> tuple[str, ...]:
         """The factors with more than one level in the grid."""
-        return tuple(
-            name
-            for name in self.factors
-            if len({level for entry in self.grid for model in entry.model for level in self.levels(entry, name, model)})
-            > 1
-        )
+        found: dict[str, set[Any]] = {name: set() for name in self.factors}
+        for entry in self.grid:
+            for model in entry.model:
+                for name in self.factors:
+                    found[name] |= set(self.levels(entry, name, model))
+                for present in entry.designed:
+                    for name, level in self._read_levels(model, build_levels(entry.parts, present)).items():
+                        found[name].add(level)
+        return tuple(name for name in self.factors if len(found[name]) > 1)
+
+    def designs(self) -> tuple["DesignedEntry", ...]:
+        """The entries that have components: for each model and other levels the conditions of its design."""
+        found = []
+        for entry in self.grid:
+            groups: dict[tuple[Any, ...], dict[frozenset[str], tuple[TrialSpec, ...]]] = {}
+            own = {factor for component in entry.parts.values() for factor in component.factors}
+            for specs in self._find_conditions(entry) if entry.parts else ():
+                condition = specs[0].condition
+                key = tuple((name, level) for name, level in condition.items() if name not in own)
+                for present in entry.designed:
+                    levels = self._read_levels(specs[0].model, build_levels(entry.parts, present))
+                    if condition.items() >= levels.items():
+                        groups.setdefault(key, {}).setdefault(present, specs)
+            found += [DesignedEntry(entry, group) for group in groups.values()]
+        return tuple(found)
+
+    def _find_conditions(self, entry: GridEntry) -> list[tuple[TrialSpec, ...]]:
+        groups: dict[tuple[Any, ...], list[TrialSpec]] = {}
+        for trial in self.entry_trials(entry):
+            groups.setdefault(tuple(trial.spec.condition.values()), []).append(trial.spec)
+        return list(map(tuple, groups.values()))
 
     def entry_trials(self, entry: GridEntry) -> Iterator[GridTrial]:
         """The trials of one grid entry."""
         for model in entry.model:
             levels = [self.levels(entry, factor, model) for factor in self.factors]
-            yield from self._model_trials(
-                entry, [dict(zip(self.factors, v, strict=True)) for v in itertools.product(*levels)]
-            )
+            conditions = [dict(zip(self.factors, values, strict=True)) for values in itertools.product(*levels)]
+            if entry.parts:
+                conditions = [
+                    condition | self._read_levels(model, build_levels(entry.parts, present))
+                    for condition in conditions
+                    for present in entry.designed
+                ]
+            yield from self._model_trials(entry, conditions)
+
+    def _read_levels(self, model: str, levels: Mapping[str, Any]) -> dict[str, Any]:
+        """The levels of components in their factors' own types; those that the model does not take are left out."""
+        signature = self.find_signature(model)
+        read = {name: level for name, level in levels.items() if name in FACTORS}
+        return read | {
+            name: signature.find(name).read(level) for name, level in levels.items() if name in signature.factors
+        }
 
     def _model_trials(self, entry: GridEntry, conditions: Iterable[dict[str, Any]]) -> Iterator[GridTrial]:
         unsliced = set()

@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,10 @@ def find_study_file(name: str) -> Path:
     raise StudyError(f"unknown study {name!r}{choices(name, shipped)}, or give the path of a .yaml file")
 
 
-def read_study(path: Path, overrides: Sequence[str] = (), catalog: Catalog | None = None) -> Study:
+FindCatalog = Callable[[Mapping[str, Any]], Catalog]  # the content of a study → what it can name
+
+
+def read_study(path: Path, overrides: Sequence[str] = (), catalog: Catalog | FindCatalog | None = None) -> Study:
     """The study in a YAML file after `key.key=value` overrides.
 
     Raises StudyError listing every problem, each with the place, the value, what is allowed and the remedy.
@@ -58,12 +61,17 @@ def read_study(path: Path, overrides: Sequence[str] = (), catalog: Catalog | Non
     return build_study(content, overrides, catalog)
 
 
-def build_study(content: Mapping[str, Any], overrides: Sequence[str] = (), catalog: Catalog | None = None) -> Study:
+def build_study(
+    content: Mapping[str, Any], overrides: Sequence[str] = (), catalog: Catalog | FindCatalog | None = None
+) -> Study:
     """The study with the given keys after overrides, which leave `content` as it is; StudyError as `read_study`."""
     changed = copy.deepcopy(dict(content))
     problems = [problem for override in overrides for problem in _apply_override(changed, override)]
+    known = catalog(changed) if callable(catalog) else catalog
+    if known and known.signatures:
+        changed["signatures"] = {name: signature.model_dump() for name, signature in known.signatures.items()}
     try:
-        study = Study.model_validate(changed, context=catalog)
+        study = Study.model_validate(changed, context=known)
     except ValidationError as error:
         raise StudyError([*problems, *explain(error, Study).problems]) from None
     if problems:
@@ -89,6 +97,9 @@ def _load_yaml(text: str) -> Any:
 def build_yaml(study: Study) -> str:
     """The study as it was run, every default spelled out, as the text of a study file."""
     content = study.model_dump(mode="json", exclude_none=True)
+    for name in ("define", "signatures", "groups", "metrics", "test"):  # sections that most studies have not
+        if content.get(name) in ({}, None, "auto", {"also": [], "keep_scores": False}):
+            content.pop(name, None)
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
 
 

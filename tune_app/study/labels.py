@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from tune_app.study.designs import spell_present
 from tune_app.study.expansion import ExpandedStudy, has_levels
 from tune_app.study.factors import FACTORS, TABLE
-from tune_app.study.schema import Label
+from tune_app.study.schema import LONGEST_LABEL, Label
 from tune_app.study.signatures import QUALIFIER
 
 Condition = Mapping[str, Any]  # factor → level, for every factor
@@ -168,4 +169,17 @@ def build_labelling(study: ExpandedStudy) -> Labelling:
     named = study.baseline.model_dump(exclude_none=True)
     reference = next((condition for condition in conditions if has_levels(condition, named)), conditions[0])
     varying = [factor for factor in factors if len({condition[factor] for condition in conditions}) > 1]
-    return Labelling(conditions, study.labels, reference, varying)
+    return Labelling(conditions, [*study.labels, *build_design_labels(study)], reference, varying)
+
+
+def build_design_labels(study: ExpandedStudy) -> list[Label]:
+    """`full`, `full without norm`, `base`, `base with norm`: what the conditions of a design are called."""
+    found: dict[tuple[tuple[str, Any], ...], Label] = {}
+    for design in study.designs():
+        own = dict.fromkeys(factor for part in design.entry.parts.values() for factor in part.factors)
+        for present, specs in design.conditions.items():
+            levels = {name: specs[0].condition[name] for name in own}
+            if all(level is not None for level in levels.values()):
+                label = spell_present(present, design.components)
+                found.setdefault(tuple(levels.items()), Label(label=label[:LONGEST_LABEL], **levels))
+    return list(found.values())

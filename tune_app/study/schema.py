@@ -1,16 +1,17 @@
 """The sections of a study: what each key means and which values it takes."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationInfo, create_model, field_validator, model_validator
 
-from tune_app.errors import choices
-from tune_app.study.claims import Claim
+from tune_app.errors import StudyError, choices
+from tune_app.study.claims import ACCURACIES, Claim
 from tune_app.study.define import Definition, check_names
+from tune_app.study.designs import Component, build_conditions, read_components
 from tune_app.study.factors import (
     FACTORS,
     MAX_TRIALS,
@@ -112,8 +113,15 @@ else:
 
 
 class GridEntry(_EntryLevels):
-    """A block of the grid: the product of its levels. Factors left out keep the study's value."""
+    """A block of the grid: the product of its levels. Factors left out keep the study's value.
 
+    With `components` each condition of the product is run by a `design`: with all components, without each, and so on.
+    `resolution` is the least that a fractional design must have.
+    """
+
+    design: Levels[str] = ("factorial",)
+    components: dict[str, Any] = Field(default_factory=dict)
+    resolution: Literal[3, 4, 5] = 4
     replicates: Replicates | None = None
     cpus_per_trial: Share | None = None
     gpus_per_trial: Share | None = None
@@ -121,6 +129,16 @@ class GridEntry(_EntryLevels):
     def named(self, factor: str) -> tuple[Any, ...]:
         """The levels that the entry itself names for a factor, none for one that it leaves out."""
         return getattr(self, factor, None) or ()
+
+    @cached_property
+    def parts(self) -> dict[str, Component]:
+        """The components by name; none in a plain entry."""
+        return read_components(self.components) if self.components else {}
+
+    @cached_property
+    def designed(self) -> list[frozenset[str]]:
+        """The components present in each condition of the design."""
+        return build_conditions(self.design, self.parts, self.resolution) if self.parts else []
 
     @property
     def arguments(self) -> dict[str, tuple[Any, ...]]:
@@ -144,14 +162,48 @@ class GridEntry(_EntryLevels):
     @model_validator(mode="after")
     def _known_arguments(self, info: ValidationInfo) -> "GridEntry":
         catalog: Catalog | None = info.context
-        problems = [
-            f"{name}: {problem}" for name, levels in self.arguments.items() for problem in _find_repeated(levels)
-        ]
+        problems = [f"{name}: {text}" for name, levels in self.arguments.items() for text in _find_repeated(levels)]
+        try:
+            told = [*_find_component_problems(self)]
+        except StudyError as error:
+            told = list(error.problems)
+        if problems or told:
+            raise ValueError("\n".join([*problems, *told]))
         if catalog:
-            problems += find_argument_problems(self.model, self.arguments, catalog.signatures)
+            arguments = {name: list(levels) for name, levels in self.arguments.items()}
+            for component in self.parts.values():
+                for side in (component.with_, component.without):
+                    for name, level in side.items():
+                        if name not in FACTORS:
+                            arguments.setdefault(name, []).append(level)
+            problems += find_argument_problems(self.model, arguments, catalog.signatures)
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+
+_UNTOUCHED = ("model", "folds", "train_images", "protocol", "batch_slices")  # factors that a component cannot set
+
+
+def _find_component_problems(entry: GridEntry) -> Iterator[str]:
+    """What is wrong with an entry's design and components; StudyError where they cannot be read at all."""
+    if not entry.components:
+        if entry.design != ("factorial",):
+            yield f"design {', '.join(entry.design)} needs components: NAME: {{with: LEVEL, without: LEVEL}}"
+        return
+    _ = entry.designed
+    for component in entry.parts.values():
+        for factor in component.factors:
+            if factor in _UNTOUCHED:
+                yield f"component {component.name}: {factor} is no part of a system; name it beside the components"
+            if len(entry.named(factor)) > 1:
+                yield f"component {component.name}: {factor} has several levels in the entry; name one there"
+        for side in (component.with_, component.without):
+            told = {name: level for name, level in side.items() if name in Recipe.model_fields}
+            try:
+                Recipe(**told)
+            except StudyError as error:
+                yield from (f"component {component.name}: {problem}" for problem in error.problems)
 
 
 def _find_repeated(levels: tuple[Any, ...]) -> list[str]:
@@ -163,7 +215,7 @@ def _find_repeated(levels: tuple[Any, ...]) -> list[str]:
 
 
 def find_argument_problems(
-    models: Iterable[str], arguments: Mapping[str, tuple[Any, ...]], signatures: Mapping[str, Signature]
+    models: Iterable[str], arguments: Mapping[str, Sequence[Any]], signatures: Mapping[str, Signature]
 ) -> list[str]:
     """A sentence for each argument that no model takes, each level that none can have, each one missing."""
     known = {model: signatures.get(model, SHIPPED) for model in models}
@@ -247,7 +299,8 @@ class StudySchema(Frozen):
     replicates: Replicates = 1
     baseline: Baseline = Baseline()
     reference: str | None = None
-    rope: Share = 0.001  # region of practical equivalence: accuracies this close are taken as equal
+    # Region of practical equivalence: accuracies this close are taken as equal; or one for each metric by name.
+    rope: Share | dict[str, Share] = 0.001
     target_accuracy: Fraction = 0.95  # the validation accuracy that the metric epochs_to_target waits for
     grid: tuple[GridEntry, ...]
     claims: tuple[Claim, ...] = ()
@@ -274,6 +327,17 @@ class StudySchema(Frozen):
         named = {"splitter": splitter["kind"]} | ({"groups": splitter["groups"]} if "groups" in splitter else {})
         return {**content, **named}
 
+    @property
+    def primary(self) -> str:
+        """The metric by which conditions are compared first, as records name it."""
+        return f"test_{self.metrics.primary or 'accuracy'}"
+
+    def find_rope(self, metric: str) -> float:
+        """The half-width of the region of practical equivalence; 0 for a metric that has none."""
+        if isinstance(self.rope, dict):
+            return self.rope.get(metric.partition("_")[2], 0.0)
+        return self.rope if metric in ACCURACIES else 0.0
+
     @field_validator("grid")
     @classmethod
     def _not_empty(cls, grid: tuple[GridEntry, ...]) -> tuple[GridEntry, ...]:
@@ -282,6 +346,7 @@ class StudySchema(Frozen):
         trials = sum(
             math.prod(len(entry.named(factor) or ((),)) for factor in (*FACTORS, *entry.arguments))
             * (entry.replicates or 1)
+            * max(1, len(entry.designed))
             for entry in grid
         )
         if trials > MAX_TRIALS:

@@ -2,6 +2,17 @@
 
 from tune_app.trial.carry import BestNetwork, Carried, Carrier, Keep
 from tune_app.trial.fold import build_network
-from tune_app.trial.loop import RunTrial, run_trial
+from tune_app.trial.loop import RunTrial, TrialOptions, run_trial
+from tune_app.trial.outputs import KeepOutputs
 
-__all__ = ["BestNetwork", "Carried", "Carrier", "Keep", "RunTrial", "build_network", "run_trial"]
+__all__ = [
+    "BestNetwork",
+    "Carried",
+    "Carrier",
+    "Keep",
+    "KeepOutputs",
+    "RunTrial",
+    "TrialOptions",
+    "build_network",
+    "run_trial",
+]

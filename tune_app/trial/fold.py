@@ -45,7 +45,7 @@ def build_network(asked: Network, root: Path | None = None) -> nn.Module:
     path = (root or Path.cwd()) / asked.weights
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        network.load_state_dict(state["state"] if "state" in state else state)
+        network.load_state_dict(state.get("state", state))
     except Exception as error:  # of many kinds, whichever it is
         raise FitError(f"the weights {path} cannot be used: {describe_error(error)}") from error
     return network
@@ -102,7 +102,7 @@ class Fold:
         recipe, definitions = self.trial.spec.recipe, self.trial.spec.definitions
         if recipe.optimizer in ENGINES_OWN and recipe.optimizer not in definitions:
             return build_optimizer(self.rewritten, recipe)
-        return build_part(
+        optimizer: torch.optim.Optimizer = build_part(
             "optimizer",
             recipe.optimizer,
             definitions,
@@ -111,6 +111,7 @@ class Fold:
             weight_decay=recipe.weight_decay,
             momentum=recipe.momentum,
         )
+        return optimizer
 
     def _carve(self) -> EarlyStop:
         trial, recipe = self.trial, self.trial.spec.recipe
@@ -126,7 +127,7 @@ class Fold:
         batch, targets = self.images.batch(self.train[:2])
         try:
             probe = torch.compile(copy.deepcopy(self.rewritten))
-            self.objective.compute(probe(batch), targets).backward()
+            self.objective.compute(probe(batch), targets).backward()  # type: ignore[no-untyped-call]
         except Exception as error:  # whatever the compiler makes of somebody's network, or of this machine
             self.reason = f"not compiled: {describe_error(error)}"
             return

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypedDict
 
 import torch
 from torch import nn
@@ -28,6 +29,14 @@ from tune_app.trial.own_fit import run_own_fit
 from tune_app.trial.setup import ACCURACY, TrialSetup
 
 RunTrial = Callable[..., Iterator[Record]]
+
+
+class TrialOptions(TypedDict, total=False):
+    """Arguments of `run_trial` that are the same for every trial of a run."""
+
+    keep_outputs: KeepOutputs | None
+    scoring: Scoring
+    root: Path | None
 
 
 def run_trial(

@@ -39,7 +39,7 @@ def round_outputs(outputs: NDArray[Any], task: Task) -> NDArray[Any]:
     if task == "regression":
         return outputs.astype(np.float32)
     limit = float(np.finfo(np.float16).max)
-    return np.clip(outputs, -limit, limit).astype(np.float16)
+    return np.asarray(np.clip(outputs, -limit, limit), dtype=np.float16)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from tune_app.parts.networks import choose_network
 from tune_app.parts.scoring import Scoring
 from tune_app.parts.sources import describe_data
 from tune_app.parts.splits import Split, build_limit
+from tune_app.parts.splitters import Positions
 from tune_app.parts.trial_splits import build_trial_splits
 from tune_app.study import Recipe, TrialSpec
 from tune_app.study.protocol import Protocol
@@ -46,7 +47,7 @@ class TrialSetup:
         self.spec, self.data, self.device, self.keep, self.keep_outputs = spec, data, device, keep, keep_outputs
         self.scoring, self.root = scoring, root
         self.specs = (spec, *also)
-        self.fingerprints = build_fingerprints(spec, data)
+        self.fingerprints = build_fingerprints(spec, data, root)
         self.positions = build_limit(data.targets, spec.train_images, build_seed(spec.seed, "limit"))
         self.way = spec.normalise or data.normalise
         self.normalisation = self._normalise(self.positions)
@@ -85,7 +86,7 @@ class TrialSetup:
             return f"its recipe names {', '.join(named)}"
         return "" if self.scoring.choose_primary(self.data.task) == "accuracy" else "its primary metric is not accuracy"
 
-    def _normalise(self, positions: np.ndarray) -> Normalisation:  # type: ignore[type-arg]
+    def _normalise(self, positions: Positions) -> Normalisation:
         if isinstance(self.way, tuple):
             mean, std = (tuple(map(float, np.atleast_1d(constants))) for constants in self.way)
             return Normalisation(mean, std)

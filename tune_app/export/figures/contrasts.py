@@ -6,24 +6,27 @@ import pandas as pd
 from tune_app.export.figures.figure import Drawing, build_data
 from tune_app.export.figures.theme import WIDTH
 
-EFFECT = "Difference in test accuracy (percentage points)"
-
 
 def select_drawable(contrasts: pd.DataFrame) -> pd.DataFrame:
-    """The contrasts of the test accuracy that have an interval."""
-    return contrasts[(contrasts["metric"] == "test_accuracy") & contrasts["ci95_low"].notna()]
+    """The contrasts of the primary metric, the first one, that have an interval."""
+    shown: pd.DataFrame = contrasts[
+        (contrasts["metric"] == contrasts["metric"].iloc[0]) & contrasts["ci95_low"].notna()
+    ]
+    return shown
 
 
 def build_forest_chart(contrasts: pd.DataFrame) -> Drawing:
     """Effect and 95% interval of each contrast, with zero and the region of practical equivalence behind them.
 
-    `contrasts` has the columns of contrasts.csv; only those of the test accuracy that have an interval are drawn.
+    `contrasts` has the columns of contrasts.csv; only those of the primary metric that have an interval are drawn.
     """
     contrasts = select_drawable(contrasts)
+    metric, is_share = str(contrasts["metric"].iloc[0]).replace("_", " "), contrasts["unit"].iloc[0] == "share"
+    title = f"Difference in {metric}" + (" (percentage points)" if is_share else "")
     shown = contrasts[["method", "p_holm"]].copy()
     shown["label"] = contrasts["row"] + " − " + contrasts["baseline_row"]
     for name in ("effect", "ci95_low", "ci95_high", "rope"):
-        shown[name] = contrasts[name] * 100
+        shown[name] = contrasts[name] * (100 if is_share else 1)
     shown["minus_rope"] = -shown["rope"]
     shown["outside"] = (shown["ci95_low"] > 0) | (shown["ci95_high"] < 0)
     shown["reading"] = shown["outside"].map({True: "interval without zero", False: "interval with zero"})
@@ -36,7 +39,7 @@ def build_forest_chart(contrasts: pd.DataFrame) -> Drawing:
     shape = alt.Shape("reading:N", title=None, scale=alt.Scale(domain=readings))
     tooltip = [
         alt.Tooltip("label:N", title="contrast"),
-        alt.Tooltip("effect:Q", format="+.3f", title="effect (points)"),
+        alt.Tooltip("effect:Q", format="+.3f", title="effect"),
         alt.Tooltip("ci95_low:Q", format="+.3f", title="interval from"),
         alt.Tooltip("ci95_high:Q", format="+.3f", title="to"),
         alt.Tooltip("p_holm:Q", format=".3g", title="p after Holm"),
@@ -45,11 +48,11 @@ def build_forest_chart(contrasts: pd.DataFrame) -> Drawing:
     base = alt.Chart(data)
     band = alt.Chart(build_data(shown[["minus_rope", "rope"]].drop_duplicates()))
     zero = alt.Chart(build_data(pd.DataFrame({"zero": [0]})))
-    x = alt.X("minus_rope:Q", title=EFFECT, scale=alt.Scale(padding=10))
-    low, effect = alt.X("ci95_low:Q", title=EFFECT), alt.X("effect:Q", title=EFFECT)
+    x = alt.X("minus_rope:Q", title=title, scale=alt.Scale(padding=10))
+    low, effect = alt.X("ci95_low:Q", title=title), alt.X("effect:Q", title=title)
     return alt.layer(
         band.mark_rect(style="rope").encode(x=x, x2="rope:Q"),
-        zero.mark_rule(style="zero").encode(x=alt.X("zero:Q", title=EFFECT)),
+        zero.mark_rule(style="zero").encode(x=alt.X("zero:Q", title=title)),
         base.mark_rule(style="interval").encode(x=low, x2="ci95_high:Q", y=y, color=color, tooltip=tooltip),
         base.mark_point(style="mean", filled=True).encode(x=effect, y=y, color=color, shape=shape, tooltip=tooltip),
     ).properties(width=WIDTH, height=alt.Step(34))

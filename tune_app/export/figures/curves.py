@@ -24,7 +24,7 @@ def _axes(last: int, metric: str, column: str) -> tuple[alt.X, alt.Y]:
     across = alt.Axis(values=epochs, format="d", grid=False)
     return (
         alt.X("epoch:Q", title="Epoch", scale=alt.Scale(nice=False, zero=False, padding=6), axis=across),
-        alt.Y(f"{column}:Q", title=TITLES[metric], scale=scale, axis=axis),
+        alt.Y(f"{column}:Q", title=TITLES.get(metric, metric.replace("_", " ").capitalize()), scale=scale, axis=axis),
     )
 
 

@@ -10,14 +10,16 @@ from tune_app.analysis.labels import build_rows
 from tune_app.export.figures.figure import Drawing, build_data
 from tune_app.export.figures.theme import WIDTH
 from tune_app.records.results import Results
+from tune_app.study.metrics import SHARE, find_facts
 
 KINDS = ("one fold", "mean, 95% interval", "reported figure")
-TITLE = "Test accuracy (share of images)"
 
 
 def build_scores(results: Results) -> pd.DataFrame:
-    """One row per mark: row, entry, kind (of `KINDS`), test_accuracy, ci95_low, ci95_high (within [0, 1]), detail."""
+    """One row per mark: row, entry, kind (of `KINDS`), the primary metric, ci95_low, ci95_high, detail."""
     marks: list[dict[str, object]] = []
+    metric = results.study.primary
+    is_share = find_facts(metric, results.study.define).unit == SHARE
     conditions = {
         (entry, row["row"]): row
         for entry, table in enumerate(build_conditions(results), start=1)
@@ -28,27 +30,27 @@ def build_scores(results: Results) -> pd.DataFrame:
         for spec in row.trials:
             for fold in range(spec.folds):
                 record = results.records.folds.get((spec.id, fold))
-                accuracy = record.score("test_accuracy") if record else None
+                accuracy = record.score(metric) if record else None
                 if accuracy is not None:
                     detail = f"fold {fold + 1}, replicate {spec.replicate}"
-                    marks.append({**where, "kind": KINDS[0], "test_accuracy": accuracy, "detail": detail})
+                    marks.append({**where, "kind": KINDS[0], metric: accuracy, "detail": detail})
         summary = conditions[row.entry, row.label]
-        low, high = summary["test_accuracy_ci95_low"], summary["test_accuracy_ci95_high"]
+        low, high = summary[f"{metric}_ci95_low"], summary[f"{metric}_ci95_high"]
         marks.append(
             {
                 **where,
                 "kind": KINDS[1],
-                "test_accuracy": summary["test_accuracy_mean"],
-                "ci95_low": None if pd.isna(low) else max(low, 0.0),
-                "ci95_high": None if pd.isna(high) else min(high, 1.0),
+                metric: summary[f"{metric}_mean"],
+                "ci95_low": None if pd.isna(low) else max(low, 0.0) if is_share else low,
+                "ci95_high": None if pd.isna(high) else min(high, 1.0) if is_share else high,
                 "detail": f"{summary['fits_completed']} of {summary['fits_planned']} fits",
             }
         )
         if not pd.isna(summary["reported_test_accuracy"]):
             reported = summary["reported_test_accuracy"]
-            marks.append({**where, "kind": KINDS[2], "test_accuracy": reported, "detail": "one network, one test"})
-    columns = ["row", "entry", "kind", "test_accuracy", "ci95_low", "ci95_high", "detail"]
-    return pd.DataFrame(marks, columns=columns).dropna(subset="test_accuracy")
+            marks.append({**where, "kind": KINDS[2], metric: reported, "detail": "one network, one test"})
+    columns = ["row", "entry", "kind", metric, "ci95_low", "ci95_high", "detail"]
+    return pd.DataFrame(marks, columns=columns).dropna(subset=metric)
 
 
 def build_scores_chart(scores: pd.DataFrame) -> alt.VConcatChart:
@@ -63,14 +65,16 @@ def _build_panel(data: dict[str, Any], scores: pd.DataFrame, entry: int) -> Draw
     rows = list(dict.fromkeys(scores["row"]))
     base = alt.Chart(data).transform_filter(f"datum.entry === {entry}")
     scale = alt.Scale(domain=_build_domain(scores), nice=False)
-    x = alt.X("test_accuracy:Q", title=TITLE, scale=scale, axis=alt.Axis(tickCount=8))
+    metric = find_metric(scores)
+    title = spell_metric(metric)
+    x = alt.X(f"{metric}:Q", title=title, scale=scale, axis=alt.Axis(tickCount=8))
     y = alt.Y("row:N", title=None, sort=rows)
     color = alt.Color("kind:N", title=None, scale=alt.Scale(domain=list(KINDS)))
     shape = alt.Shape("kind:N", title=None, scale=alt.Scale(domain=list(KINDS)))
     tooltip = [
         alt.Tooltip("row:N", title="condition"),
         alt.Tooltip("kind:N", title="mark"),
-        alt.Tooltip("test_accuracy:Q", title="test accuracy", format=".4f"),
+        alt.Tooltip(f"{metric}:Q", title=metric.replace("_", " "), format=".4f"),
         alt.Tooltip("ci95_low:Q", title="interval from", format=".4f"),
         alt.Tooltip("ci95_high:Q", title="to", format=".4f"),
         alt.Tooltip("detail:N", title="of"),
@@ -78,7 +82,7 @@ def _build_panel(data: dict[str, Any], scores: pd.DataFrame, entry: int) -> Draw
     interval = (
         base.transform_filter("isValid(datum.ci95_low)")
         .mark_rule(style="interval")
-        .encode(x=alt.X("ci95_low:Q", title=TITLE, scale=scale), x2="ci95_high:Q", y=y, color=color, tooltip=tooltip)
+        .encode(x=alt.X("ci95_low:Q", title=title, scale=scale), x2="ci95_high:Q", y=y, color=color, tooltip=tooltip)
     )
     marks = [
         (KINDS[0], base.mark_point(style="fold", filled=True)),
@@ -94,7 +98,20 @@ def _build_panel(data: dict[str, Any], scores: pd.DataFrame, entry: int) -> Draw
 
 def _build_domain(scores: pd.DataFrame) -> list[float]:
     """Everything drawn, with a margin; no accuracy lies outside [0, 1]."""
-    drawn = scores[["test_accuracy", "ci95_low", "ci95_high"]].astype(float)
+    drawn = scores[[find_metric(scores), "ci95_low", "ci95_high"]].astype(float)
     low, high = float(drawn.min().min()), float(drawn.max().max())
     margin = 0.03 * (high - low) or 0.01
+    if low < 0 or high > 1:
+        return [low - margin, high + margin]
     return [max(low - margin, -0.01), min(high + margin, 1.01)]
+
+
+def find_metric(scores: pd.DataFrame) -> str:
+    """The metric that the marks are of: the column beside `kind`."""
+    return str(scores.columns[3])
+
+
+def spell_metric(metric: str) -> str:
+    """The title of an axis: `Test accuracy (share of images)`, `Test macro f1`."""
+    words = metric.replace("_", " ").capitalize()
+    return f"{words} (share of images)" if metric == "test_accuracy" else words

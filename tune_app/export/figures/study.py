@@ -60,13 +60,15 @@ def _build_scores(results: Results) -> list[Figure]:
     if scores.empty:
         return []
     caption = "Corrected resampled 95% interval over folds and replicates; a reported figure is one test."
-    return [Figure("scores", "Test accuracy by condition", caption, build_scores_chart(scores))]
+    name = results.study.primary.replace("_", " ").capitalize()
+    return [Figure("scores", f"{name} by condition", caption, build_scores_chart(scores))]
 
 
 def _build_forest(contrasts: pd.DataFrame | None) -> list[Figure]:
-    if contrasts is None or select_drawable(contrasts).empty:
+    if contrasts is None or contrasts.empty or select_drawable(contrasts).empty:
         return []
-    caption = "Effect on test accuracy with its 95% interval; the grey band is the region of practical equivalence."
+    metric = str(contrasts["metric"].iloc[0]).replace("_", " ")
+    caption = f"Effect on {metric} with its 95% interval; the grey band is the region of practical equivalence."
     return [Figure("contrasts", "Contrasts with the baseline", caption, build_forest_chart(contrasts))]
 
 
@@ -83,15 +85,22 @@ def _build_curves(results: Results) -> list[Figure]:
     if curves.empty:
         return []
     how = "Mean over fits by epoch, training figures as trained, validation after each epoch."
+    captions = {"loss": f"{how} {BAND} Mean cross-entropy, on a logarithmic axis."}
+    if results.study.metrics.named:
+        captions["loss"] = f"{how} {BAND} On a logarithmic axis."
     return [
-        Figure("accuracy", "Accuracy by epoch", f"{how} {BAND}", build_curves_chart(curves, "accuracy")),
         Figure(
-            "loss",
-            "Loss by epoch",
-            f"{how} {BAND} Mean cross-entropy, on a logarithmic axis.",
-            build_curves_chart(curves, "loss"),
-        ),
+            metric,
+            f"{_spell(metric)} by epoch",
+            captions.get(metric, f"{how} {BAND}"),
+            build_curves_chart(curves, metric),
+        )
+        for metric in dict.fromkeys(curves["metric"])
     ]
+
+
+def _spell(metric: str) -> str:
+    return metric.replace("_", " ").capitalize()
 
 
 def _build_confusions(results: Results) -> list[Figure]:
@@ -140,8 +149,8 @@ def build_trial_figures(curves: pd.DataFrame, confusions: pd.DataFrame) -> list[
     if not curves.empty:
         how = "One line for each fold."
         figures += [
-            Figure("accuracy", "Accuracy by epoch", how, build_fit_curves_chart(curves, "accuracy")),
-            Figure("loss", "Loss by epoch", how, build_fit_curves_chart(curves, "loss")),
+            Figure(metric, f"{_spell(metric)} by epoch", how, build_fit_curves_chart(curves, metric))
+            for metric in dict.fromkeys(curves["metric"])
         ]
     if not confusions.empty:
         how = "Percent of the true class's test images, summed over folds."

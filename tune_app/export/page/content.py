@@ -11,6 +11,7 @@ from tune_app.analysis.metrics import build_scores
 from tune_app.errors import RefusedError
 from tune_app.export.rounding import format_estimate
 from tune_app.export.tables.claims import build_claim_reasons
+from tune_app.export.tables.document import describe_samples
 from tune_app.export.tables.notes import number_claims
 from tune_app.records.results import Results
 from tune_app.study import TrialSpec
@@ -66,14 +67,12 @@ _COUNTS = (
 def build_facts(results: Results) -> str:
     """What was trained on what, in a sentence or two."""
     study, recipe = results.study, results.study.recipe
-    train = f"{study.data.train_images:,}" if study.data.train_images else "all"
-    test = f"{study.data.test_images:,}" if study.data.test_images else "all"
     trials = study.grid_trials()
     keys = [(trial.spec.id, fold) for trial in trials for fold in range(trial.spec.folds)]
     done = sum(results.records.is_completed(*key) for key in keys)
     return (
         f"{len(build_rows(results.study))} conditions, {len(trials)} trials, {done} of {len(keys)} fits completed. "
-        f"Data set {study.data.name}: {train} training and {test} test images. {recipe.epochs} epochs a fold, batch "
+        f"{describe_samples(study)} {recipe.epochs} epochs a fold, batch "
         f"size {recipe.batch_size}, {recipe.optimizer} at {recipe.learning_rate:g}, {recipe.precision}; splitter "
         f"{study.splitter}, seed {study.seed}."
     )
@@ -82,9 +81,10 @@ def build_facts(results: Results) -> str:
 def build_trial_summary(results: Results, spec: TrialSpec) -> str:
     """One line: fits, mean test accuracy; under carry-over that of the network as it came out of the last fold."""
     done = sum(results.records.is_completed(spec.id, fold) for fold in range(spec.folds))
-    what = "test accuracy after the last fold" if spec.has_dependent_folds else "mean test accuracy"
+    metric = results.study.primary.replace("_", " ")
+    what = f"{metric} after the last fold" if spec.has_dependent_folds else f"mean {metric}"
     try:
-        mean = f", {what} {build_scores(results, [spec], 'test_accuracy').mean():.4f}"
+        mean = f", {what} {build_scores(results, [spec], results.study.primary).mean():.4f}"
     except RefusedError:
         mean = ""
     return f"{done} of {spec.folds} fits{mean}"

@@ -6,11 +6,11 @@ import pandas as pd
 
 from tune_app.analysis.contrasts import DETECTABLE
 from tune_app.analysis.labels import RowGroup, build_groups, build_rows
-from tune_app.analysis.metrics import METRICS
 from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Row, Table, list_records
 from tune_app.export.tables.notes import build_notes, share_reasons
 from tune_app.records.results import Results
 from tune_app.study import Metric
+from tune_app.study.metrics import find_facts
 
 BASELINE = Column("baseline", "baseline", wraps=True)
 COLUMNS = (
@@ -51,10 +51,11 @@ def build_contrast_table(results: Results, contrasts: pd.DataFrame, metric: Metr
         f"{group.caption}; compared with {rows[0].values['baseline']}" if is_captioned else group.caption
         for group, rows in groups
     ]
+    unit = find_facts(metric, results.study.define).unit
     reasons = share_reasons([(row, record["reason"]) for row, record in records.items()], leave_out=(DETECTABLE,))
     return Table(
         f"contrasts-{metric}",
-        f"Contrasts of {metric.replace('_', ' ')} ({METRICS[metric].unit})",
+        f"Contrasts of {metric.replace('_', ' ')}" + (f" ({unit})" if unit else ""),
         columns,
         tuple(Group(caption, rows) for caption, (_, rows) in zip(captions, groups, strict=True)),
         tuple(build_notes(reasons, len(records))),

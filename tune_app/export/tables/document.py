@@ -7,7 +7,6 @@ import pandas as pd
 from rich.console import RenderableType
 
 from tune_app.analysis.claims import build_verdicts
-from tune_app.analysis.metrics import SUMMARISED
 from tune_app.export.tables.audit import build_audit_table
 from tune_app.export.tables.claims import build_claim_table
 from tune_app.export.tables.conditions import build_condition_table
@@ -17,6 +16,8 @@ from tune_app.export.tables.model import Table
 from tune_app.export.tables.reference import build_check_table, build_reported_tables
 from tune_app.export.tables.terminal import render_terminal
 from tune_app.records.results import Results
+from tune_app.study import Study
+from tune_app.study.metrics import list_summarised
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,10 @@ class StudyTables:
 def build_tables(results: Results, frames: Mapping[str, pd.DataFrame]) -> StudyTables:
     """The tables of a study, from its results and the frames of `build_frames`."""
     audit, check = frames.get("audit"), frames.get("reference_check")
-    contrasts = [build_contrast_table(results, frames["contrasts"], metric) for metric in SUMMARISED]
+    contrasts = [
+        build_contrast_table(results, frames["contrasts"], metric)
+        for metric in list_summarised(results.study.metrics.named)
+    ]
     return StudyTables(
         reported=tuple(build_reported_tables(results)),
         claims=build_claim_table(frames["claims"]) if len(frames["claims"]) else None,
@@ -54,11 +58,9 @@ def build_tables(results: Results, frames: Mapping[str, pd.DataFrame]) -> StudyT
 def build_document(results: Results, tables: list[Table]) -> str:
     """The tables as one Markdown document, with the study's settings before and how to read them after."""
     study, recipe = results.study, results.study.recipe
-    train = study.data.train_images or "all"
-    test = study.data.test_images or "all"
     parts = [
         f"# {escape_markdown(study.title or study.name)}",
-        f"Data set {study.data.name}: {train} training and {test} test images. {recipe.epochs} epochs a fold, batch "
+        f"{describe_samples(study)} {recipe.epochs} epochs a fold, batch "
         f"size {recipe.batch_size}, {recipe.optimizer} at {recipe.learning_rate:g}, {recipe.precision}; splitter "
         f"{study.splitter}, seed {study.seed}.",
         *map(render_markdown, tables),
@@ -66,6 +68,15 @@ def build_document(results: Results, tables: list[Table]) -> str:
         *build_reading(results),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def describe_samples(study: Study) -> str:
+    """`Data set mnist: all training and 2,000 test images.`, or that held-out folds are scored."""
+    train = f"{study.data.train_images:,}" if study.data.train_images else "all"
+    test = f"{study.data.test_images:,}" if study.data.test_images else "all"
+    if study.test == "none":
+        return f"Data set {study.data.name}: {train} samples, scored on the held-out folds."
+    return f"Data set {study.data.name}: {train} training and {test} test images."
 
 
 def build_terminal_tables(results: Results) -> list[RenderableType]:
@@ -76,19 +87,27 @@ def build_terminal_tables(results: Results) -> list[RenderableType]:
 
 def build_reading(results: Results) -> list[str]:
     """Paragraphs: how the numbers came about and what they do not say."""
+    rope = results.study.find_rope(results.study.primary)
+    name = results.study.primary.replace("_", " ").capitalize()
     notes = [
-        "Test accuracy is the mean over folds and replicates. The interval is the corrected resampled one (Nadeau & "
+        f"{name} is the mean over folds and replicates. The interval is the corrected resampled one (Nadeau & "
         "Bengio 2003), which allows for the training images that folds share; it is a heuristic, no more: no unbiased "
         "estimate of a cross-validation's variance exists.",
         "An effect is the row minus its baseline, paired on (replicate, fold) and tested by the corrected resampled "
         "t-test where both have the same splits, else by Welch's test over replicate means. p is adjusted by Holm over "
         "the contrasts of the metric; P(worse), P(equal) and P(better) are the Bayesian correlated t-test's, equal "
-        f"meaning within ±{results.study.rope:g}. Detectable is the true difference that this design finds four times "
+        f"meaning within ±{rope:g}. Detectable is the true difference that this design finds four times "
         "in five.",
     ]
+    held_out = (
+        "Scores are those of the held-out folds: the corrected error allows for training samples that folds share, and "
+        "the numbers speak of new samples like these (docs/statistics.md)."
+    )
     notes.append(
-        "All networks are tested on one test set, and folds share most training images: for test metrics the numbers "
-        "speak of new seeds and splits of these very images, not of new images (docs/statistics.md)."
+        held_out
+        if results.study.test == "none"
+        else "All networks are tested on one test set, and folds share most training images: for test metrics the "
+        "numbers speak of new seeds and splits of these very images, not of new images (docs/statistics.md)."
     )
     if results.study.claims:
         notes.append(

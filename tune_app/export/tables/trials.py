@@ -9,8 +9,6 @@ from tune_app.records.results import Results
 FOLDS = (
     Column("fold", "fold", Kind.COUNT),
     Column("status", "status"),
-    Column("test_accuracy", "test accuracy", Kind.NUMBER, unit="share"),
-    Column("test_loss", "test loss", Kind.NUMBER, unit="nats"),
     Column("best_epoch", "best epoch", Kind.COUNT),
     Column("fit_seconds", "fit took", Kind.NUMBER, unit="s", decimals=1),
     Column("peak_memory_mib", "peak memory", Kind.COUNT, unit="MiB"),
@@ -18,6 +16,7 @@ FOLDS = (
     Column("error_type", "error"),
     Column("error_message", "message"),
 )
+UNITS = {"test_accuracy": "share", "test_loss": "nats"}
 PLAN = (
     Column("trial", "trial", wraps=True),
     Column("done", "fits", Kind.PART),
@@ -34,7 +33,10 @@ PLAN = (
 def build_fold_table(folds: pd.DataFrame, trial: str) -> Table:
     """A row for each fold of one trial, failed ones included; `folds` are its rows of `build_folds`."""
     rows = tuple(Row(r | {"peak_memory_mib": r["peak_memory_bytes"] / 2**20}) for r in list_records(folds))
-    return Table(f"folds-{trial}", "Folds of this trial", FOLDS, (Group("", rows),))
+    names = [str(name) for name in folds if str(name).startswith("test_") and "wilson" not in str(name)]
+    order = sorted(names, key=lambda name: name == "test_loss")
+    scores = [Column(name, name.replace("_", " "), Kind.NUMBER, unit=UNITS.get(name, "")) for name in order]
+    return Table(f"folds-{trial}", "Folds of this trial", (*FOLDS[:2], *scores, *FOLDS[2:]), (Group("", rows),))
 
 
 def build_plan_table(results: Results) -> Table | None:

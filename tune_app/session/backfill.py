@@ -1,0 +1,94 @@
+"""Scores of metrics that a study named after its fits were made: computed from what was recorded, trained never."""
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tune_app.data import Task
+from tune_app.errors import RefusedError, StudyError
+from tune_app.parts.scoring import Scoring, build_scoring
+from tune_app.records import FoldRecord, RecordSet, RecordStore, unpack_labels
+from tune_app.study import Study, TrialSpec
+
+
+def add_metrics(store: RecordStore, study: Study, specs: Sequence[TrialSpec], folder: Path) -> int:
+    """Append records with the scores that the study names and they lack; how many records were so completed.
+
+    Side files lie below `folder`. A fit whose outputs were not kept stays without the score, and its tables say so.
+    """
+    scoring = build_scoring(study)
+    completed = 0
+    for record in _find_completed(store.records, specs):
+        lacking = tuple(name for name in scoring.names if f"test_{name}" not in record.scores)
+        if not lacking or record.outputs is None or (found := _read_outputs(folder / record.outputs)) is None:
+            continue
+        outputs, targets, has_scores = found
+        task = find_task(outputs, targets)
+        labels = None if record.predictions is None else unpack_labels(record.predictions).astype(np.int64)
+        scores = scoring.compute(lacking, outputs, targets, task, labels=labels, has_scores=has_scores)
+        if scores:
+            store.append(replace(record, scores={**record.scores, **{f"test_{k}": v for k, v in scores.items()}}))
+            completed += 1
+    return completed
+
+
+def build_pooled(records: RecordSet, study: Study, folder: Path) -> pd.DataFrame:
+    """One row per (metric, trial) where held-out folds are scored: the value over all held-out samples together.
+
+    Columns: metric, trial, replicate, value, n (samples), reason. For metrics whose mean over folds is another number.
+    """
+    scoring, rows = build_scoring(study), list[dict[str, Any]]()
+    specs = [trial.spec for trial in study.grid_trials() if study.test == "none"]
+    for spec in specs:
+        parts = [record for record in _find_completed(records, [spec]) if record.outputs]
+        read = [found for record in parts if (found := _read_outputs(folder / str(record.outputs)))]
+        if len(read) < spec.folds:
+            continue
+        rows += [_pool(scoring, name, spec, read) for name in scoring.names if not scoring.find(name).averages]
+    return pd.DataFrame(rows, columns=["metric", "trial", "replicate", "value", "n", "reason"])
+
+
+def _pool(
+    scoring: Scoring, name: str, spec: TrialSpec, read: Sequence[tuple[NDArray[Any], NDArray[Any], bool]]
+) -> dict[str, Any]:
+    outputs, targets = (np.concatenate([part[index] for part in read]) for index in (0, 1))
+    row = {"metric": f"test_{name}", "trial": spec.id, "replicate": spec.replicate, "value": None, "n": len(targets)}
+    task = find_task(outputs, targets)
+    if not all(part[2] for part in read) and scoring.find(name).needs == "scores":
+        return row | {"reason": "it needs scores, and the condition gives labels alone."}
+    try:
+        metric = scoring.find(name)
+        value = scoring.compute((name,), outputs, targets, task)
+    except (RefusedError, StudyError) as error:
+        return row | {"reason": str(error)}
+    reason = "" if value else f"{metric.name} is undefined for these samples."
+    return row | {"value": value.get(name), "reason": reason}
+
+
+def find_task(outputs: NDArray[Any], targets: NDArray[Any]) -> Task:
+    """The kind of task that a side file is of, as its types tell: numbers of a regression are float32."""
+    if outputs.dtype == np.float32:
+        return "regression"
+    return "multilabel" if targets.ndim == 2 else "classification"
+
+
+def _find_completed(records: RecordSet, specs: Sequence[TrialSpec]) -> Iterator[FoldRecord]:
+    for spec in specs:
+        for fold in range(spec.folds):
+            if records.is_completed(spec.id, fold):
+                yield records.folds[spec.id, fold]
+
+
+def _read_outputs(path: Path) -> tuple[NDArray[Any], NDArray[Any], bool] | None:
+    """Outputs, targets, whether they are scores; None for a file that is gone or damaged."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return arrays["outputs"], arrays["targets"], bool(arrays["has_scores"])
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+        return None
