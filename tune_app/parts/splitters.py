@@ -164,7 +164,7 @@ def find_alike_replicates(
     seeds: Sequence[int],
     split: Any = None,
 ) -> str:
-    """What `find_alike_splits` says of replicates with these `seeds`; StudyError where `build_data_splits` raises it."""
+    """What `find_alike_splits` says of replicates with these `seeds`; StudyError if they cannot split."""
     return find_alike_splits(
         [
             build_data_splits(data, positions, folds, splitter, groups, seed, replicate, split)
