@@ -22,7 +22,7 @@ from tune_app.parts.networks import choose_network
 from tune_app.parts.scoring import build_scoring
 from tune_app.parts.sources import describe_data
 from tune_app.parts.splits import Split, build_limit
-from tune_app.parts.splitters import find_alike_replicates
+from tune_app.parts.splitters import find_alike_splits
 from tune_app.parts.trial_splits import build_trial_splits
 from tune_app.plan import PlannedTrial, WorkItem
 from tune_app.records import RecordSet, RecordStore
@@ -69,7 +69,7 @@ def check_splits(plan: Plan, dataset: Data) -> None:
         except StudyError as error:
             problems |= dict.fromkeys(error.problems)
             failed.add(key)
-    problems |= {problem: None for each in found.values() if (problem := find_alike_replicates(each))}
+    problems |= {problem: None for each in found.values() if (problem := find_alike_splits(each))}
     if problems:
         raise StudyError(problems)
 
