@@ -9,7 +9,7 @@ in. Each raises RefusedError, with a sentence, where its definition divides by z
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tune_app.errors import RefusedError
 
@@ -63,14 +63,14 @@ def _refuse(name: str, reason: str) -> RefusedError:
     return RefusedError(f"{name} is undefined: {reason}.")
 
 
-def _require(name: str, defined: Array, targets: Array, reason: str) -> None:
-    """Refuse unless the metric is defined for all classes (C,); `{}` in the reason is those that it is not for."""
-    wrong = np.flatnonzero(~defined.astype(bool)).tolist()
+def _require(name: str, defined: ArrayLike, targets: Array, reason: str) -> None:
+    """Refuse unless defined for all classes (C,); `{0} {1}` in the reason becomes `class 3 is` or `labels 0, 2 are`."""
+    wrong = np.flatnonzero(~np.asarray(defined, dtype=bool)).tolist()
     if wrong:
         noun = "label" if targets.ndim == 2 else "class"
         plural = ("labels" if targets.ndim == 2 else "classes") if len(wrong) > 1 else noun
         listed = ", ".join(map(str, wrong[:5])) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
-        raise _refuse(name, reason.format(f"{plural} {listed}"))
+        raise _refuse(name, reason.format(f"{plural} {listed}", "are" if len(wrong) > 1 else "is"))
 
 
 def check_count(name: str, classes: int) -> None:
@@ -98,21 +98,21 @@ def recall_macro(targets: Array, labels: Array, *, classes: int) -> float:
 
 def _average_recall(name: str, targets: Array, labels: Array, classes: int) -> float:
     both, _, present = _count(targets, labels, classes)
-    _require(name, present, targets, "no sample is of {}")
+    _require(name, present, targets, "no sample is of {0}")
     return float(np.mean(both / present))
 
 
 def precision_macro(targets: Array, labels: Array, *, classes: int) -> float:
     """Mean over classes, or labels, of the share of right ones among the samples named so; each has to be named."""
     both, named, _ = _count(targets, labels, classes)
-    _require("precision_macro", named, targets, "{} is named for no sample")
+    _require("precision_macro", named, targets, "{} {} named for no sample")
     return float(np.mean(both / named))
 
 
 def macro_f1(targets: Array, labels: Array, *, classes: int) -> float:
     """Mean over classes, or labels, of F1 = 2 TP / (2 TP + FP + FN): 0 for one that is never named rightly."""
     both, named, present = _count(targets, labels, classes)
-    _require("macro_f1", named + present, targets, "{} is neither among the targets nor named")
+    _require("macro_f1", named + present, targets, "{} {} neither among the targets nor named")
     return float(np.mean(2 * both / (named + present)))
 
 
@@ -184,8 +184,8 @@ def auroc(targets: Array, outputs: Array) -> float:
     from sklearn.metrics import roc_auc_score
 
     held = _spread(targets, outputs.shape[1])
-    _require("auroc", held.any(axis=0), targets, "no sample is of {}")
-    _require("auroc", ~held.all(axis=0), targets, "every sample is of {}")
+    _require("auroc", held.any(axis=0), targets, "no sample is of {0}")
+    _require("auroc", ~held.all(axis=0), targets, "every sample is of {0}")
     truth, ranks = _rank(targets, outputs)
     return float(np.mean([roc_auc_score(truth[:, c], ranks[:, c]) for c in range(truth.shape[1])]))
 
@@ -197,7 +197,7 @@ def average_precision(targets: Array, outputs: Array) -> float:
     held = _spread(targets, outputs.shape[1])
     if targets.ndim == 1 and outputs.shape[1] == 2:
         held[:, 0] = True  # of two classes the second alone counts
-    _require("average_precision", held.any(axis=0), targets, "no sample is of {}")
+    _require("average_precision", held.any(axis=0), targets, "no sample is of {0}")
     truth, ranks = _rank(targets, outputs)
     return float(np.mean([average_precision_score(truth[:, c], ranks[:, c]) for c in range(truth.shape[1])]))
 

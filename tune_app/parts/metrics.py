@@ -77,7 +77,7 @@ def _build_table() -> dict[str, Metric]:
 
 
 METRICS = _build_table()
-# What scikit-learn calls them, where we say it otherwise. Its neg_brier_score is another: it halves that of two classes.
+# What scikit-learn calls them, where we say it otherwise. Its neg_brier_score is another: that of two classes halved.
 ALIASES = {
     "f1_macro": "macro_f1",
     "f1_micro": "micro_f1",
