@@ -178,6 +178,14 @@ def test_the_calibration_error_is_that_of_its_definition_bin_by_bin() -> None:
         assert total > 0.01
 
 
+def test_a_bin_of_the_calibration_error_holds_its_upper_edge() -> None:
+    """Confidence of a third ends the fifth bin; were it in the sixth, the two gaps would cancel in part."""
+    targets, outputs = np.array([1, 0]), np.array([[0.0, 0.0, 0.0], [0.1, 0.0, 0.0]])
+    confidence = np.exp(0.1) / (np.exp(0.1) + 2)
+    assert 1 / 3 < confidence < 6 / 15
+    assert _value("ece", (targets, outputs)) == pytest.approx((1 / 3 + (1 - confidence)) / 2)
+
+
 def test_top5_accuracy_is_scikit_learns_and_of_equal_outputs_the_first_classes_count() -> None:
     targets, outputs = digits()
     noisy = outputs + np.random.default_rng(0).normal(scale=2, size=outputs.shape)
