@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from tune_app.data import DATASETS
 from tune_app.errors import StudyError, choices
 from tune_app.models import MODELS
-from tune_app.parts.metrics import METRICS
+from tune_app.parts.metrics import ALIASES, METRICS
 from tune_app.parts.references import Scope, resolve
 from tune_app.parts.signatures import call_part, read_signature
 from tune_app.study import Catalog
@@ -36,7 +36,7 @@ SHIPPED_PARTS: dict[str, dict[str, str]] = {
         for name in ("constant", "step_decay", "cosine", "one_cycle", "linear", "plateau")
     },
     "augment": {name: f"tune_app.parts.augmentations:{name}" for name in ("flips", "shifts", "noise", "transforms")},
-    "metric": dict.fromkeys(METRICS, ""),
+    "metric": {name: f"tune_app.parts.metric_functions:{ALIASES.get(name, name)}" for name in (*METRICS, *ALIASES)},
     "splitter": dict.fromkeys(
         ("kfold", "stratified", "group", "stratified-group", "leave-one-group-out", "predefined", "forward"), ""
     ),

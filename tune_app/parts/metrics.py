@@ -1,268 +1,258 @@
 """Metrics by scikit-learn's names: one table, their values from outputs or labels, a sentence where there is none."""
 
+import inspect
+import numbers
+import sysconfig
+import traceback
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tune_app.data.model import Task
-from tune_app.errors import RefusedError, StudyError, choices
+from tune_app.errors import DataError, RefusedError, StudyError, choices, describe_error
+from tune_app.parts import metric_functions as functions
 
-Compute = Callable[[NDArray[Any], NDArray[Any]], float]  # targets (N, …), labels or probabilities (N, …) → the value
-BINS = 15  # of the calibration error: equal widths of the confidence in the class named
+Needs = Literal["labels", "scores"]
+Better = Literal["higher", "lower"]
+FILLED_IN = ("classes", "task")  # what a metric's function is told where its signature names it
 
 
 @dataclass(frozen=True)
 class Metric:
     """How a metric is read and computed.
 
-    `needs`: labels, or scores as well. `tasks` are those that it is for. `averages`: whether its mean over folds is
-    its value over all samples; of others the value over all held-out samples together is given as well. `function`
-    takes labels, or probabilities (numbers of a regression); `raw` says that it takes a network's outputs instead.
+    `unit` is empty for a number without one, and for one in the unit of the targets. `needs`: labels, or a network's
+    outputs as well. `tasks` are those that it is defined for. `averages`: whether its mean over folds, weighted by
+    their samples, is its value over all of them; of others that value, pooled, is given as well.
+    `function` takes targets, then labels or outputs, and `classes` and `task` where its signature names them.
     """
 
     name: str
-    better: Literal["higher", "lower"]
+    better: Better
     unit: str
-    needs: Literal["labels", "scores"]
+    needs: Needs
     tasks: tuple[Task, ...]
     averages: bool
-    function: Compute
-    raw: bool = False
+    function: Callable[..., float]
 
 
-def _of_sklearn(name: str, **options: Any) -> Compute:
-    def compute(targets: NDArray[Any], given: NDArray[Any]) -> float:
-        from sklearn import metrics
-
-        return float(getattr(metrics, name)(targets, given, **options))
-
-    return compute
+_EVERY: tuple[Task, ...] = ("classification", "multilabel", "regression")
+_CLASSES, _LABELS, _MULTILABEL, _NUMBERS = _EVERY[:1], _EVERY[:2], _EVERY[1:2], _EVERY[2:]
 
 
-def _auroc(targets: NDArray[Any], shares: NDArray[Any]) -> float:
-    from sklearn.metrics import roc_auc_score
-
-    if targets.ndim == 2:
-        _check_columns("auroc", targets)
-        return float(roc_auc_score(targets, shares, average="macro"))
-    _check_classes("auroc", targets, shares.shape[1])
-    if shares.shape[1] == 2:
-        return float(roc_auc_score(targets, shares[:, 1]))
-    return float(roc_auc_score(targets, shares, multi_class="ovr", average="macro", labels=range(shares.shape[1])))
-
-
-def _average_precision(targets: NDArray[Any], shares: NDArray[Any]) -> float:
-    from sklearn.metrics import average_precision_score
-
-    if targets.ndim == 2:
-        _check_columns("average_precision", targets)
-        return float(average_precision_score(targets, shares, average="macro"))
-    _check_classes("average_precision", targets, shares.shape[1])
-    if shares.shape[1] == 2:
-        return float(average_precision_score(targets, shares[:, 1]))
-    return float(average_precision_score(np.eye(shares.shape[1])[targets], shares, average="macro"))
-
-
-def _check_classes(name: str, targets: NDArray[Any], classes: int) -> None:
-    absent = sorted(set(range(classes)) - set(np.unique(targets).tolist()))
-    if absent:
-        raise RefusedError(
-            f"{name} is undefined: no sample of class {', '.join(map(str, absent))} is among those tested."
-        )
-
-
-def _check_columns(name: str, targets: NDArray[Any]) -> None:
-    constant = [column for column in range(targets.shape[1]) if len(np.unique(targets[:, column])) < 2]
-    if constant:
-        raise RefusedError(f"{name} is undefined: label {', '.join(map(str, constant))} is the same for every sample.")
+def _build_table() -> dict[str, Metric]:
+    f = functions
+    rows: tuple[tuple[Callable[..., float], Better, str, Needs, tuple[Task, ...], bool], ...] = (
+        (f.accuracy, "higher", "share", "labels", _CLASSES, True),
+        (f.balanced_accuracy, "higher", "share", "labels", _CLASSES, False),
+        (f.macro_f1, "higher", "share", "labels", _LABELS, False),
+        (f.micro_f1, "higher", "share", "labels", _LABELS, False),
+        (f.weighted_f1, "higher", "share", "labels", _LABELS, False),
+        (f.f1, "higher", "share", "labels", _CLASSES, False),
+        (f.precision_macro, "higher", "share", "labels", _LABELS, False),
+        (f.recall_macro, "higher", "share", "labels", _LABELS, False),
+        (f.auroc, "higher", "share", "scores", _LABELS, False),
+        (f.average_precision, "higher", "share", "scores", _LABELS, False),
+        (f.mcc, "higher", "", "labels", _CLASSES, False),
+        (f.kappa, "higher", "", "labels", _CLASSES, False),
+        (f.log_loss, "lower", "nats", "scores", _LABELS, True),
+        (f.brier, "lower", "", "scores", _LABELS, True),
+        (f.ece, "lower", "share", "scores", _CLASSES, False),
+        (f.top5_accuracy, "higher", "share", "scores", _CLASSES, True),
+        (f.subset_accuracy, "higher", "share", "labels", _MULTILABEL, True),
+        (f.hamming_loss, "lower", "share", "labels", _MULTILABEL, True),
+        (f.rmse, "lower", "", "scores", _NUMBERS, False),
+        (f.mse, "lower", "", "scores", _NUMBERS, True),
+        (f.mae, "lower", "", "scores", _NUMBERS, True),
+        (f.r2, "higher", "", "scores", _NUMBERS, False),
+        (f.median_absolute_error, "lower", "", "scores", _NUMBERS, False),
+        (f.max_error, "lower", "", "scores", _NUMBERS, False),
+    )
+    return {row[0].__name__: Metric(row[0].__name__, *row[1:], row[0]) for row in rows}
 
 
-def _log_loss(targets: NDArray[Any], shares: NDArray[Any]) -> float:
-    clipped = np.clip(shares, 1e-15, None)
-    if targets.ndim == 2:
-        rest = np.clip(1 - shares, 1e-15, None)
-        return float(-np.mean(targets * np.log(clipped) + (1 - targets) * np.log(rest)))
-    return float(-np.mean(np.log(clipped[np.arange(len(targets)), targets])))
-
-
-def _brier(targets: NDArray[Any], shares: NDArray[Any]) -> float:
-    """Brier's own definition: squared differences summed over classes, so 0 to 2 for classes that exclude others."""
-    truth = targets if targets.ndim == 2 else np.eye(shares.shape[1])[targets]
-    return float(np.mean(np.sum((shares - truth) ** 2, axis=1)))
-
-
-def _calibration_error(targets: NDArray[Any], shares: NDArray[Any]) -> float:
-    """Guo et al. 2017: the mean gap between confidence and accuracy in bins, weighted by their samples."""
-    confidence, right = shares.max(axis=1), shares.argmax(axis=1) == targets
-    bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
-    gaps = [abs(confidence[bins == b].mean() - right[bins == b].mean()) * np.mean(bins == b) for b in np.unique(bins)]
-    return float(np.sum(gaps))
-
-
-def _top5(targets: NDArray[Any], shares: NDArray[Any]) -> float:
-    order = np.argsort(-shares, axis=1, kind="stable")[:, :5]
-    return float(np.mean((order == targets[:, None]).any(axis=1)))
-
-
-def _r2(targets: NDArray[Any], given: NDArray[Any]) -> float:
-    if len(targets) < 2 or np.any(np.ptp(targets, axis=0) == 0):
-        raise RefusedError("r2 is undefined: the targets tested are all the same.")
-    return _of_sklearn("r2_score")(targets, given)
-
-
-def _mcc(targets: NDArray[Any], labels: NDArray[Any]) -> float:
-    if len(np.unique(targets)) < 2:
-        raise RefusedError("mcc is undefined: the samples tested are all of one class.")
-    return _of_sklearn("matthews_corrcoef")(targets, labels)
-
-
-def _kappa(targets: NDArray[Any], labels: NDArray[Any]) -> float:
-    if len(np.unique(np.concatenate([targets, labels]))) < 2:
-        raise RefusedError("kappa is undefined: targets and labels are all of one class.")
-    return _of_sklearn("cohen_kappa_score")(targets, labels)
-
-
-_CLASSES: tuple[Task, ...] = ("classification",)
-_LABELS: tuple[Task, ...] = ("classification", "multilabel")
-_MULTILABEL: tuple[Task, ...] = ("multilabel",)
-_NUMBERS: tuple[Task, ...] = ("regression",)
-
-
-def _average(name: str, kind: str, average: str) -> tuple[str, str, bool, tuple[Task, ...], Compute]:
-    return name, "labels", False, _LABELS, _of_sklearn(kind, average=average, zero_division=np.nan)
-
-
-_SHARES: tuple[tuple[str, str, bool, tuple[Task, ...], Compute], ...] = (
-    ("accuracy", "labels", True, _CLASSES, _of_sklearn("accuracy_score")),
-    ("balanced_accuracy", "labels", False, _CLASSES, _of_sklearn("balanced_accuracy_score")),
-    _average("macro_f1", "f1_score", "macro"),
-    _average("micro_f1", "f1_score", "micro"),
-    _average("weighted_f1", "f1_score", "weighted"),
-    _average("macro_precision", "precision_score", "macro"),
-    _average("macro_recall", "recall_score", "macro"),
-    ("f1", "labels", False, _CLASSES, _of_sklearn("f1_score", average="binary", zero_division=np.nan)),
-    ("auroc", "scores", False, _LABELS, _auroc),
-    ("average_precision", "scores", False, _LABELS, _average_precision),
-    ("mcc", "labels", False, _CLASSES, _mcc),
-    ("kappa", "labels", False, _CLASSES, _kappa),
-    ("top5_accuracy", "scores", True, _CLASSES, _top5),
-    ("subset_accuracy", "labels", True, _MULTILABEL, _of_sklearn("accuracy_score")),
-    ("r2", "scores", False, _NUMBERS, _r2),
-)
-_COSTS: tuple[tuple[str, str, bool, tuple[Task, ...], str, Compute], ...] = (
-    ("log_loss", "scores", True, _LABELS, "nats", _log_loss),
-    ("brier", "scores", True, _LABELS, "", _brier),
-    ("ece", "scores", False, _CLASSES, "share", _calibration_error),
-    ("hamming_loss", "labels", True, _MULTILABEL, "share", _of_sklearn("hamming_loss")),
-    ("rmse", "scores", False, _NUMBERS, "", _of_sklearn("root_mean_squared_error")),
-    ("mse", "scores", True, _NUMBERS, "", _of_sklearn("mean_squared_error")),
-    ("mae", "scores", True, _NUMBERS, "", _of_sklearn("mean_absolute_error")),
-    ("median_absolute_error", "scores", False, _NUMBERS, "", _of_sklearn("median_absolute_error")),
-)
-METRICS: dict[str, Metric] = {
-    **{n: Metric(n, "higher", "share", needs, tasks, av, f) for n, needs, av, tasks, f in _SHARES},  # type: ignore[arg-type]
-    **{n: Metric(n, "lower", unit, needs, tasks, av, f) for n, needs, av, tasks, unit, f in _COSTS},  # type: ignore[arg-type]
+METRICS = _build_table()
+# What scikit-learn calls them, where we say it otherwise. Its neg_brier_score is another: that of two classes halved.
+ALIASES = {
+    "f1_macro": "macro_f1",
+    "f1_micro": "micro_f1",
+    "f1_weighted": "weighted_f1",
+    "macro_precision": "precision_macro",
+    "macro_recall": "recall_macro",
+    "roc_auc": "auroc",
+    "matthews_corrcoef": "mcc",
+    "cohen_kappa": "kappa",
+    "neg_log_loss": "log_loss",
+    "neg_root_mean_squared_error": "rmse",
+    "neg_mean_squared_error": "mse",
+    "neg_mean_absolute_error": "mae",
+    "neg_median_absolute_error": "median_absolute_error",
+    "neg_max_error": "max_error",
 }
-# What scikit-learn calls them, where we say it otherwise.
-ALIASES = {"f1_macro": "macro_f1", "f1_micro": "micro_f1", "f1_weighted": "weighted_f1", "roc_auc": "auroc"}
-ALIASES |= {"precision_macro": "macro_precision", "recall_macro": "macro_recall", "matthews_corrcoef": "mcc"}
-ALIASES |= {"cohen_kappa": "kappa", "neg_log_loss": "log_loss", "neg_root_mean_squared_error": "rmse"}
-ALIASES |= {"neg_mean_absolute_error": "mae", "neg_mean_squared_error": "mse"}
 
 
 def find_metric(name: str) -> Metric:
-    """The metric of that name; StudyError with near matches if none ships."""
+    """The metric of that name, or of scikit-learn's; StudyError with a near match if none ships."""
     metric = METRICS.get(ALIASES.get(name, name))
     if metric is None:
-        raise StudyError(f"unknown metric {name!r}{choices(name, METRICS)}")
+        raise StudyError(f"unknown metric {name!r}{choices(name, [*METRICS, *ALIASES])}")
     return metric
 
 
+def find_problem(metric: Metric, task: Task, classes: int) -> str:
+    """Why the metric cannot score such data, whatever a network gives; empty if it can."""
+    if task not in metric.tasks:
+        return f"{metric.name} is a metric of {' and '.join(metric.tasks)}, and the data are a {task}"
+    try:
+        functions.check_count(metric.name, classes)
+    except RefusedError as error:
+        return str(error).rstrip(".")
+    return ""
+
+
 def compute_labels(outputs: NDArray[Any], task: Task) -> NDArray[Any]:
-    """What a network's outputs name: the class of the largest, the labels above 0, the numbers themselves."""
+    """What a network's outputs (N, C) name: the class of the largest, the labels above 0; the numbers of a regression.
+
+    RefusedError for outputs that name nothing: NaN, or no largest one. Of equal ones the first class is named.
+    """
+    highest = outputs.max(axis=1) if task == "classification" else outputs
+    wrong = np.isnan(highest) if task == "multilabel" else ~np.isfinite(highest)
+    if wrong.any():
+        count = int(wrong.reshape(len(outputs), -1).any(axis=1).sum())
+        raise RefusedError(f"the outputs of {count} of {len(outputs)} samples are not finite; they name nothing.")
     if task == "classification":
         return np.asarray(outputs.argmax(axis=1))
     return (outputs > 0).astype(np.uint8) if task == "multilabel" else outputs
 
 
-def compute_probabilities(outputs: NDArray[Any], task: Task) -> NDArray[np.float64]:
-    """Softmax or sigmoid of a network's outputs, in float64; the numbers of a regression stay."""
-    values = outputs.astype(np.float64)
-    if task == "classification":
-        shifted = np.exp(values - values.max(axis=1, keepdims=True))
-        return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
-    if task == "multilabel":
-        return np.asarray(np.exp(-np.logaddexp(0, -values)))
-    return values
-
-
 def compute_metric(metric: Metric, targets: NDArray[Any], outputs: NDArray[Any], task: Task) -> float:
-    """The metric's value from a network's outputs (N, …); RefusedError where it is undefined for these samples."""
-    if metric.needs == "labels":
-        return compute_from_labels(metric, targets, compute_labels(outputs, task), task)
-    if task == "regression":
-        outputs = outputs.reshape(targets.shape)
-    return _compute(metric, targets, outputs if metric.raw else compute_probabilities(outputs, task), task)
+    """The metric's value from a network's raw outputs: (N, C), of two classes (N, 2), or numbers (N,) or (N, T).
+
+    RefusedError where it is undefined for these samples; DataError if targets and outputs do not match.
+    """
+    try:
+        labels = compute_labels(outputs, task)
+    except RefusedError as error:
+        raise RefusedError(f"{metric.name} is undefined: {error}") from None
+    classes = outputs.shape[1] if task != "regression" else 0
+    if metric.needs == "labels" or task == "regression":
+        return compute_from_labels(metric, targets, labels, task, classes)
+    return _compute(metric, targets, outputs, task, classes)
 
 
-def compute_from_labels(
-    metric: Metric, targets: NDArray[Any], labels: NDArray[Any], task: Task, classes: int = 0
-) -> float:
-    """The value of a metric that needs labels alone; RefusedError where it is undefined for these samples."""
-    if task == "regression":
-        labels = labels.reshape(targets.shape)
-    return _compute(metric, targets, labels, task)
+def compute_from_labels(metric: Metric, targets: NDArray[Any], labels: NDArray[Any], task: Task, classes: int) -> float:
+    """The same from labels alone: class indices (N,), 0 and 1 (N, C), or the numbers of a regression.
+
+    RefusedError for a metric that needs scores, too.
+    """
+    if metric.needs == "scores" and task != "regression":
+        raise RefusedError(f"{metric.name} is undefined: it needs scores, and these are labels alone.")
+    return _compute(metric, targets, labels, task, classes)
 
 
-def _compute(metric: Metric, targets: NDArray[Any], given: NDArray[Any], task: Task) -> float:
+def _compute(metric: Metric, targets: NDArray[Any], given: NDArray[Any], task: Task, classes: int) -> float:
     if task not in metric.tasks:
-        raise RefusedError(f"{metric.name} is a metric of {' and '.join(metric.tasks)}, and this is a {task}.")
-    if task == "multilabel":
-        targets = targets.astype(np.int64)
-    with warnings.catch_warnings():
-        # What scikit-learn warns of is said below, as a number that there is not.
-        warnings.simplefilter("ignore")
-        value = metric.function(targets, given)
-    if not np.isfinite(value):
-        raise RefusedError(
-            f"{metric.name} is undefined for the {len(targets)} samples tested: a class or label is absent."
-        )
+        raise RefusedError(f"{metric.name} is undefined: {find_problem(metric, task, classes)}.")
+    if len(targets) == 0:
+        raise RefusedError(f"{metric.name} is undefined: no sample is tested.")
+    if task == "regression" and len(given) == len(targets) and given.size == targets.size:
+        given = given.reshape(targets.shape)
+    _check_match(metric, targets, given, task, classes)
+    value = metric.function(targets, given, **_fill_in(metric.function, classes, task))
+    if np.isnan(value):
+        raise RefusedError(f"{metric.name} is undefined for the {len(targets)} samples tested.")
+    if np.isinf(value):
+        raise RefusedError(f"{metric.name} is infinite for the {len(targets)} samples tested.")
     return value
+
+
+def _check_match(metric: Metric, targets: NDArray[Any], given: NDArray[Any], task: Task, classes: int) -> None:
+    """Arrays that do not match would be broadcast into a number that means nothing."""
+    is_class = task == "classification"
+    has_scores = is_class and metric.needs == "scores"
+    if targets.shape != (given.shape[:1] if has_scores else given.shape):
+        raise DataError(f"metric {metric.name}: targets {targets.shape} do not match what is scored, {given.shape}")
+    for kind, values in (("targets", targets), ("labels", given)) if is_class else ():
+        if not (has_scores and kind == "labels") and not (values.min() >= 0 and values.max() < classes):
+            span = f"{values.min()} to {values.max()}"
+            raise DataError(
+                f"metric {metric.name}: {kind} are {span}; of {classes} classes they are 0 to {classes - 1}"
+            )
+
+
+def _fill_in(function: Callable[..., Any], classes: int, task: Task) -> dict[str, Any]:
+    try:
+        named = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # of some compiled functions it cannot be read
+        return {}
+    return {name: value for name, value in zip(FILLED_IN, (classes, task), strict=True) if name in named}
 
 
 def build_users_metric(
     name: str,
     function: Callable[..., Any],
     arguments: Mapping[str, Any],
-    better: Literal["higher", "lower"] = "higher",
+    better: Better = "higher",
     unit: str = "",
-    needs: Literal["labels", "scores"] = "scores",
+    needs: Needs = "scores",
 ) -> Metric:
-    """A user's function `(targets, outputs, …) -> float` as a metric; it is given labels if it needs no more.
+    """A user's function `(targets, outputs, **arguments) -> float` as a metric; it is given labels if it needs no more.
 
-    NaN from it means undefined. StudyError for anything else than a number, or for what it raises.
+    It is called with copies, outputs as float64. Undefined is NaN, a RefusedError, and whatever scikit-learn warns of
+    as undefined. StudyError for anything else than one number, and for what it raises, with file and line.
     """
+    told = {key: list(value) if isinstance(value, tuple) else value for key, value in arguments.items()}
 
-    def compute(targets: NDArray[Any], given: NDArray[Any]) -> float:
+    def compute(targets: NDArray[Any], given: NDArray[Any], *, classes: int, task: Task) -> float:
+        from sklearn.exceptions import UndefinedMetricWarning
+
+        given = given.astype(np.float64) if needs == "scores" or task == "regression" else given.copy()
+        filled = _fill_in(function, classes, task)
         try:
-            value = function(targets, given, **arguments)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", UndefinedMetricWarning)  # scikit-learn would give 0 instead
+                value = function(targets.copy(), given, **(filled | told))
+        except UndefinedMetricWarning as warning:
+            sentence = str(warning).partition(". ")[0].rstrip(".")
+            raise RefusedError(f"{name} is undefined: {sentence}.") from None
+        except RefusedError as error:
+            raise RefusedError(f"{name}: {error}") from None
         except Exception as error:
-            raise StudyError(f"metric {name} failed: {type(error).__name__}: {error} ({_find_place(error)})") from error
-        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-            shape = f" of shape {value.shape}" if isinstance(value, np.ndarray) else ""
-            raise StudyError(f"metric {name} gave {type(value).__name__}{shape}; one number is needed")
+            place = _find_users_place(error)
+            raise StudyError(f"metric {name} failed: {describe_error(error)} ({place})") from error
+        if not isinstance(value, numbers.Real) or isinstance(value, bool):
+            raise StudyError(
+                f"metric {name} returned {_describe(value)}; one number is needed, such as float(errors.mean())"
+            )
         return float(value)
 
-    every: tuple[Task, ...] = ("classification", "multilabel", "regression")
-    return Metric(name, better, unit, needs, every, False, compute, raw=True)
+    return Metric(name, better, unit, needs, _EVERY, False, compute)
 
 
-def _find_place(error: BaseException) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}, line {trace.tb_lineno}" if trace else "no place known"
+def _describe(value: Any) -> str:
+    if value is None:
+        return "None; a return is lacking"
+    kind = type(value).__name__
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{kind} of shape {tuple(value.shape)} and type {value.dtype}"
+    shown = repr(value)
+    return f"{kind} {shown if len(shown) <= 60 else shown[:57] + '...'}"
+
+
+def _find_users_place(error: Exception) -> str:
+    """File and line of the last call in the user's own code: not in ours, an installed package or Python's library."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    library = Path(sysconfig.get_paths()["stdlib"]).resolve()
+    installed = {"site-packages", "dist-packages"}
+    own = []
+    for frame in frames:
+        path = Path(frame.filename).resolve()
+        if path.is_file() and not path.is_relative_to(library) and not installed & set(path.parts):
+            own.append(frame)
+    frame = (own or frames or traceback.extract_tb(error.__traceback__))[-1]
+    return f"{frame.filename}, line {frame.lineno}"

@@ -20,7 +20,7 @@ FILLED: dict[str, tuple[str, ...]] = {
     "optimizer": ("parameters", "learning_rate", "weight_decay", "momentum"),
     "schedule": ("step", "steps", "epochs", "losses"),
     "loss": ("class_weights", "outputs", "task"),
-    "metric": ("targets", "outputs"),
+    "metric": ("classes", "task"),  # after targets and labels or outputs, whatever a user calls these
     "splitter": ("data", "folds", "seed"),
 }
 _KINDS = {bool: "boolean", int: "integer", float: "number", str: "text"}
@@ -32,9 +32,11 @@ def read_signature(function: Callable[..., Any], kind: str) -> Signature:
     `*args` are left alone. `**kwargs` make no factors: what a study may set is named.
     """
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError) as error:
         raise StudyError(f"the arguments of {function!r} cannot be read ({error}); wrap it in a function") from None
+    if kind == "metric":
+        parameters = _drop_given(function, parameters)
     hints = _read_hints(function)
     arguments, filled = [], []
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -44,6 +46,17 @@ def read_signature(function: Callable[..., Any], kind: str) -> Signature:
         elif parameter.kind in named:
             arguments.append(_read_argument(parameter, hints.get(parameter.name, Any)))
     return Signature(arguments=tuple(arguments), filled=tuple(filled))
+
+
+def _drop_given(function: Callable[..., Any], parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
+    """The parameters of a metric but for the first two, which are given by position."""
+    by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters[:2]):
+        return parameters
+    if len(parameters) < 2 or any(parameter.kind not in by_position for parameter in parameters[:2]):
+        name = getattr(function, "__name__", repr(function))
+        raise StudyError(f"metric {name} does not take two arrays; write {name}(targets, outputs, …)")
+    return parameters[2:]
 
 
 def _read_hints(function: Callable[..., Any]) -> dict[str, Any]:
