@@ -6,11 +6,11 @@ from typing import Any
 
 from tune_app.errors import choices
 from tune_app.study.claims import Claim
+from tune_app.study.entries import Catalog, find_argument_problems
 from tune_app.study.expansion import ExpandedStudy, has_levels
 from tune_app.study.labels import build_labelling
 from tune_app.study.metrics import list_known
 from tune_app.study.protocol import AS_REPORTED, DEFECTS, find_idle_defects, slices_batches
-from tune_app.study.schema import Catalog, find_argument_problems
 from tune_app.study.spec import TrialSpec
 
 

@@ -9,9 +9,10 @@ from typing import Any
 from tune_app.study.claims import Claim
 from tune_app.study.define import Definition
 from tune_app.study.designs import build_levels
+from tune_app.study.entries import GridEntry
 from tune_app.study.factors import FACTORS, TABLE, Recipe, order_factors
 from tune_app.study.protocol import build_protocol, slices_batches, spell_protocol
-from tune_app.study.schema import GridEntry, StudySchema
+from tune_app.study.schema import StudySchema
 from tune_app.study.signatures import SHIPPED, Argument, Signature
 from tune_app.study.spec import TrialSpec
 
