@@ -74,7 +74,7 @@ class Session:
         ]
         self.asserted: list[str] = []
         self.outdated: set[tuple[str, int]] = set()  # fits that run again because their code or data changed
-        self._data: Data | None = None
+        self._data: dict[str, Data] = {}
         self.folder = self.options.runs.resolve() / self.study.name
         self.results = self.options.results.resolve() / self.study.name
 
@@ -84,16 +84,18 @@ class Session:
 
         return make_plan(self.study, self.options, known=self.describe_data())
 
-    def load_data(self) -> Data:
-        """The study's data, loaded once; a TuneAppError for data that cannot be loaded or used."""
-        if self._data is None:
-            self._data = load_source(self.study.data.name, self.study.define, self.options.data, self.found.scope)
+    def load_data(self) -> dict[str, Data]:
+        """The study's data sets by name, loaded once; a TuneAppError for data that cannot be loaded or used."""
+        for name in {spec.dataset: None for spec in self.specs}:
+            if name not in self._data:
+                self._data[name] = load_source(name, self.study.define, self.options.data, self.found.scope)
         return self._data
 
     def describe_data(self) -> "dict[str, DataFacts]":
         """The facts of data sets that do not ship, which are known once they are loaded."""
-        name = self.study.data.name
-        return {name: describe_data(self.load_data())} if name in self.study.define else {}
+        if not set(self.study.data.names) & set(self.study.define):
+            return {}
+        return {name: describe_data(data) for name, data in self.load_data().items()}
 
     def run(self) -> Outcome:
         """Run what the records lack and export what there is.
@@ -154,7 +156,7 @@ class Session:
             known.add(record)
         return known
 
-    def _check_unchanged(self, known: RecordSet, dataset: Data | None) -> None:
+    def _check_unchanged(self, known: RecordSet, dataset: dict[str, Data] | None) -> None:
         """Raise StudyError if networks or data have changed since the records were made, unless that is no matter."""
         changes = find_changes(self.specs, known, dataset, self.found.scope.root)
         if changes and self.options.rerun_changed:
@@ -193,7 +195,7 @@ class Session:
         if changed := describe_changes(self.study, self.specs, store):
             self.report(changed)
 
-    def _execute(self, plan: "Plan", dataset: Data, store: RecordStore) -> bool:
+    def _execute(self, plan: "Plan", dataset: dict[str, Data], store: RecordStore) -> bool:
         """Run the missing folds; True if it was interrupted. Notes where they run and what was planned."""
         from tune_app.session.execution import Execution
         from tune_app.session.planning import find_gpu_names, make_plan
@@ -221,7 +223,7 @@ class Session:
         write_plan(self.folder / PLAN_FILE, whole.build_frame())
         return interrupted
 
-    def _finish(self, store: RecordStore, interrupted: bool, dataset: Data | None) -> Outcome:
+    def _finish(self, store: RecordStore, interrupted: bool, dataset: dict[str, Data] | None) -> Outcome:
         self.phase = (
             "Interrupted while the tables were written: every record is on disk, and the same command writes them "
             "again."
@@ -247,7 +249,7 @@ class Session:
             undrawn=tuple(undrawn),
         )
 
-    def _build_results(self, records: RecordSet, dataset: Data | None) -> tuple[StoredResults, Path, bool]:
+    def _build_results(self, records: RecordSet, dataset: dict[str, Data] | None) -> tuple[StoredResults, Path, bool]:
         """The results as they are exported, the folder to export them to, and whether it has them already."""
         found = self.found
         stored = StoredResults(self.study, records, found.reference, reference_text=found.reference_text)
@@ -262,7 +264,8 @@ class Session:
                 return same, folder, True
         try:
             dataset = dataset or self.load_data()
-            stored = replace(stored, test=build_test_set(stored, dataset))
+            if len(dataset) == 1:  # predictions of several data sets have no labels in common
+                stored = replace(stored, test=build_test_set(stored, *dataset.values()))
         except DataError as error:  # nothing ran, so nothing but the confusions needs the images
             self.report(f"The confusions are left out: {error}")
         return stored, folder, False

@@ -147,7 +147,14 @@ class GridEntry(_EntryLevels):
         return self
 
 
-_UNTOUCHED = ("model", "folds", "train_images", "protocol", "batch_slices")  # factors that a component cannot set
+_UNTOUCHED = (
+    "model",
+    "data",
+    "folds",
+    "train_images",
+    "protocol",
+    "batch_slices",
+)  # factors that a component cannot set
 
 
 def _find_component_problems(entry: GridEntry) -> Iterator[str]:

@@ -168,11 +168,12 @@ class ExpandedStudy(StudySchema):
             recipe = Recipe(**{name: condition.pop(name) for name in Recipe.model_fields})
             condition["protocol"] = build_protocol(condition["protocol"], self._find_regularizer(condition))
             arguments = {name: condition.pop(name) for name in self.factors if name not in FACTORS}
-            parts = [condition["model"], self.data.name, self.splitter, *recipe.parts]
+            dataset = condition.pop("data")
+            parts = [condition["model"], dataset, self.splitter, *recipe.parts]
             definitions = {name: part for name in parts if (part := self.find_definition(name))}
             for replicate in range(entry.replicates or self.replicates):
                 spec = TrialSpec(
-                    dataset=self.data.name,
+                    dataset=dataset,
                     test_images=self.data.test_images,
                     splitter=self.splitter,
                     seed=self.seed,
@@ -207,6 +208,8 @@ class ExpandedStudy(StudySchema):
         """The levels of a factor for one model of a grid entry: the entry's own, or the one that all have."""
         if factor == "model":
             return (model,)
+        if factor == "data":
+            return entry.named("data") or self.data.names
         if factor not in FACTORS:
             signature = self.find_signature(model)
             if factor not in signature.factors:

@@ -22,6 +22,7 @@ from tune_app.study.factors import (
     Replicates,
     Seed,
     Share,
+    refuse_empty_or_repeated,
 )
 from tune_app.study.signatures import Signature
 
@@ -35,6 +36,7 @@ class DataChoice(Frozen):
     """
 
     name: str = "mnist"
+    others: tuple[str, ...] = ()  # further data sets: then the data set is a factor
     train_images: Count | None = None
     test_images: Count | None = None
     normalise: Literal["fold", "all-training", "none"] | None = None
@@ -42,15 +44,28 @@ class DataChoice(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _read_name(cls, content: Any) -> Any:
+        """`data: digits`, or `data: [mnist, digits]`, as a mapping."""
+        if isinstance(content, list | tuple) and content and all(isinstance(name, str) for name in content):
+            refuse_empty_or_repeated(tuple(content))
+            return {"name": content[0], "others": tuple(content[1:])}
         return {"name": content} if isinstance(content, str) else content
 
-    @field_validator("name")
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every data set, the first one first."""
+        return (self.name, *self.others)
+
+    @field_validator("name", "others")
     @classmethod
-    def _known(cls, name: str, info: ValidationInfo) -> str:
+    def _known(cls, given: str | tuple[str, ...], info: ValidationInfo) -> str | tuple[str, ...]:
         catalog: Catalog | None = info.context
-        if catalog and name not in catalog.datasets:
-            raise ValueError(f"unknown data set {name!r}{choices(name, catalog.datasets)}")
-        return name
+        names = (given,) if isinstance(given, str) else given
+        unknown = [name for name in names if catalog and name not in catalog.datasets]
+        if catalog and unknown:
+            raise ValueError(
+                "; ".join(f"unknown data set {name!r}{choices(name, catalog.datasets)}" for name in unknown)
+            )
+        return given
 
 
 class Label(LabelLevels):
