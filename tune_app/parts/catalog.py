@@ -63,8 +63,9 @@ def build_catalog(content: Mapping[str, Any] | None = None, scope: Scope | None 
         except (ValidationError, StudyError):  # what is wrong with it is said where the study is validated
             continue
         taken = [*MODELS] if definition.kind == "model" else [*DATASETS, *parts.get(definition.kind, ())]
+        what = "data set" if definition.kind == "data" else definition.kind
         if name in taken:
-            problems.append(f"define.{name}: a {definition.kind} that ships has this name; choose another")
+            problems.append(f"define.{name}: a {what} that ships has this name; choose another")
             continue
         if definition.kind == "model":
             models.append(name)
