@@ -85,10 +85,17 @@ class Session:
 
         return make_plan(self.study, self.options, known=self._describe_data())
 
-    def load_data(self) -> Data:
-        """The study's data, loaded once; a TuneAppError for data that cannot be loaded or used."""
+    def load_data(self, problems: list[str] | None = None) -> Data:
+        """The study's data, loaded once; a TuneAppError for data that cannot be loaded or used.
+
+        With `problems`, what is wrong with the arrays is added to them instead, and the data are given as they are.
+        """
         if self._data is None:
-            self._data = load_source(self.study.data.name, self.study.define, self.options.data, self.found.scope)
+            name, define, scope = self.study.data.name, self.study.define, self.found.scope
+            data = load_source(name, define, self.options.data, scope, problems)
+            if problems:
+                return data
+            self._data = data
         return self._data
 
     def _describe_data(self) -> "dict[str, DataFacts]":
@@ -107,17 +114,9 @@ class Session:
         missing = self._find_missing(known)
         plan = dataset = None
         if any(missing.values()):  # bad input is refused before records are touched
-            plan = self.make_plan()
-            if not self.options.address:
-                plan.check_shares()
-            dataset = self.load_data()
-            from tune_app.session.checking import check_parts, find_warnings
-            from tune_app.session.execution import check_splits
+            from tune_app.session.preparation import prepare
 
-            check_splits(plan, dataset)
-            check_parts(plan, dataset, self.found.scope)
-            for line in find_warnings(self.study, dataset, plan) if self.study.define else ():
-                self.report(f"Warning: {line}.")
+            plan, dataset = prepare(self)
             self._check_unchanged(known, dataset)
         check_writable(self.results)
         if self.options.fresh and (aside := set_records_aside(self.folder)):
@@ -132,16 +131,9 @@ class Session:
 
     def check(self) -> "Plan":
         """The plan, once every part has been imported and tried on two samples; StudyError with all that is wrong."""
-        from tune_app.session.checking import check_parts, find_warnings
-        from tune_app.session.execution import check_splits
+        from tune_app.session.preparation import prepare
 
-        plan = self.make_plan()
-        dataset = self.load_data()
-        check_splits(plan, dataset)
-        check_parts(plan, dataset, self.found.scope)
-        for line in find_warnings(self.study, dataset, plan):
-            self.report(f"Warning: {line}.")
-        return plan
+        return prepare(self)[0]
 
     def check_origin(self) -> StoredResults | None:
         """The results whose records are taken over first, if any; raises a TuneAppError if they cannot be read."""
