@@ -62,12 +62,13 @@ def resolve(reference: str, scope: Scope) -> Any:
         raise StudyError(
             f"{reference} is {type(found).__name__}, no function and no class; name one that can be called"
         )
-    home = _find_home(found)
+    written = _unwrap(found)
+    home = str(getattr(written, "__module__", None) or getattr(type(written), "__module__", ""))
     if home != module_name:
         try:
             check_module(home, scope)
         except StudyError as error:
-            raise StudyError(f"{reference} is {home}:{getattr(found, '__name__', attribute)}; {error}") from None
+            raise StudyError(f"{reference} is {home}:{getattr(written, '__name__', attribute)}; {error}") from None
     return found
 
 
@@ -160,13 +161,11 @@ def _note_files(scope: Scope) -> None:
                 _seen[name] = path.stat().st_mtime
 
 
-def _find_home(found: Any) -> str:
-    """The module that something was written in, as far as it can be known: of a partial, of what it calls."""
+def _unwrap(found: Any) -> Any:
+    """What was written somewhere and is called in the end: behind partials and decorators."""
     while isinstance(found, functools.partial):
         found = found.func
-    found = inspect.unwrap(found) if callable(found) else found
-    home = getattr(found, "__module__", None) or getattr(type(found), "__module__", "")
-    return str(home)
+    return inspect.unwrap(found) if callable(found) else found
 
 
 def describe_users_error(error: BaseException, scope: Scope) -> str:
@@ -190,6 +189,12 @@ def describe_with_traceback(error: BaseException, scope: Scope) -> str:
     """The error in a line, and indented below it the traceback through the user's own files, if it has any."""
     trace = format_users_traceback(error, scope)
     return describe_users_error(error, scope) + (f"\n{trace}" if trace else "")
+
+
+def describe_refusal(error: Exception, scope: Scope) -> str:
+    """The message of an error of ours, and below it the traceback of the user's code that it comes from, if any."""
+    trace = format_users_traceback(error.__cause__, scope) if error.__cause__ else ""
+    return str(error) + (f"\n{trace}" if trace else "")
 
 
 def format_users_traceback(error: BaseException, scope: Scope) -> str:

@@ -13,12 +13,13 @@ from tune_app.data import Data
 from tune_app.engine.randomness import GlobalRandomness, seed_everything
 from tune_app.errors import TuneAppError
 from tune_app.parts.networks import Network
-from tune_app.parts.references import Scope, describe_with_traceback
+from tune_app.parts.references import Scope, describe_refusal, describe_with_traceback
 from tune_app.parts.scoring import build_scoring
 from tune_app.parts.splitters import find_absent_classes
 from tune_app.session.planning import Plan
+from tune_app.session.recipe_probes import find_optimizer_problems, find_recipe_problems
 from tune_app.study import Study, TrialSpec
-from tune_app.trial.fold import Fold, build_network
+from tune_app.trial.fold import build_network
 from tune_app.trial.setup import TrialSetup
 
 ORDER_TOLERANCE = 1e-4  # of outputs whose batch is turned round, in units of their largest
@@ -66,10 +67,12 @@ def _probe(spec: TrialSpec, data: Data, scope: Scope) -> Iterator[str]:
             trial = TrialSetup(split, data, torch.device("cpu"), scoring=build_scoring_of(split), root=scope.root)
             break
         except TuneAppError as error:
-            yield str(error)
+            yield describe_refusal(error, scope)
     if trial is None:
         return
     asked = trial.network
+    samples = trial.find_train(trial.splits[0]).batch(torch.arange(min(PROBED, len(trial.train))))
+    yield from (recipes := find_recipe_problems(trial, *samples, scope))
     place = f"define.{spec.model}" if spec.model in spec.definitions else spec.model
     called = f"{spec.model}({_spell_call(asked)})"
     try:
@@ -80,15 +83,15 @@ def _probe(spec: TrialSpec, data: Data, scope: Scope) -> Iterator[str]:
         if not isinstance(built, nn.Module):
             if not (hasattr(built, "fit") and (hasattr(built, "predict") or hasattr(built, "predict_proba"))):
                 kind = type(built).__name__
-                yield f"{place}: {called} gave {kind}; a torch Module, or an object with fit and predict, is needed; return one"
+                needed = "a torch Module, or an object with fit and predict, is needed"
+                yield f"{place}: {called} gave {kind}; {needed}; return one"
             return
         build_network(asked, scope.root)
-        if found := [f"{place}: {called} {problem}" for problem in _find_network_problems(trial, built)]:
-            yield from found
+        found = _find_network_problems(trial, built, *samples, with_loss=not recipes)
+        if problems := [f"{place}: {called} {problem}" for problem in found]:
+            yield from problems
             return
-        fold = Fold(trial, trial.splits[0], "eager")
-        fold.build()
-        yield from _find_recipe_problems(fold)
+        yield from find_optimizer_problems(trial, *samples, scope)
     except TuneAppError as error:
         yield from (f"{place}: {line}" for line in str(error).splitlines())
     except Exception as error:  # whatever the user's code raises
@@ -120,11 +123,9 @@ def _spell_call(asked: Network) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in asked.keywords.items())
 
 
-def _find_network_problems(trial: TrialSetup, network: nn.Module) -> Iterator[str]:
-    data = trial.data
-    images = trial.find_train(trial.splits[0])
-    positions = torch.arange(min(PROBED, len(images)))
-    batch, targets = images.batch(positions)
+def _find_network_problems(
+    trial: TrialSetup, network: nn.Module, batch: torch.Tensor, targets: torch.Tensor, *, with_loss: bool
+) -> Iterator[str]:
     before = batch.clone()
     network.eval()
     with torch.no_grad():
@@ -136,13 +137,16 @@ def _find_network_problems(trial: TrialSetup, network: nn.Module) -> Iterator[st
             yield "changes its input in place; copy it first, or leave inplace=True out of the first layer"
         shape = (len(batch), trial.network.outputs)
         if tuple(outputs.shape) != shape and not (shape[1] == 1 and tuple(outputs.shape) == shape[:1]):
-            yield f"gave {tuple(outputs.shape)} for {len(batch)} samples; {shape} is needed; end it with {shape[1]} numbers a sample, as outputs says"
+            remedy = f"end it with {shape[1]} numbers a sample, as outputs says"
+            yield f"gave {tuple(outputs.shape)} for {len(batch)} samples; {shape} is needed; {remedy}"
             return
         if torch.isfinite(outputs).all() and (problem := _find_company_problem(network, before, outputs)):
             yield problem
+    if not with_loss:
+        return
     loss = trial.build_objective(trial.splits[0]).compute(outputs.float(), targets).item()
     if not np.isfinite(loss):
-        yield f"has a first loss of {loss} on two samples of {data.task}; check its outputs and the inputs"
+        yield f"has a first loss of {loss} on two samples of {trial.data.task}; check its outputs and the inputs"
 
 
 def _find_company_problem(network: nn.Module, batch: torch.Tensor, outputs: torch.Tensor) -> str:
@@ -160,30 +164,6 @@ def _find_company_problem(network: nn.Module, batch: torch.Tensor, outputs: torc
             "not see each other: no statistics of the batch, nothing over dimension 0"
         )
     return ""
-
-
-def _find_recipe_problems(fold: Fold) -> Iterator[str]:
-    """What the recipe's own parts do: the loss a scalar, the schedule a number, the augmentation a batch."""
-    recipe = fold.trial.spec.recipe
-    batch, targets = fold.images.batch(fold.train[:PROBED])
-    if fold.course.factor is not None:
-        for step in (0, 99):
-            factor = fold.course.factor(step, 100, [])
-            if not np.isfinite(factor) or factor < 0:
-                yield f"schedule {recipe.schedule}: it gave {factor} at step {step} of 100; 0 or more is needed"
-    if fold.course.augment and fold.course.generator:
-        changed, kept = fold.course.augment(batch.clone(), targets.clone(), fold.course.generator)
-        if changed.shape != batch.shape or changed.dtype != batch.dtype or kept.shape != targets.shape:
-            yield (
-                f"augment {recipe.augment}: it made {tuple(changed.shape)} {changed.dtype} of {tuple(batch.shape)} "
-                f"{batch.dtype}; the shape and the type stay"
-            )
-    fold.network.eval()
-    with torch.no_grad():
-        loss = fold.objective.compute(fold.network(batch), targets)
-    if not isinstance(loss, torch.Tensor) or loss.dim() != 0:
-        shape = tuple(getattr(loss, "shape", ()))
-        yield f"loss {recipe.loss}: it gave {shape}; the mean over the batch, a scalar, is needed"
 
 
 def _find_metric_problems(study: Study, data: Data, scope: Scope) -> Iterable[str]:

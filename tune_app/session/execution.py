@@ -19,6 +19,7 @@ from tune_app.monitor import Monitor, RecordFlow
 from tune_app.monitor.tensorboard import TensorBoardMonitor
 from tune_app.monitor.terminal import Progress, Watched, build_display, shorten_path
 from tune_app.parts.networks import choose_network
+from tune_app.parts.references import Scope, describe_refusal
 from tune_app.parts.scoring import build_scoring
 from tune_app.parts.sources import describe_data
 from tune_app.parts.splits import Split, build_limit
@@ -55,7 +56,7 @@ def find_settled(records: RecordSet, plan: Plan, work: Sequence[WorkItem]) -> Re
     return RecordSet(r for r in records.in_order(trial.id for trial in plan) if (r.trial, r.fold) not in trained)
 
 
-def find_split_problems(specs: Iterable[TrialSpec], dataset: Data) -> list[str]:
+def find_split_problems(specs: Iterable[TrialSpec], dataset: Data, scope: Scope) -> list[str]:
     """Sentences on splits that the data cannot give (a class rarer than the folds): not in every actor."""
     problems: dict[str, None] = {}
     failed: set[tuple[Any, ...]] = set()
@@ -68,7 +69,7 @@ def find_split_problems(specs: Iterable[TrialSpec], dataset: Data) -> list[str]:
         try:
             found[key].append(build_trial_splits(spec, dataset, positions))
         except StudyError as error:
-            problems |= dict.fromkeys(error.problems)
+            problems[describe_refusal(error, scope)] = None
             failed.add(key)
     problems |= {problem: None for each in found.values() if (problem := find_alike_splits(each))}
     return list(problems)

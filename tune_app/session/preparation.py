@@ -32,7 +32,7 @@ def prepare(session: "Session") -> tuple[Plan, Data]:
         stand_in = _build_stand_in(data)
         specs = [split_plainly(spec, STAND_IN_FOLDS) for spec in session.specs]
         raise StudyError([*problems, *(find_part_problems(study, specs, stand_in, scope) if stand_in else ())])
-    problems += find_split_problems(session.specs, data)
+    problems += find_split_problems(session.specs, data, scope)
     problems += find_part_problems(study, session.specs, data, scope)
     if plan is None:
         plan = _plan(session, problems)

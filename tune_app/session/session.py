@@ -18,7 +18,7 @@ from rich.console import Console
 from tune_app.data import Data
 from tune_app.errors import DataError, ResultsError, StudyError
 from tune_app.export.folder import check_writable, choose_folder, is_current, write_results
-from tune_app.parts.fingerprints import find_changes
+from tune_app.parts.fingerprints import Change, find_changes
 from tune_app.parts.sources import DataFacts, describe_data, load_source
 from tune_app.records import RecordSet, RecordStore, read_records, set_records_aside
 from tune_app.records.results import (
@@ -154,12 +154,16 @@ class Session:
             self.outdated |= {fit for change in changes for fit in change.fits}
         elif changes and not self.options.same_code:
             raise StudyError(
-                f"{change.sentence}: scores must not be mixed; run them again with --rerun-changed, "
-                "start over with --fresh, or state with --same-code that the change makes no difference"
+                f"{change.sentence}: scores must not be mixed; run them again with --rerun-changed, start over with "
+                f"--fresh, {self._offer_version(change)}or state with --same-code that the change makes no difference"
                 for change in changes
             )
         else:
             self.asserted = [change.sentence for change in changes]
+
+    def _offer_version(self, change: Change) -> str:
+        name = change.what.rpartition(" ")[2]
+        return f"raise define.{name}.version to make new trials, " if name in self.study.define else ""
 
     def _find_missing(self, records: RecordSet) -> dict[str, tuple[int, ...]]:
         """Trial → the folds to run: those without a record, without a kept network, or of code that has changed."""
