@@ -15,7 +15,8 @@ OF_LAYERS = "from layers import build_gate\n" + NETS.replace("nn.ReLU()", "build
 TWO_WIDTHS: dict[str, Any] = {"grid": [{"model": "net", "folds": 2, "width": [4, 8]}]}
 CHANGED = (
     "model net has changed since 2 of its fits were made: scores must not be mixed; run them again with "
-    "--rerun-changed, start over with --fresh, raise define.net.version to make new trials, or state with --same-code that the change makes no difference"
+    "--rerun-changed, start over with --fresh, raise define.net.version to make new trials, or state with --same-code "
+    "that the change makes no difference"
 )
 FIRST = ("--only", "width=4")  # half of the fits
 
