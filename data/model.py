@@ -75,3 +75,8 @@ class Data:
             digest.update(f"{content.dtype}{content.shape}".encode())
             digest.update(np.ascontiguousarray(content).view(np.uint8).data)
         return digest.hexdigest()[:16]
+
+
+def pick_data(data: "Data | Mapping[str, Data]", name: str) -> Data:
+    """The data set called `name` among several; the only one where there is but one."""
+    return data if isinstance(data, Data) else data[name]

@@ -7,7 +7,7 @@ import pytest
 
 from tests.trials import CPU, content_of, defective_spec_of, epochs_of, folds_of, run
 from tune_app import data
-from tune_app.engine import score
+from tune_app.engine.fit import predict
 from tune_app.errors import FitError
 from tune_app.records import FoldRecord, Record
 from tune_app.trial import run_trial
@@ -65,9 +65,9 @@ def test_a_test_that_fails_leaves_the_carried_network_to_the_next_fold(
         calls.append(arguments)
         if len(calls) == 1:
             raise FitError("the loss of the images scored is inf")
-        return score(*arguments)
+        return predict(*arguments)
 
-    monkeypatch.setattr("tune_app.trial.fold.score", fail_once)
+    monkeypatch.setattr("tune_app.trial.fold.predict", fail_once)
     first, *others = folds_of(run(defective_spec_of("carry-over"), digits))
     assert (first.status, first.error_message) == ("failed", "the loss of the images scored is inf")
     assert [content_of(record) for record in others] == [content_of(record) for record in undisturbed[1:]]

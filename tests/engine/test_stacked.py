@@ -60,7 +60,11 @@ def run_eager(images: Images, folds: Sequence[StackedFold], recipe: Recipe) -> l
 
 
 def without_time(scores: EpochScores) -> dict[str, Any]:
-    return {name: value for name, value in vars(scores).items() if name not in ("seconds", "samples_per_second")}
+    return {
+        name: value
+        for name, value in vars(scores).items()
+        if name not in ("seconds", "samples_per_second", "validation")
+    }
 
 
 @pytest.mark.parametrize("regularizer", REGULARIZERS)

@@ -44,6 +44,7 @@ STEPS = pd.DataFrame(
 CONTRASTS = pd.DataFrame(
     {
         "metric": ["test_accuracy", "test_accuracy", "test_loss"],
+        "unit": ["share", "share", "nats/image"],
         "row": ["CNN+BN", "CNN+DP", "CNN+BN"],
         "baseline_row": "CNN",
         "effect": [0.002, -0.01, 0.1],

@@ -11,10 +11,11 @@ from tests.predictions import Pair, digits, progression, traits
 from tune_app.data.model import Task
 from tune_app.errors import StudyError
 from tune_app.parts.catalog import locate, read_definition
-from tune_app.parts.metrics import ALIASES, METRICS, compute_metric, find_metric, find_problem
+from tune_app.parts.metrics import METRICS, compute_metric, find_metric, find_problem
 from tune_app.parts.references import Scope
 from tune_app.parts.signatures import read_signature
 from tune_app.study.define import Definition
+from tune_app.study.metrics import ALIASES
 
 PREDICTIONS: dict[Task, Callable[[], Pair]] = {
     "classification": digits,

@@ -64,7 +64,7 @@ def test_a_definition_that_cannot_be_is_refused(
 @pytest.mark.parametrize(
     ("levels", "problem"),
     [
-        ({"nrom": ["none"]}, "unknown key 'nrom'; did you mean 'norm'? choose from model, folds, "),
+        ({"nrom": ["none"]}, "unknown key 'nrom'; did you mean 'norm'? choose from model, "),
         ({"norm": ["none", "bacth"]}, "unknown norm 'bacth'; did you mean 'batch'? choose from none, batch"),
         ({"norm": [1]}, "unknown norm 1; choose from none, batch"),
     ],

@@ -105,7 +105,7 @@ def test_the_time_that_a_record_is_elsewhere_is_no_training(digits: data.Data, e
 def test_a_trial_that_cannot_be_set_up_is_a_failed_row_for_each_fold_and_each_trial(
     digits: data.Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*arguments: Any) -> Any:
+    def refuse(*arguments: Any, **options: Any) -> Any:
         raise torch.OutOfMemoryError("the images do not fit")
 
     monkeypatch.setattr("tune_app.trial.setup.Images", refuse)

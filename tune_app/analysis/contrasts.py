@@ -90,15 +90,18 @@ def find_contrasts(study: Study) -> list[tuple[Condition, Condition]]:
     named = study.baseline.model_dump(exclude_none=True)
     folds = named.pop("folds", None)
     if not named:
-        varying = [factor for factor in study.varying_factors() if factor != "folds"]
+        varying = [factor for factor in study.varying_factors() if factor not in ("folds", "data")]
         named = {factor: conditions[0][0].condition[factor] for factor in varying}
     references = [specs for specs in conditions if has_levels(specs[0].condition, named)]
     folds = folds or references[0][0].folds
     found = []
     for specs in conditions:
         pool = references
+        alike = [reference for reference in references if reference[0].dataset == specs[0].dataset]
+        if alike:  # a contrast is within a data set
+            pool = alike
         if specs in references:
-            pool = [reference for reference in references if reference[0].folds == folds] or references
+            pool = [reference for reference in pool if reference[0].folds == folds] or pool
         nearest = max(pool, key=lambda reference: _nearness(specs[0], reference[0]))
         if nearest != specs:
             found.append((specs, nearest))

@@ -12,7 +12,7 @@ from tune_app.engine.images import Images
 from tune_app.engine.objective import CLASSIFICATION, Objective
 from tune_app.engine.precision import autocast, build_scaler, matmul_precision
 from tune_app.errors import FitError
-from tune_app.parts.batches import split_batches
+from tune_app.parts.batches import count_batches, split_batches
 from tune_app.study import Recipe
 
 SCORING_BATCH = 500  # images; larger batches fall out of a CPU's cache
@@ -91,45 +91,14 @@ def fit(
     stays active and batch normalisation goes by, and follows, the validation batches. Raises FitError when the
     training loss is not finite, or where augmentation, a schedule or a metric of the user's own gives what cannot be.
     """
-    device = train.device
-    scaler = build_scaler(recipe.precision, device)
     shuffling = torch.Generator().manual_seed(shuffle_seed)
-    batch_count = len(split_batches(train, recipe.batch_size, recipe.last_batch))
-    step, losses = 0, list[float]()
+    training = _Training(network, optimizer, images, recipe, objective, course, len(train))
     for epoch in range(1, recipe.epochs + 1):
         started = time.perf_counter()
-        network.train()
-        loss_sum = torch.zeros((), device=device)
-        correct = torch.zeros((), dtype=torch.int64, device=device)
-        order = train[torch.randperm(len(train), generator=shuffling).to(device)]
-        with matmul_precision(recipe.precision):
-            batches = split_batches(order, recipe.batch_size, recipe.last_batch)
-            for positions in batches:
-                batch, labels = images.batch(positions)
-                if course.augment and course.generator:
-                    batch, labels = course.augment(batch, labels, course.generator)
-                if course.factor:
-                    _set_rate(
-                        optimizer, recipe.learning_rate * course.factor(step, batch_count * recipe.epochs, losses)
-                    )
-                with autocast(recipe.precision, device):
-                    logits = network(batch)
-                    loss = objective.compute(logits, labels)
-                optimizer.zero_grad(set_to_none=True)
-                scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-                if recipe.clip_norm:
-                    scaler.unscale_(optimizer)
-                    nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
-                scaler.step(optimizer)
-                scaler.update()
-                step += 1
-                loss_sum += loss.detach() * len(labels)
-                hits = objective.count_hits(logits.detach(), labels)
-                correct += hits
-        trained_samples = sum(map(len, batches))
-        train_loss = loss_sum.item() / trained_samples
-        losses.append(train_loss)
-        trained = time.perf_counter()
+        order = train[torch.randperm(len(train), generator=shuffling).to(train.device)]
+        trained = training.run_epoch(order)
+        trained_at = time.perf_counter()
+        train_loss = trained.loss
         if not math.isfinite(train_loss):
             raise FitError(f"the training loss is {train_loss} in epoch {epoch}; lower the learning rate")
         batch_size = recipe.batch_size if train_mode_validation else None
@@ -139,19 +108,90 @@ def fit(
         yield EpochScores(
             epoch=epoch,
             train_loss=train_loss,
-            train_accuracy=correct.item() / trained_samples,
+            train_accuracy=trained.accuracy,
             validation_loss=validation_loss,
             validation_accuracy=objective.count_hits(outputs, held_out).item() / len(validation),
             learning_rate=optimizer.param_groups[0]["lr"] if course.factor else recipe.learning_rate,
             seconds=time.perf_counter() - started,
-            samples_per_second=trained_samples / (trained - started),
-            batches=len(batches),
-            last_batch_loss=loss.item(),
-            last_batch_accuracy=hits.item() / len(labels),
+            samples_per_second=trained.samples / (trained_at - started),
+            batches=trained.batches,
+            last_batch_loss=trained.last_loss,
+            last_batch_accuracy=trained.last_accuracy,
             validation={**(course.validate(outputs, held_out) if course.validate else {}), **watched},
         )
         if ends:
             return
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What an epoch's steps gave: mean loss, share of hits, samples and batches, and the last batch's own."""
+
+    loss: float
+    accuracy: float
+    samples: int
+    batches: int
+    last_loss: float
+    last_accuracy: float
+
+
+class _Training:
+    """The steps of a fit: one network's, epoch by epoch."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        images: Images,
+        recipe: Recipe,
+        objective: Objective,
+        course: Course,
+        samples: int,
+    ) -> None:
+        self.network, self.optimizer, self.images = network, optimizer, images
+        self.recipe, self.objective, self.course = recipe, objective, course
+        self.scaler = build_scaler(recipe.precision, images.labels.device)
+        self._steps = recipe.epochs * count_batches(samples, recipe.batch_size, recipe.last_batch)
+        self._step = 0
+        self._losses: list[float] = []
+
+    def run_epoch(self, order: torch.Tensor) -> _Trained:
+        """Train on the positions in this order."""
+        device = order.device
+        self.network.train()
+        loss_sum = torch.zeros((), device=device)
+        correct = torch.zeros((), dtype=torch.int64, device=device)
+        batches = split_batches(order, self.recipe.batch_size, self.recipe.last_batch)
+        with matmul_precision(self.recipe.precision):
+            for positions in batches:
+                loss, hits = self._take_step(positions)
+                loss_sum += loss * len(positions)
+                correct += hits
+        samples = sum(map(len, batches))
+        self._losses.append(loss_sum.item() / samples)
+        last = loss.item(), hits.item() / len(batches[-1])
+        return _Trained(self._losses[-1], correct.item() / samples, samples, len(batches), *last)
+
+    def _take_step(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Loss and count of hits of one batch, which the network is then a step beyond."""
+        recipe, course, optimizer = self.recipe, self.course, self.optimizer
+        batch, labels = self.images.batch(positions)
+        if course.augment and course.generator:
+            batch, labels = course.augment(batch, labels, course.generator)
+        if course.factor:
+            _set_rate(optimizer, recipe.learning_rate * course.factor(self._step, self._steps, self._losses))
+        with autocast(recipe.precision, positions.device):
+            logits = self.network(batch)
+            loss = self.objective.compute(logits, labels)
+        optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        if recipe.clip_norm:
+            self.scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip_norm)
+        self.scaler.step(optimizer)
+        self.scaler.update()
+        self._step += 1
+        return loss.detach(), self.objective.count_hits(logits.detach(), labels)
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -1,11 +1,11 @@
 """Trials in this process, one after the other, without Ray: for debugging, for tests, for machines that lack it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Unpack
 
 import torch
 
-from tune_app.data import Data
+from tune_app.data import Data, pick_data
 from tune_app.executors.flow import Flow
 from tune_app.plan import WorkItem
 from tune_app.trial import Carrier, Keep, RunTrial, TrialOptions, run_trial
@@ -13,7 +13,7 @@ from tune_app.trial import Carrier, Keep, RunTrial, TrialOptions, run_trial
 
 def run_inline(
     work: Sequence[WorkItem],
-    data: Data,
+    data: Data | Mapping[str, Data],
     flow: Flow,
     *,
     device: str = "auto",
@@ -22,13 +22,16 @@ def run_inline(
     run: RunTrial = run_trial,
     **options: Unpack[TrialOptions],
 ) -> None:
-    """Run every item; `device` is `cpu`, `cuda`, or `auto`: a GPU for trials with a share of one."""
+    """Run every item on its data set, of several by name.
+
+    `device` is `cpu`, `cuda`, or `auto`: a GPU for trials with a share of one.
+    """
     for item in work:
         flow.item_started(item)
         chosen = choose_device(device, item.trial.share.gpus)
         records = run(
             item.trial.spec,
-            data,
+            pick_data(data, item.trial.spec.dataset),
             folds=item.folds,
             device=chosen,
             threads=item.threads,

@@ -33,7 +33,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from tune_app.data import Data
+from tune_app.data import Data, pick_data
 from tune_app.errors import ResourceError
 from tune_app.executors.flow import Flow
 from tune_app.executors.inline import choose_device
@@ -148,7 +148,7 @@ def stop_ray() -> None:
 
 def run_on_ray(
     work: Sequence[WorkItem],
-    data: Data,
+    data: Data | Mapping[str, Data],
     flow: Flow,
     *,
     device: str = "auto",
@@ -162,7 +162,8 @@ def run_on_ray(
     A trial whose process ends early is started once more with what it lacks; what is still missing then is recorded as
     failed. Whatever `flow` raises ends the run and comes out here. KeyboardInterrupt leaves at once.
     """
-    shared = ray.put(data)
+    names = {item.trial.spec.dataset for item in work}
+    shared = {name: ray.put(pick_data(data, name)) for name in names}
     writers = _start_writers(keep, carrier, options.pop("keep_outputs", None))
     relay = _Relay(work, flow)
     for _ in range(2):
@@ -246,9 +247,10 @@ def _build_trainable(shared: Any, writers: "_Writers", run: RunTrial) -> type[tu
 
         def _start(self) -> Iterator[Record]:
             config = self.config
+            spec = TrialSpec(**config["spec"])
             return run(
-                TrialSpec(**config["spec"]),
-                ray.get(shared),
+                spec,
+                ray.get(shared[spec.dataset]),
                 folds=config["folds"],
                 device=choose_device(config["device"], config["gpu"]),
                 threads=config["threads"],

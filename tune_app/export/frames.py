@@ -18,6 +18,7 @@ from tune_app.analysis.contrasts import build_contrasts
 from tune_app.analysis.designed import build_designs
 from tune_app.analysis.frames import build_epochs, build_folds
 from tune_app.analysis.networks import build_networks
+from tune_app.analysis.over_data import build_data_sets
 from tune_app.records import write_whole
 from tune_app.records.files import write_bytes_whole
 from tune_app.records.results import Results, build_digest
@@ -37,6 +38,7 @@ OCCASIONAL: dict[str, Callable[[Results], pd.DataFrame]] = {
     "audit": build_audit,
     "reference_check": build_reference_check,
     "designs": build_designs,
+    "data_sets": build_data_sets,
 }
 
 

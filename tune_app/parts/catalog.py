@@ -9,11 +9,12 @@ from pydantic import ValidationError
 from tune_app.data import DATASETS
 from tune_app.errors import StudyError, choices
 from tune_app.models import MODELS
-from tune_app.parts.metrics import ALIASES, METRICS
+from tune_app.parts.metrics import METRICS
 from tune_app.parts.references import Scope, resolve
 from tune_app.parts.signatures import call_part, read_signature
 from tune_app.study import Catalog
 from tune_app.study.define import Definition
+from tune_app.study.metrics import ALIASES
 from tune_app.study.signatures import Signature
 
 OPTIMIZERS = ("adam", "adamw", "sgd", "adadelta", "adafactor", "adagrad", "adamax", "asgd", "nadam", "radam", "rmsprop")
@@ -37,9 +38,10 @@ SHIPPED_PARTS: dict[str, dict[str, str]] = {
     },
     "augment": {name: f"tune_app.parts.augmentations:{name}" for name in ("flips", "shifts", "noise", "transforms")},
     "metric": {name: f"tune_app.parts.metric_functions:{ALIASES.get(name, name)}" for name in (*METRICS, *ALIASES)},
-    "splitter": dict.fromkeys(
-        ("kfold", "stratified", "group", "stratified-group", "leave-one-group-out", "predefined", "forward"), ""
-    ),
+    "splitter": {
+        name: f"tune_app.parts.shipped_splitters:{name.replace('-', '_')}"
+        for name in ("kfold", "stratified", "group", "stratified-group", "leave-one-group-out", "predefined", "forward")
+    },
 }
 NOTHING = {"loss": "auto", "augment": "none"}  # names that stand for no part
 

@@ -2,12 +2,12 @@
 
 import ast
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from tune_app.data import Data
+from tune_app.data import Data, pick_data
 from tune_app.errors import StudyError
 from tune_app.models import MODELS
 from tune_app.parts.closure import describe_distribution, find_source_closure
@@ -138,7 +138,10 @@ class Change:
 
 
 def find_changes(
-    specs: Iterable[TrialSpec], records: RecordSet, dataset: Data | None = None, root: Path | None = None
+    specs: Iterable[TrialSpec],
+    records: RecordSet,
+    data: Data | Mapping[str, Data] | None = None,
+    root: Path | None = None,
 ) -> list[Change]:
     """Each network, part and, if given, data set that has changed since fits of the trials were made.
 
@@ -146,7 +149,8 @@ def find_changes(
     """
     changed: dict[str, list[tuple[str, int]]] = {}
     for spec in specs:
-        now = fingerprint_code(spec, root) | ({"data": dataset.fingerprint} if dataset else {})
+        own = {} if data is None else {"data": pick_data(data, spec.dataset).fingerprint}
+        now = fingerprint_code(spec, root) | own
         for fold in range(spec.folds):
             if not records.is_completed(spec.id, fold):
                 continue

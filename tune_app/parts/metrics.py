@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tune_app.data.model import Task
 from tune_app.errors import DataError, RefusedError, StudyError, choices, describe_error
 from tune_app.parts import metric_functions as functions
+from tune_app.study.metrics import ALIASES
 
 Needs = Literal["labels", "scores"]
 Better = Literal["higher", "lower"]
@@ -77,23 +78,6 @@ def _build_table() -> dict[str, Metric]:
 
 
 METRICS = _build_table()
-# What scikit-learn calls them, where we say it otherwise. Its neg_brier_score is another: that of two classes halved.
-ALIASES = {
-    "f1_macro": "macro_f1",
-    "f1_micro": "micro_f1",
-    "f1_weighted": "weighted_f1",
-    "macro_precision": "precision_macro",
-    "macro_recall": "recall_macro",
-    "roc_auc": "auroc",
-    "matthews_corrcoef": "mcc",
-    "cohen_kappa": "kappa",
-    "neg_log_loss": "log_loss",
-    "neg_root_mean_squared_error": "rmse",
-    "neg_mean_squared_error": "mse",
-    "neg_mean_absolute_error": "mae",
-    "neg_median_absolute_error": "median_absolute_error",
-    "neg_max_error": "max_error",
-}
 
 
 def find_metric(name: str) -> Metric:

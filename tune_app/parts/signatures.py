@@ -21,7 +21,7 @@ FILLED: dict[str, tuple[str, ...]] = {
     "schedule": ("step", "steps", "epochs", "losses"),
     "loss": ("class_weights", "outputs", "task"),
     "metric": ("classes", "task"),  # after targets and labels or outputs, whatever a user calls these
-    "splitter": ("data", "folds", "seed"),
+    "splitter": ("data", "folds", "seed", "replicate", "groups"),
 }
 _KINDS = {bool: "boolean", int: "integer", float: "number", str: "text"}
 

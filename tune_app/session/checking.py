@@ -2,7 +2,7 @@
 
 import inspect
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,30 +26,33 @@ ORDER_TOLERANCE = 1e-4  # of outputs whose batch is turned round, in units of th
 PROBED = 2  # samples
 
 
-def find_part_problems(study: Study, specs: Iterable[TrialSpec], data: Data, scope: Scope) -> list[str]:
+def find_part_problems(
+    study: Study, specs: Iterable[TrialSpec], datasets: Mapping[str, Data], scope: Scope
+) -> list[str]:
     """A sentence for each thing that the study's own parts do wrong; nothing is written, no record is made.
 
     Each network is built once with its arguments, and shown two samples: the shape of its outputs, a finite first loss,
     outputs that depend on the order of a batch, an input that it changes. Metrics are tried on the first split.
     """
-    problems = [*_find_metric_problems(study, data, scope)]
+    problems = [p for name, data in datasets.items() for p in _find_metric_problems(study, name, data, scope)]
     randomness = GlobalRandomness()
     seen: set[str] = set()
     for spec in specs:
         if not spec.definitions or (key := _spell_parts(spec)) in seen:
             continue
         seen.add(key)
-        problems += _probe(spec, data, scope)
+        problems += _probe(spec, datasets[spec.dataset], scope)
     randomness.restore()
     return list(dict.fromkeys(problems))
 
 
-def find_warnings(study: Study, data: Data, plan: Plan) -> list[str]:
+def find_warnings(study: Study, datasets: Mapping[str, Data], plan: Plan) -> list[str]:
     """Sentences on what will run, though some of it may not be what was meant."""
     used = {name for trial in study.grid_trials() for name in trial.spec.definitions}
-    used |= set(study.metrics.named) | {study.data.name}
+    used |= set(study.metrics.named) | set(study.data.names)
     found = [f"define.{name}: nothing uses it; leave it out, or name it" for name in study.define if name not in used]
     spec = next(iter(plan)).spec
+    data = datasets[spec.dataset]
     trial = TrialSetup(spec, data, torch.device("cpu"))
     if not trial.has_test_part:
         found += find_absent_classes(data, trial.positions, trial.splits)
@@ -57,7 +60,8 @@ def find_warnings(study: Study, data: Data, plan: Plan) -> list[str]:
 
 
 def _spell_parts(spec: TrialSpec) -> str:
-    return f"{spec.model} {spec.arguments} {spec.recipe.parts} {spec.recipe.compile} {spec.recipe.class_weights}"
+    recipe = spec.recipe
+    return f"{spec.dataset} {spec.model} {spec.arguments} {recipe.parts} {recipe.compile} {recipe.class_weights}"
 
 
 def _probe(spec: TrialSpec, data: Data, scope: Scope) -> Iterator[str]:
@@ -166,7 +170,7 @@ def _find_company_problem(network: nn.Module, batch: torch.Tensor, outputs: torc
     return ""
 
 
-def _find_metric_problems(study: Study, data: Data, scope: Scope) -> Iterable[str]:
+def _find_metric_problems(study: Study, source: str, data: Data, scope: Scope) -> Iterable[str]:
     """Metrics that are not of the task, or that fail on outputs as a network might give them."""
     scoring = build_scoring(study)
     outputs = np.random.default_rng(0).normal(size=(len(data), data.outputs)).astype(np.float32)
@@ -176,7 +180,7 @@ def _find_metric_problems(study: Study, data: Data, scope: Scope) -> Iterable[st
             metric = scoring.find(name)
             if data.task not in metric.tasks:
                 tasks = " and ".join(metric.tasks)
-                yield f"metrics: {name} is a metric of {tasks}, and {study.data.name} is a {data.task}"
+                yield f"metrics: {name} is a metric of {tasks}, and {source} is a {data.task}"
                 continue
             scoring.compute((name,), outputs, targets, data.task)
         except Exception as error:  # whatever the user's metric raises

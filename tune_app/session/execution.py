@@ -56,13 +56,13 @@ def find_settled(records: RecordSet, plan: Plan, work: Sequence[WorkItem]) -> Re
     return RecordSet(r for r in records.in_order(trial.id for trial in plan) if (r.trial, r.fold) not in trained)
 
 
-def find_split_problems(specs: Iterable[TrialSpec], dataset: Data, scope: Scope) -> list[str]:
+def find_split_problems(specs: Iterable[TrialSpec], datasets: Mapping[str, Data], scope: Scope) -> list[str]:
     """Sentences on splits that the data cannot give (a class rarer than the folds): not in every actor."""
     problems: dict[str, None] = {}
     failed: set[tuple[Any, ...]] = set()
     found: dict[tuple[Any, ...], list[tuple[Split, ...]]] = {}
     for spec in specs:
-        key = (spec.train_images, spec.folds)
+        key, dataset = (spec.dataset, spec.train_images, spec.folds), datasets[spec.dataset]
         positions = build_limit(dataset.targets, spec.train_images, build_seed(spec.seed, "limit"))
         if spec.replicate != len(found.setdefault(key, [])) or key in failed:
             continue
@@ -82,7 +82,7 @@ class Execution:
     plan: Plan
     options: RunOptions
     folder: Path  # of the study, in `options.runs`
-    dataset: Data
+    datasets: Mapping[str, Data]
     report: Report
     console: Console | None  # None: nothing is displayed
     callbacks: Sequence[Monitor] = ()
@@ -102,7 +102,7 @@ class Execution:
                 on_ray = _import_ray()
                 run, stop = on_ray.run_on_ray, on_ray.stop_ray
                 cluster = on_ray.start_ray(self.options.address, self.root)
-                known = {self.plan.study.data.name: describe_data(self.dataset)}
+                known = {name: describe_data(data) for name, data in self.datasets.items()}
                 self.plan = make_plan(self.plan.study, self.options, cluster.nodes, known)
                 self.plan.check_shares()
                 work = build_work(self.plan, missing)
@@ -112,7 +112,7 @@ class Execution:
             flow = RecordFlow(store, self._build_monitors(find_settled(store.records, self.plan, work)))
             run(
                 work,
-                self.dataset,
+                self.datasets,
                 flow,
                 device=self.options.device,
                 keep=keep,
@@ -168,7 +168,7 @@ class Execution:
     def _draw_graph(self, writer: SummaryWriter, trial: str) -> None:
         spec = next(planned.spec for planned in self.plan if planned.id == trial)
         torch.manual_seed(0)
-        asked = choose_network(spec, describe_data(self.dataset))
+        asked = choose_network(spec, describe_data(self.datasets[spec.dataset]))
         network = asked.build()
         if not isinstance(network, torch.nn.Module):
             return

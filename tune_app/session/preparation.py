@@ -10,6 +10,7 @@ from tune_app.errors import StudyError
 from tune_app.session.checking import find_part_problems, find_warnings, split_plainly
 from tune_app.session.execution import find_split_problems
 from tune_app.session.planning import Plan
+from tune_app.study import TrialSpec
 
 if TYPE_CHECKING:
     from tune_app.session.session import Session
@@ -18,8 +19,8 @@ STAND_IN_FOLDS = 2  # of samples that stand in for data that cannot be used
 STAND_IN_COPIES = 4  # of each class among them, in each fold
 
 
-def prepare(session: "Session") -> tuple[Plan, Data]:
-    """The plan and the data, once every part has been tried on two samples and what is doubtful has been reported.
+def prepare(session: "Session") -> tuple[Plan, dict[str, Data]]:
+    """The plan and the data sets, once every part has been tried on two samples and what is doubtful is reported.
 
     Raises StudyError with all that is wrong: with the data, their splits, metrics, networks and the recipe's parts. A
     study without parts of its own is planned first, as its data may have to be fetched.
@@ -27,21 +28,43 @@ def prepare(session: "Session") -> tuple[Plan, Data]:
     study, scope = session.study, session.found.scope
     plan = None if study.define else _plan(session)
     problems: list[str] = []
-    data = session.load_data(problems)
-    if problems:
-        stand_in = _build_stand_in(data)
-        specs = [split_plainly(spec, STAND_IN_FOLDS) for spec in session.specs]
-        raise StudyError([*problems, *(find_part_problems(study, specs, stand_in, scope) if stand_in else ())])
-    problems += find_split_problems(session.specs, data, scope)
-    problems += find_part_problems(study, session.specs, data, scope)
-    if plan is None:
+    datasets, specs = _load(session, problems)
+    is_loaded = not problems
+    if is_loaded:
+        problems += find_split_problems(specs, datasets, scope)
+    problems += find_part_problems(study, specs, datasets, scope)
+    if plan is None and is_loaded:
         plan = _plan(session, problems)
     if problems or plan is None:
         raise StudyError(dict.fromkeys(problems))
     if study.define:
-        for line in find_warnings(study, data, plan):
+        for line in find_warnings(study, datasets, plan):
             session.report(f"Warning: {line}.")
-    return plan, data
+    return plan, datasets
+
+
+def _load(session: "Session", problems: list[str]) -> tuple[dict[str, Data], list[TrialSpec]]:
+    """The data sets and the trials to try on them; what is wrong with data is added to `problems`.
+
+    For data that cannot be used there are samples that stand in for them, or neither data nor trials.
+    """
+    datasets: dict[str, Data] = {}
+    refused: set[str] = set()
+    for name in dict.fromkeys(spec.dataset for spec in session.specs):
+        wrong: list[str] = []
+        try:
+            data: Data | None = session.load_data_set(name, wrong)
+        except StudyError as error:
+            problems += error.problems
+            continue
+        if wrong and data is not None:
+            problems += wrong
+            refused.add(name)
+            data = _build_stand_in(data)
+        if data is not None:
+            datasets[name] = data
+    specs = [spec for spec in session.specs if spec.dataset in datasets]
+    return datasets, [split_plainly(spec, STAND_IN_FOLDS) if spec.dataset in refused else spec for spec in specs]
 
 
 def _plan(session: "Session", problems: list[str] | None = None) -> Plan | None:

@@ -7,16 +7,15 @@ imported where there is something to plan or to run.
 import contextlib
 import logging
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from rich.console import Console
 
 from tune_app.data import Data
-from tune_app.errors import DataError, ResultsError, StudyError
+from tune_app.errors import DataError, StudyError
 from tune_app.export.folder import check_writable, choose_folder, is_current, write_results
 from tune_app.parts.fingerprints import Change, find_changes
 from tune_app.parts.sources import DataFacts, describe_data, load_source
@@ -26,7 +25,6 @@ from tune_app.records.results import (
     PLAN_FILE,
     TEST_FILE,
     UNREADABLE,
-    read_environment,
     read_plan,
     read_results,
     read_test_set,
@@ -38,6 +36,7 @@ from tune_app.records.results import (
 )
 from tune_app.records.store import RECORDS_FILE
 from tune_app.session.environment import build_environment
+from tune_app.session.notes import add_metrics, find_earlier, find_environment, find_plan, pool
 from tune_app.session.options import RunOptions
 from tune_app.session.outcome import Outcome
 from tune_app.session.results import Results
@@ -75,7 +74,7 @@ class Session:
         ]
         self.asserted: list[str] = []
         self.outdated: set[tuple[str, int]] = set()  # fits that run again because their code or data changed
-        self._data: Data | None = None
+        self._data: dict[str, Data] = {}
         self.folder = self.options.runs.resolve() / self.study.name
         self.results = self.options.results.resolve() / self.study.name
 
@@ -83,25 +82,28 @@ class Session:
         """The plan of the selected trials on this machine; imports torch."""
         from tune_app.session.planning import make_plan
 
-        return make_plan(self.study, self.options, known=self._describe_data())
+        return make_plan(self.study, self.options, known=self.describe_data())
 
-    def load_data(self, problems: list[str] | None = None) -> Data:
-        """The study's data, loaded once; a TuneAppError for data that cannot be loaded or used.
-
-        With `problems`, what is wrong with the arrays is added to them instead, and the data are given as they are.
-        """
-        if self._data is None:
-            name, define, scope = self.study.data.name, self.study.define, self.found.scope
-            data = load_source(name, define, self.options.data, scope, problems)
-            if problems:
-                return data
-            self._data = data
+    def load_data(self) -> dict[str, Data]:
+        """The study's data sets by name, loaded once; a TuneAppError for data that cannot be loaded or used."""
+        for name in {spec.dataset: None for spec in self.specs}:
+            self.load_data_set(name)
         return self._data
 
-    def _describe_data(self) -> "dict[str, DataFacts]":
+    def load_data_set(self, name: str, problems: list[str] | None = None) -> Data:
+        """One of them; with `problems`, what is wrong with its arrays is added to them, and it is given as it is."""
+        if name not in self._data:
+            data = load_source(name, self.study.define, self.options.data, self.found.scope, problems)
+            if problems:
+                return data
+            self._data[name] = data
+        return self._data[name]
+
+    def describe_data(self) -> "dict[str, DataFacts]":
         """The facts of data sets that do not ship, which are known once they are loaded."""
-        name = self.study.data.name
-        return {name: describe_data(self.load_data())} if name in self.study.define else {}
+        if not set(self.study.data.names) & set(self.study.define):
+            return {}
+        return {name: describe_data(data) for name, data in self.load_data().items()}
 
     def run(self) -> Outcome:
         """Run what the records lack and export what there is.
@@ -147,7 +149,7 @@ class Session:
             known.add(record)
         return known
 
-    def _check_unchanged(self, known: RecordSet, dataset: Data | None) -> None:
+    def _check_unchanged(self, known: RecordSet, dataset: dict[str, Data] | None) -> None:
         """Raise StudyError if networks or data have changed since the records were made, unless that is no matter."""
         changes = find_changes(self.specs, known, dataset, self.found.scope.root)
         if changes and self.options.rerun_changed:
@@ -190,14 +192,14 @@ class Session:
         if changed := describe_changes(self.study, self.specs, store):
             self.report(changed)
 
-    def _execute(self, plan: "Plan", dataset: Data, store: RecordStore) -> bool:
+    def _execute(self, plan: "Plan", dataset: dict[str, Data], store: RecordStore) -> bool:
         """Run the missing folds; True if it was interrupted. Notes where they run and what was planned."""
         from tune_app.session.execution import Execution
         from tune_app.session.planning import find_gpu_names, make_plan
 
         execution = Execution(plan, self.options, self.folder, dataset, self.report, self.console, self.callbacks)
         execution.root = self.found.scope.root
-        earlier = self._find_earlier()
+        earlier = find_earlier(self)
         self.phase = "Interrupted: every finished fit is on disk."
 
         def note_environment() -> None:
@@ -214,27 +216,16 @@ class Session:
         note_environment()
         whole = execution.plan
         if self.options.only:
-            whole = make_plan(self.study, replace(self.options, only=None), whole.nodes, self._describe_data())
+            whole = make_plan(self.study, replace(self.options, only=None), whole.nodes, self.describe_data())
         write_plan(self.folder / PLAN_FILE, whole.build_frame())
         return interrupted
 
-    def _find_earlier(self) -> list[Mapping[str, Any]]:
-        """The environments of the runs before this one, as far as their folders say."""
-        places = [] if self.options.fresh else [self.folder, self.results]
-        if self.options.continue_from:
-            places.insert(0, self.options.continue_from)
-        found = []
-        for place in places:
-            with contextlib.suppress(ResultsError):  # one that cannot be read is about to be written again
-                found.append(read_environment(place))
-        return [environment for environment in found if environment]
-
-    def _finish(self, store: RecordStore, interrupted: bool, dataset: Data | None) -> Outcome:
+    def _finish(self, store: RecordStore, interrupted: bool, dataset: dict[str, Data] | None) -> Outcome:
         self.phase = (
             "Interrupted while the tables were written: every record is on disk, and the same command writes them "
             "again."
         )
-        if added := self._add_metrics(store):
+        if added := add_metrics(self, store):
             self.report(f"{added} fits scored by metrics that were added; nothing was trained for it.")
         results, folder, current = self._build_results(store.records, dataset)
         undrawn = [] if current else write_results(folder, results)
@@ -255,28 +246,13 @@ class Session:
             undrawn=tuple(undrawn),
         )
 
-    def _add_metrics(self, store: RecordStore) -> int:
-        """Score recorded outputs by metrics that the study has named since; how many fits."""
-        if not self.study.metrics.named:
-            return 0
-        from tune_app.session.backfill import add_metrics
-
-        return add_metrics(store, self.study, self.specs, self.folder)
-
-    def _pool(self, records: RecordSet) -> pd.DataFrame | None:
-        if self.study.test != "none" or not self.study.metrics.named:
-            return None
-        from tune_app.session.backfill import build_pooled
-
-        return build_pooled(records, self.study, self.folder)
-
-    def _build_results(self, records: RecordSet, dataset: Data | None) -> tuple[StoredResults, Path, bool]:
+    def _build_results(self, records: RecordSet, dataset: dict[str, Data] | None) -> tuple[StoredResults, Path, bool]:
         """The results as they are exported, the folder to export them to, and whether it has them already."""
         found = self.found
         stored = StoredResults(self.study, records, found.reference, reference_text=found.reference_text)
         folder = choose_folder(self.results, stored)
-        plan, pooled = self._find_plan(folder), self._pool(records)
-        stored = replace(stored, environment=self._find_environment(), plan=plan, pooled=pooled)
+        plan, pooled = find_plan(self, folder), pool(self, records)
+        stored = replace(stored, environment=find_environment(self), plan=plan, pooled=pooled)
         with contextlib.suppress(*UNREADABLE):
             read_plan(folder / PLAN_FILE)  # the plan may be known from elsewhere, and the folder's own be damaged
             has_test = (folder / TEST_FILE).exists()  # a study that scores held-out folds has none
@@ -285,37 +261,11 @@ class Session:
                 return same, folder, True
         try:
             dataset = dataset or self.load_data()
-            stored = replace(stored, test=build_test_set(stored, dataset))
+            if len(dataset) == 1:  # predictions of several data sets have no labels in common
+                stored = replace(stored, test=build_test_set(stored, *dataset.values()))
         except DataError as error:  # nothing ran, so nothing but the confusions needs the images
             self.report(f"The confusions are left out: {error}")
         return stored, folder, False
-
-    def _find_environment(self) -> Mapping[str, Any]:
-        """Where the records were made: as noted when they were, else as the folders say that they came from."""
-        path = self.folder / ENVIRONMENT_FILE
-        if not path.exists():
-            earlier = self._find_earlier()
-            write_environment(path, earlier[0] if earlier else build_environment(self.study, self.options.command))
-        environment = read_environment(self.folder)
-        if environment is None:
-            raise ResultsError(f"{path} was there and is gone; run the same command again")
-        if self.asserted:
-            said = dict.fromkeys((*environment.get("same_code", ()), *self.asserted))
-            environment = {**environment, "same_code": list(said)}
-            write_environment(path, environment)
-        return environment
-
-    def _find_plan(self, folder: Path) -> pd.DataFrame:
-        """What the study's trials were planned to cost, planned now if no folder says it of all of them."""
-        trials = {trial.spec.id for trial in self.study.grid_trials()}
-        for place in (self.folder, folder):
-            with contextlib.suppress(*UNREADABLE):
-                plan = read_plan(place / PLAN_FILE)
-                if set(plan["trial"]) == trials:
-                    return plan
-        from tune_app.session.planning import make_plan
-
-        return make_plan(self.study, replace(self.options, only=None), known=self._describe_data()).build_frame()
 
     def _clear_carried(self) -> None:
         """Nothing is left that a carried state could be resumed from."""

@@ -2,10 +2,11 @@
 
 from tune_app.errors import choices
 from tune_app.study.claims import ACCURACIES, EPOCH_METRICS, Claim, Metric, Window
+from tune_app.study.entries import Baseline, Catalog, GridEntry
 from tune_app.study.expansion import GridTrial, has_levels, resolve_levels
 from tune_app.study.factors import FACTORS, TABLE, Recipe
 from tune_app.study.labels import Labelling
-from tune_app.study.schema import Baseline, Catalog, DataChoice, GridEntry, Label
+from tune_app.study.schema import DataChoice, Label
 from tune_app.study.spec import TrialSpec
 from tune_app.study.study import Study
 

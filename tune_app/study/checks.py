@@ -6,11 +6,11 @@ from typing import Any
 
 from tune_app.errors import choices
 from tune_app.study.claims import Claim
+from tune_app.study.entries import Catalog, find_argument_problems
 from tune_app.study.expansion import ExpandedStudy, has_levels
 from tune_app.study.labels import build_labelling
 from tune_app.study.metrics import list_known
 from tune_app.study.protocol import AS_REPORTED, DEFECTS, find_idle_defects, slices_batches
-from tune_app.study.schema import Catalog, find_argument_problems
 from tune_app.study.spec import TrialSpec
 
 
@@ -22,9 +22,9 @@ def find_problems(study: ExpandedStudy, catalog: Catalog | None) -> list[str]:
     problems = list(dict.fromkeys(_find_protocol_problems(study)))
     problems += [*_find_baseline_problems(study), *_find_repetitions(study), *_find_claim_problems(study)]
     problems += _find_label_problems(study)
-    if catalog and study.data.name in catalog.datasets:
-        sizes = catalog.datasets[study.data.name]
-        problems += _find_size_problems(study, *sizes) if sizes else []
+    for name in study.data.names if catalog else ():
+        sizes = catalog.datasets.get(name) if catalog else None
+        problems += _find_size_problems(study, name, *sizes) if sizes else []
     return problems
 
 
@@ -66,6 +66,10 @@ def _find_part_problems(study: ExpandedStudy, catalog: Catalog) -> Iterator[str]
         named["recipe: ", kind, getattr(study.recipe, kind)] = None
         for number, entry in enumerate(study.grid, start=1):
             named |= {(f"grid, entry {number}: ", kind, level): None for level in entry.named(kind)}
+    for number, entry in enumerate(study.grid, start=1):
+        for name in entry.named("data"):
+            if name not in study.data.names:
+                yield f"grid, entry {number}: data {name!r} is not among the study's{choices(name, study.data.names)}"
     for metric in study.metrics.named:
         named["metrics: ", "metric", metric] = None
     for place, kind, name in named:
@@ -173,7 +177,7 @@ def _find_label_problems(study: ExpandedStudy) -> list[str]:
     ]
 
 
-def _find_size_problems(study: ExpandedStudy, train_images: int, test_images: int) -> Iterator[str]:
+def _find_size_problems(study: ExpandedStudy, name: str, train_images: int, test_images: int) -> Iterator[str]:
     limits: dict[str, tuple[int | None, int]] = {
         "data.train_images": (study.data.train_images, train_images),
         "data.test_images": (study.data.test_images, test_images),
@@ -185,9 +189,9 @@ def _find_size_problems(study: ExpandedStudy, train_images: int, test_images: in
         }
     for place, (limit, available) in limits.items():
         if limit is not None and limit > available:
-            yield f"{place}: {limit} images asked for, {study.data.name} has {available}; choose 1 to {available}"
+            yield f"{place}: {limit} images asked for, {name} has {available}; choose 1 to {available}"
     seen: set[tuple[int, int]] = set()
-    for trial in study.grid_trials():
+    for trial in (trial for trial in study.grid_trials() if trial.spec.dataset == name):
         pair = (trial.spec.folds, min(trial.spec.train_images or train_images, train_images))
         if pair[0] > pair[1] and pair not in seen:
             fewer = f"choose 2 to {pair[1]} folds, or more images" if pair[1] > 1 else "give it more images"

@@ -9,9 +9,10 @@ from typing import Any
 from tune_app.study.claims import Claim
 from tune_app.study.define import Definition
 from tune_app.study.designs import build_levels
+from tune_app.study.entries import GridEntry
 from tune_app.study.factors import FACTORS, TABLE, Recipe, order_factors
 from tune_app.study.protocol import build_protocol, slices_batches, spell_protocol
-from tune_app.study.schema import GridEntry, StudySchema
+from tune_app.study.schema import StudySchema
 from tune_app.study.signatures import SHIPPED, Argument, Signature
 from tune_app.study.spec import TrialSpec
 
@@ -167,11 +168,12 @@ class ExpandedStudy(StudySchema):
             recipe = Recipe(**{name: condition.pop(name) for name in Recipe.model_fields})
             condition["protocol"] = build_protocol(condition["protocol"], self._find_regularizer(condition))
             arguments = {name: condition.pop(name) for name in self.factors if name not in FACTORS}
-            parts = [condition["model"], self.data.name, self.splitter, *recipe.parts]
+            dataset = condition.pop("data")
+            parts = [condition["model"], dataset, self.splitter, *recipe.parts]
             definitions = {name: part for name in parts if (part := self.find_definition(name))}
             for replicate in range(entry.replicates or self.replicates):
                 spec = TrialSpec(
-                    dataset=self.data.name,
+                    dataset=dataset,
                     test_images=self.data.test_images,
                     splitter=self.splitter,
                     seed=self.seed,
@@ -206,6 +208,8 @@ class ExpandedStudy(StudySchema):
         """The levels of a factor for one model of a grid entry: the entry's own, or the one that all have."""
         if factor == "model":
             return (model,)
+        if factor == "data":
+            return entry.named("data") or self.data.names
         if factor not in FACTORS:
             signature = self.find_signature(model)
             if factor not in signature.factors:

@@ -168,6 +168,7 @@ def _of_recipe(name: str, wording: str) -> Factor:
 
 TABLE = (
     Factor("model", str, "{}", "entry", required=True),
+    Factor("data", str, "{}", "data"),
     Factor("folds", Folds, "{} folds", "entry", (4,)),
     Factor("train_images", Count, "{:,} images", "data"),
     Factor("protocol", ProtocolText, "{}", "study"),

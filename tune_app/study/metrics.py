@@ -27,13 +27,34 @@ SHIPPED_METRICS: dict[str, MetricFacts] = {
     name: MetricFacts(SHARE, "higher")
     for name in (
         *("accuracy", "balanced_accuracy", "macro_f1", "micro_f1", "weighted_f1", "f1"),
-        *("macro_precision", "macro_recall", "auroc", "average_precision", "top5_accuracy", "subset_accuracy"),
+        *("precision_macro", "recall_macro", "auroc", "average_precision", "top5_accuracy", "subset_accuracy"),
     )
 }
 SHIPPED_METRICS |= {name: MetricFacts("", "higher") for name in ("mcc", "kappa", "r2")}
 SHIPPED_METRICS |= {name: MetricFacts(SHARE, "lower") for name in ("ece", "hamming_loss")}
+_ERRORS = ("rmse", "mse", "mae", "median_absolute_error", "max_error")
 SHIPPED_METRICS |= {"log_loss": MetricFacts("nats", "lower"), "brier": MetricFacts("", "lower")}
-SHIPPED_METRICS |= {name: MetricFacts("", "lower") for name in ("rmse", "mse", "mae", "median_absolute_error")}
+SHIPPED_METRICS |= {
+    name: MetricFacts("", "lower") for name in ("rmse", "mse", "mae", "median_absolute_error", "max_error")
+}
+# What scikit-learn calls them, where we say it otherwise. Its neg_brier_score is another: that of two classes halved.
+ALIASES = {
+    "f1_macro": "macro_f1",
+    "f1_micro": "micro_f1",
+    "f1_weighted": "weighted_f1",
+    "macro_precision": "precision_macro",
+    "macro_recall": "recall_macro",
+    "roc_auc": "auroc",
+    "matthews_corrcoef": "mcc",
+    "cohen_kappa": "kappa",
+    "neg_log_loss": "log_loss",
+    "neg_root_mean_squared_error": "rmse",
+    "neg_mean_squared_error": "mse",
+    "neg_mean_absolute_error": "mae",
+    "neg_median_absolute_error": "median_absolute_error",
+    "neg_max_error": "max_error",
+}
+
 
 _OF_A_FIT = {
     "validation_accuracy_auc": MetricFacts(SHARE, "higher"),
@@ -62,10 +83,12 @@ def find_facts(metric: str, definitions: Mapping[str, Definition] | None = None)
         return MetricFacts("nats/image", "lower")
     definition = (definitions or {}).get(name)
     if definition is not None and definition.kind == "metric":
-        shipped = SHIPPED_METRICS.get(definition.reference, MetricFacts("", "higher"))
+        shipped = SHIPPED_METRICS.get(
+            ALIASES.get(definition.reference, definition.reference), MetricFacts("", "higher")
+        )
         unit = shipped.unit if definition.unit is None else definition.unit
         return MetricFacts(unit, definition.better or shipped.better)
-    return SHIPPED_METRICS[name]
+    return SHIPPED_METRICS[ALIASES.get(name, name)]
 
 
 def list_summarised(named: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from tune_app.study.expansion import ExpandedStudy
 from tune_app.study.factors import FACTORS
 
 # Levels that say what they are by themselves; of the others the factor is named too, as `--only` spells it.
-SPEAK_FOR_THEMSELVES = ("model", "regularizer", "protocol", "optimizer", "precision")
+SPEAK_FOR_THEMSELVES = ("model", "data", "regularizer", "protocol", "optimizer", "precision")
 
 
 def build_trial_names(study: ExpandedStudy) -> dict[str, str]:

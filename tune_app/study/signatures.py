@@ -8,7 +8,7 @@ from tune_app.errors import choices
 from tune_app.study.factors import FACTORS, Frozen, Level
 
 # Keys of a grid entry besides factors. An argument of one of these names, or of a factor's, is written `model.<name>`.
-ENTRY_KEYS = ("replicates", "cpus_per_trial", "gpus_per_trial", "design", "components", "resolution", "data")
+ENTRY_KEYS = ("replicates", "cpus_per_trial", "gpus_per_trial", "design", "components", "resolution")
 QUALIFIER = "model."
 Kind = Literal["any", "boolean", "integer", "number", "text"]
 _WORDS = {"boolean": "true or false", "integer": "a whole number", "number": "a number", "text": "a text"}

@@ -49,6 +49,11 @@ class TrialSpec(Frozen):
         return _build_id(self.model_dump_json())
 
     @property
+    def data(self) -> str:
+        """The data set, as the factor is called."""
+        return self.dataset
+
+    @property
     def is_shipped(self) -> bool:
         """Whether the network is one that ships, and none that the study defines."""
         return self.model not in self.definitions

@@ -5,9 +5,9 @@ from functools import cached_property
 from pydantic import ValidationInfo, model_validator
 
 from tune_app.study.checks import find_problems
+from tune_app.study.entries import Catalog
 from tune_app.study.expansion import ExpandedStudy
 from tune_app.study.labels import Labelling, build_labelling
-from tune_app.study.schema import Catalog
 
 
 class Study(ExpandedStudy):

@@ -116,7 +116,10 @@ class Fold:
     def _carve(self) -> EarlyStop:
         trial, recipe = self.trial, self.trial.spec.recipe
         seed = build_seed(trial.spec.seed, "holdout", trial.spec.replicate, self.split.fold)
-        order = trial.data, trial.positions, self.split.train, recipe.holdout, trial.spec.groups, seed
+        groups = trial.spec.groups
+        if groups is None and "group" in trial.spec.splitter and len(trial.data.groups) == 1:
+            groups = next(iter(trial.data.groups))  # the column that the splits keep together
+        order = trial.data, trial.positions, self.split.train, recipe.holdout, groups, seed
         rest, holdout = carve_holdout(*order)
         self.train = torch.from_numpy(rest).to(trial.device)
         held = torch.from_numpy(holdout).to(trial.device)

@@ -5,6 +5,7 @@ import pandas as pd
 
 from tune_app.export.figures.figure import Drawing, build_data
 from tune_app.export.figures.theme import WIDTH
+from tune_app.study.metrics import SHARE
 
 
 def select_drawable(contrasts: pd.DataFrame) -> pd.DataFrame:
@@ -21,7 +22,8 @@ def build_forest_chart(contrasts: pd.DataFrame) -> Drawing:
     `contrasts` has the columns of contrasts.csv; only those of the primary metric that have an interval are drawn.
     """
     contrasts = select_drawable(contrasts)
-    metric, is_share = str(contrasts["metric"].iloc[0]).replace("_", " "), contrasts["unit"].iloc[0] == "share"
+    metric = str(contrasts["metric"].iloc[0]).replace("_", " ")
+    is_share = bool((contrasts["unit"] == SHARE).all())
     title = f"Difference in {metric}" + (" (percentage points)" if is_share else "")
     shown = contrasts[["method", "p_holm"]].copy()
     shown["label"] = contrasts["row"] + " − " + contrasts["baseline_row"]

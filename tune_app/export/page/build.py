@@ -104,6 +104,7 @@ def build_page(
         "study": results.study,
         "facts": build_facts(results),
         "conclusions": [*sentences, *conclusions],
+        "data_sets": tables.data_sets and render_page(tables.data_sets),
         "design": tables.designs and render_page(tables.designs),
         "verdicts": verdicts,
         "reasons": reasons,

@@ -72,7 +72,7 @@ def build_facts(results: Results) -> str:
     done = sum(results.records.is_completed(*key) for key in keys)
     return (
         f"{len(build_rows(results.study))} conditions, {len(trials)} trials, {done} of {len(keys)} fits completed. "
-        f"{describe_samples(study)} {recipe.epochs} epochs a fold, batch "
+        f"{describe_samples(study, ',')} {recipe.epochs} epochs a fold, batch "
         f"size {recipe.batch_size}, {recipe.optimizer} at {recipe.learning_rate:g}, {recipe.precision}; splitter "
         f"{study.splitter}, seed {study.seed}."
     )

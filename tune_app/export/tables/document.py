@@ -11,6 +11,7 @@ from tune_app.export.tables.audit import build_audit_table
 from tune_app.export.tables.claims import build_claim_table
 from tune_app.export.tables.conditions import build_condition_table
 from tune_app.export.tables.contrasts import build_contrast_table
+from tune_app.export.tables.data_sets import build_data_set_table
 from tune_app.export.tables.designs import build_design_table
 from tune_app.export.tables.markdown import escape_markdown, render_markdown
 from tune_app.export.tables.model import Table
@@ -32,6 +33,7 @@ class StudyTables:
     conditions: Table
     contrasts: tuple[Table, ...]
     designs: Table | None = None
+    data_sets: Table | None = None
 
     @property
     def on_paper(self) -> list[Table]:
@@ -63,6 +65,7 @@ def build_tables(results: Results, frames: Mapping[str, pd.DataFrame]) -> StudyT
         conditions=build_condition_table(results),
         contrasts=tuple(table for table in contrasts if table.rows),
         designs=build_design_table(results, frames["designs"]) if "designs" in frames else None,
+        data_sets=build_data_set_table(results, frames["data_sets"]) if "data_sets" in frames else None,
     )
 
 
@@ -81,13 +84,22 @@ def build_document(results: Results, tables: list[Table]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def describe_samples(study: Study) -> str:
-    """`Data set mnist: all training and 2,000 test images.`, or that held-out folds are scored."""
-    train = f"{study.data.train_images:,}" if study.data.train_images else "all"
-    test = f"{study.data.test_images:,}" if study.data.test_images else "all"
+def spell_data(study: Study) -> str:
+    """`Data set mnist`, or `Data sets mnist and digits`."""
+    names = study.data.names
+    return f"Data set {names[0]}" if len(names) == 1 else f"Data sets {', '.join(names[:-1])} and {names[-1]}"
+
+
+def describe_samples(study: Study, digits: str = "") -> str:
+    """`Data set mnist: all training and 2000 test images.`, or that held-out folds are scored.
+
+    `digits` is the format of numbers, such as `,`.
+    """
+    train = format(study.data.train_images, digits) if study.data.train_images else "all"
+    test = format(study.data.test_images, digits) if study.data.test_images else "all"
     if study.test == "none":
-        return f"Data set {study.data.name}: {train} samples, scored on the held-out folds."
-    return f"Data set {study.data.name}: {train} training and {test} test images."
+        return f"{spell_data(study)}: {train} samples, scored on the held-out folds."
+    return f"{spell_data(study)}: {train} training and {test} test images."
 
 
 def build_terminal_tables(results: Results) -> list[RenderableType]:

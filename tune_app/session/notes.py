@@ -1,0 +1,82 @@
+"""What a session notes beside its records, and what it finds noted: environment, plan, scores of later metrics."""
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from tune_app.errors import ResultsError
+from tune_app.records import RecordSet, RecordStore
+from tune_app.records.results import (
+    ENVIRONMENT_FILE,
+    PLAN_FILE,
+    UNREADABLE,
+    read_environment,
+    read_plan,
+    write_environment,
+)
+from tune_app.session.environment import build_environment
+
+if TYPE_CHECKING:
+    from tune_app.session.session import Session
+
+
+def find_earlier(session: "Session") -> list[Mapping[str, Any]]:
+    """The environments of the runs before this one, as far as their folders say."""
+    places = [] if session.options.fresh else [session.folder, session.results]
+    if session.options.continue_from:
+        places.insert(0, session.options.continue_from)
+    found = []
+    for place in places:
+        with contextlib.suppress(ResultsError):  # one that cannot be read is about to be written again
+            found.append(read_environment(place))
+    return [environment for environment in found if environment]
+
+
+def find_environment(session: "Session") -> Mapping[str, Any]:
+    """Where the records were made: as noted when they were, else as the folders say that they came from."""
+    path = session.folder / ENVIRONMENT_FILE
+    if not path.exists():
+        earlier = find_earlier(session)
+        write_environment(path, earlier[0] if earlier else build_environment(session.study, session.options.command))
+    environment = read_environment(session.folder)
+    if environment is None:
+        raise ResultsError(f"{path} was there and is gone; run the same command again")
+    if session.asserted:
+        said = dict.fromkeys((*environment.get("same_code", ()), *session.asserted))
+        environment = {**environment, "same_code": list(said)}
+        write_environment(path, environment)
+    return environment
+
+
+def find_plan(session: "Session", folder: Path) -> pd.DataFrame:
+    """What the study's trials were planned to cost, planned now if no folder says it of all of them."""
+    trials = {trial.spec.id for trial in session.study.grid_trials()}
+    for place in (session.folder, folder):
+        with contextlib.suppress(*UNREADABLE):
+            plan = read_plan(place / PLAN_FILE)
+            if set(plan["trial"]) == trials:
+                return plan
+    from tune_app.session.planning import make_plan
+
+    return make_plan(session.study, replace(session.options, only=None), known=session.describe_data()).build_frame()
+
+
+def add_metrics(session: "Session", store: RecordStore) -> int:
+    """Score recorded outputs by metrics that the study has named since; how many fits."""
+    if not session.study.metrics.named:
+        return 0
+    from tune_app.session.backfill import add_metrics
+
+    return add_metrics(store, session.study, session.specs, session.folder)
+
+
+def pool(session: "Session", records: RecordSet) -> pd.DataFrame | None:
+    if session.study.test != "none" or not session.study.metrics.named:
+        return None
+    from tune_app.session.backfill import build_pooled
+
+    return build_pooled(records, session.study, session.folder)
