@@ -91,7 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _dry_run(session) if options.dry_run else _run(session)
             except TuneAppError as error:
                 name = type(error).__name__
-                print("\n".join(f"{name}: {line}" for line in str(error).splitlines()), file=sys.stderr)
+                for line in str(error).splitlines():  # an indented one belongs to a traceback of the user's code
+                    print(line if line.startswith("    ") else f"{name}: {line}", file=sys.stderr)
                 return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print(session.phase if session else phase, file=sys.stderr)

@@ -63,10 +63,13 @@ def build_catalog(content: Mapping[str, Any] | None = None, scope: Scope | None 
         try:
             definition = Definition.model_validate(given)
         except (ValidationError, StudyError):  # what is wrong with it is said where the study is validated
+            models, sizes = [*models, name], {**sizes, name: None}
+            parts = {kind: (*names, name) for kind, names in parts.items()}  # and not that nothing has the name
             continue
         taken = [*MODELS] if definition.kind == "model" else [*DATASETS, *parts.get(definition.kind, ())]
+        what = "data set" if definition.kind == "data" else definition.kind
         if name in taken:
-            problems.append(f"define.{name}: a {definition.kind} that ships has this name; choose another")
+            problems.append(f"define.{name}: a {what} that ships has this name; choose another")
             continue
         if definition.kind == "model":
             models.append(name)

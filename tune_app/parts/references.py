@@ -10,8 +10,8 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import textwrap
 import traceback
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +20,7 @@ from typing import Any
 from tune_app.errors import StudyError, choices
 
 OWN_PACKAGE = "tune_app"
+TRACE_INDENT = "    "  # of the lines of a traceback: they belong to the problem above them
 
 
 @dataclass(frozen=True)
@@ -54,18 +55,20 @@ def resolve(reference: str, scope: Scope) -> Any:
     check_module(module_name, scope)
     found = getattr(_import(module_name, scope), attribute, _MISSING)
     if found is _MISSING:
-        public = [name for name in vars(sys.modules[module_name]) if not name.startswith("_")]
+        held = vars(sys.modules[module_name]).items()
+        public = [name for name, value in held if callable(value) and not name.startswith("_")]
         raise StudyError(f"{module_name} has no {attribute!r}{choices(attribute, public)}")
     if not callable(found):
         raise StudyError(
             f"{reference} is {type(found).__name__}, no function and no class; name one that can be called"
         )
-    home = _find_home(found)
+    written = _unwrap(found)
+    home = str(getattr(written, "__module__", None) or getattr(type(written), "__module__", ""))
     if home != module_name:
         try:
             check_module(home, scope)
         except StudyError as error:
-            raise StudyError(f"{reference} is {home}:{getattr(found, '__name__', attribute)}; {error}") from None
+            raise StudyError(f"{reference} is {home}:{getattr(written, '__name__', attribute)}; {error}") from None
     return found
 
 
@@ -83,9 +86,10 @@ def check_module(name: str, scope: Scope) -> None:
         beside += sorted(path.parent.name for path in scope.root.glob("*/__init__.py"))
         raise StudyError(f"there is no module {name!r} beside the study{choices(name, beside)}")
     if not scope.holds(found):
+        is_pythons = package in sys.stdlib_module_names
+        remedy = "" if is_pythons else f"allow it with --allow {package}, or "
         raise StudyError(
-            f"module {name!r} is not beside the study ({scope.root}); allow it with --allow {package}, or name "
-            "a module of your own"
+            f"module {name!r} is not beside the study ({scope.root}); {remedy}name a function in one of yours"
         )
 
 
@@ -112,11 +116,12 @@ def _import(name: str, scope: Scope) -> ModuleType:
     except BaseException as error:  # whatever the user's module raises while it is imported
         if isinstance(error, KeyboardInterrupt):
             raise
-        raise StudyError(f"importing {name} failed: {describe_users_error(error, scope)}") from error
+        raise StudyError(f"importing {name} failed: {describe_with_traceback(error, scope)}") from error
+    finally:
+        _note_files(scope)  # those of a module that failed have run, too
     origin = Path(getattr(module, "__file__", None) or sys.base_prefix).resolve()
     if name.partition(".")[0] not in (OWN_PACKAGE, *scope.allowed) and not scope.holds(origin):
         raise StudyError(f"{name} beside the study is hidden by {origin}, which Python finds first; rename yours")
-    _note_files(scope)
     return module
 
 
@@ -156,13 +161,11 @@ def _note_files(scope: Scope) -> None:
                 _seen[name] = path.stat().st_mtime
 
 
-def _find_home(found: Any) -> str:
-    """The module that something was written in, as far as it can be known: of a partial, of what it calls."""
+def _unwrap(found: Any) -> Any:
+    """What was written somewhere and is called in the end: behind partials and decorators."""
     while isinstance(found, functools.partial):
         found = found.func
-    found = inspect.unwrap(found) if callable(found) else found
-    home = getattr(found, "__module__", None) or getattr(type(found), "__module__", "")
-    return str(home)
+    return inspect.unwrap(found) if callable(found) else found
 
 
 def describe_users_error(error: BaseException, scope: Scope) -> str:
@@ -182,12 +185,31 @@ def find_users_place(error: BaseException, scope: Scope) -> str:
     return _spell_place(Path(frames[-1].filename), frames[-1].lineno or 0, scope) if frames else ""
 
 
+def describe_with_traceback(error: BaseException, scope: Scope) -> str:
+    """The error in a line, and indented below it the traceback through the user's own files, if it has any."""
+    trace = format_users_traceback(error, scope)
+    return describe_users_error(error, scope) + (f"\n{trace}" if trace else "")
+
+
+def describe_refusal(error: Exception, scope: Scope) -> str:
+    """The message of an error of ours, and below it the traceback of the user's code that it comes from, if any."""
+    trace = format_users_traceback(error.__cause__, scope) if error.__cause__ else ""
+    return str(error) + (f"\n{trace}" if trace else "")
+
+
 def format_users_traceback(error: BaseException, scope: Scope) -> str:
-    """The traceback from the first frame in the user's files on: what came before is ours and says nothing."""
-    frames: Sequence[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
+    """The traceback from the first frame in the user's files on, indented: what came before is ours and says nothing.
+
+    Of a file that cannot be read as Python it is the line, empty for an error that no file of the user's is part of.
+    """
+    every = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in every if not frame.filename.startswith("<frozen importlib")]
     first = next((index for index, frame in enumerate(frames) if scope.holds(Path(frame.filename))), len(frames))
-    lines = traceback.format_list(list(frames[first:])) + traceback.format_exception_only(error)
-    return "".join(lines).rstrip() if first < len(frames) else ""
+    is_unreadable = isinstance(error, SyntaxError) and scope.holds(Path(error.filename or ""))
+    if first == len(frames) and not is_unreadable:
+        return ""
+    lines = traceback.format_list(frames[first:]) + traceback.format_exception_only(error)
+    return textwrap.indent("".join(lines).rstrip(), TRACE_INDENT, lambda line: True)
 
 
 def _spell_place(path: Path, line: int, scope: Scope) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 
 from tune_app.data import DATASETS, Data, Task, find_data_folder, load_dataset
 from tune_app.data.checks import check_data
-from tune_app.errors import StudyError
+from tune_app.errors import StudyError, TuneAppError
 from tune_app.parts.catalog import build_part
-from tune_app.parts.references import Scope, describe_users_error, format_users_traceback
+from tune_app.parts.references import Scope, describe_with_traceback
 from tune_app.study.define import Definition
 
 
@@ -43,31 +43,35 @@ def describe_data(data: Data) -> DataFacts:
 
 
 def load_source(
-    name: str, definitions: Mapping[str, Definition], folder: Path | None = None, scope: Scope | None = None
+    name: str,
+    definitions: Mapping[str, Definition],
+    folder: Path | None = None,
+    scope: Scope | None = None,
+    problems: list[str] | None = None,
 ) -> Data:
     """The data set called `name`, one that ships or the study's own.
 
     Raises DataError where a file is missing or damaged, StudyError where the user's loader fails or gives what cannot
-    be used, each with the rule, the value and the remedy.
+    be used, each with the rule, the value and the remedy. With `problems`, what is wrong with the arrays is added to
+    them, and the data are given as they are.
     """
     if name not in definitions:
         return load_dataset(name, folder)
     root = scope.root if scope else Path.cwd()
     try:
         data: Any = build_part("data", name, definitions, root=root, cache=find_data_folder(folder))
-    except Exception as error:
-        from tune_app.errors import TuneAppError
-
-        if isinstance(error, TuneAppError):
-            raise
-        raise StudyError(_describe_failure(name, error, scope or Scope(root))) from error
+    except TuneAppError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever the user's loader raises
+        told = describe_with_traceback(error, scope or Scope(root))
+        raise StudyError(f"define.{name}: loading failed: {told}") from error
     if not isinstance(data, Data):
-        raise StudyError(f"define.{name}: it gave {type(data).__name__}; a loader returns tune_app.Data")
-    if problems := check_data(data, name):
-        raise StudyError(f"define.{name}: {problem}" for problem in problems)
+        raise StudyError(
+            f"define.{name}: it gave {type(data).__name__}; a loader returns tune_app.Data(inputs=…, targets=…)"
+        )
+    found = check_data(data, f"define.{name}")
+    if found and problems is None:
+        raise StudyError(found)
+    if problems is not None:
+        problems += found
     return data
-
-
-def _describe_failure(name: str, error: Exception, scope: Scope) -> str:
-    trace = format_users_traceback(error, scope)
-    return f"define.{name}: loading failed: {describe_users_error(error, scope)}" + (f"\n{trace}" if trace else "")

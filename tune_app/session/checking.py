@@ -1,6 +1,7 @@
 """What users' parts do with two real samples, before anything starts. Importing this takes torch along."""
 
 import inspect
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -10,38 +11,39 @@ from torch import nn
 
 from tune_app.data import Data
 from tune_app.engine.randomness import GlobalRandomness, seed_everything
-from tune_app.errors import FitError, StudyError, TuneAppError
+from tune_app.errors import TuneAppError
 from tune_app.parts.networks import Network
-from tune_app.parts.references import Scope, describe_users_error, format_users_traceback
+from tune_app.parts.references import Scope, describe_refusal, describe_with_traceback
 from tune_app.parts.scoring import build_scoring
 from tune_app.parts.splitters import find_absent_classes
-from tune_app.plan import PlannedTrial
 from tune_app.session.planning import Plan
+from tune_app.session.recipe_probes import find_optimizer_problems, find_recipe_problems
 from tune_app.study import Study, TrialSpec
-from tune_app.trial.fold import Fold, build_network
+from tune_app.trial.fold import build_network
 from tune_app.trial.setup import TrialSetup
 
 ORDER_TOLERANCE = 1e-4  # of outputs whose batch is turned round, in units of their largest
 PROBED = 2  # samples
 
 
-def check_parts(plan: Plan, datasets: Mapping[str, Data], scope: Scope) -> None:
-    """Raise StudyError with everything that the study's own parts do wrong; nothing is written, no record is made.
+def find_part_problems(
+    study: Study, specs: Iterable[TrialSpec], datasets: Mapping[str, Data], scope: Scope
+) -> list[str]:
+    """A sentence for each thing that the study's own parts do wrong; nothing is written, no record is made.
 
     Each network is built once with its arguments, and shown two samples: the shape of its outputs, a finite first loss,
     outputs that depend on the order of a batch, an input that it changes. Metrics are tried on the first split.
     """
-    problems = [p for name, data in datasets.items() for p in _find_metric_problems(plan.study, name, data, scope)]
+    problems = [p for name, data in datasets.items() for p in _find_metric_problems(study, name, data, scope)]
     randomness = GlobalRandomness()
     seen: set[str] = set()
-    for trial in plan:
-        if not trial.spec.definitions or (key := _spell_parts(trial)) in seen:
+    for spec in specs:
+        if not spec.definitions or (key := _spell_parts(spec)) in seen:
             continue
         seen.add(key)
-        problems += _probe(trial.spec, datasets[trial.spec.dataset], scope)
+        problems += _probe(spec, datasets[spec.dataset], scope)
     randomness.restore()
-    if problems:
-        raise StudyError(dict.fromkeys(problems))
+    return list(dict.fromkeys(problems))
 
 
 def find_warnings(study: Study, datasets: Mapping[str, Data], plan: Plan) -> list[str]:
@@ -57,19 +59,24 @@ def find_warnings(study: Study, datasets: Mapping[str, Data], plan: Plan) -> lis
     return found
 
 
-def _spell_parts(trial: PlannedTrial) -> str:
-    spec = trial.spec
+def _spell_parts(spec: TrialSpec) -> str:
     recipe = spec.recipe
     return f"{spec.dataset} {spec.model} {spec.arguments} {recipe.parts} {recipe.compile} {recipe.class_weights}"
 
 
 def _probe(spec: TrialSpec, data: Data, scope: Scope) -> Iterator[str]:
-    try:
-        trial = TrialSetup(spec, data, torch.device("cpu"), scoring=build_scoring_of(spec), root=scope.root)
-    except TuneAppError as error:
-        yield str(error)
+    trial = None
+    for split in (spec, split_plainly(spec, folds=2)):  # a network is probed even where the splits are refused
+        try:
+            trial = TrialSetup(split, data, torch.device("cpu"), scoring=build_scoring_of(split), root=scope.root)
+            break
+        except TuneAppError as error:
+            yield describe_refusal(error, scope)
+    if trial is None:
         return
     asked = trial.network
+    samples = trial.find_train(trial.splits[0]).batch(torch.arange(min(PROBED, len(trial.train))))
+    yield from (recipes := find_recipe_problems(trial, *samples, scope))
     place = f"define.{spec.model}" if spec.model in spec.definitions else spec.model
     called = f"{spec.model}({_spell_call(asked)})"
     try:
@@ -80,17 +87,25 @@ def _probe(spec: TrialSpec, data: Data, scope: Scope) -> Iterator[str]:
         if not isinstance(built, nn.Module):
             if not (hasattr(built, "fit") and (hasattr(built, "predict") or hasattr(built, "predict_proba"))):
                 kind = type(built).__name__
-                yield f"{place}: {called} gave {kind}; a torch Module, or an object with fit and predict, is needed"
+                needed = "a torch Module, or an object with fit and predict, is needed"
+                yield f"{place}: {called} gave {kind}; {needed}; return one"
             return
         build_network(asked, scope.root)
-        yield from (f"{place}: {called} {problem}" for problem in _find_network_problems(trial, built))
-        fold = Fold(trial, trial.splits[0], "eager")
-        fold.build()
-        yield from _find_recipe_problems(fold)
+        found = _find_network_problems(trial, built, *samples, with_loss=not recipes)
+        if problems := [f"{place}: {called} {problem}" for problem in found]:
+            yield from problems
+            return
+        yield from find_optimizer_problems(trial, *samples, scope)
     except TuneAppError as error:
         yield from (f"{place}: {line}" for line in str(error).splitlines())
     except Exception as error:  # whatever the user's code raises
-        yield f"{place}: {called} failed: {describe_users_error(error, scope)}{_append_trace(error, scope)}"
+        yield f"{place}: {called} failed{_spell_samples(error, trial)}: {describe_with_traceback(error, scope)}"
+
+
+def split_plainly(spec: TrialSpec, folds: int) -> TrialSpec:
+    """The trial on splits that any data can give."""
+    plain = {"splitter": "kfold", "groups": None, "folds": folds, "train_images": None, "test": "none"}
+    return spec.model_copy(update=plain)
 
 
 def build_scoring_of(spec: TrialSpec) -> Any:
@@ -100,20 +115,21 @@ def build_scoring_of(spec: TrialSpec) -> Any:
     return ACCURACY
 
 
-def _append_trace(error: BaseException, scope: Scope) -> str:
-    trace = format_users_traceback(error, scope)
-    return f"\n{trace}" if trace else ""
+def _spell_samples(error: Exception, trial: TrialSetup) -> str:
+    """Where a network fails on samples, their shape: layers of torch name none that a user would know."""
+    is_forward = any(frame.name == "_call_impl" for frame in traceback.extract_tb(error.__traceback__))
+    if not is_forward:
+        return ""
+    return f" on {PROBED} samples of shape {trial.network.shape}, for outputs of {(PROBED, trial.network.outputs)}"
 
 
 def _spell_call(asked: Network) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in asked.keywords.items())
 
 
-def _find_network_problems(trial: TrialSetup, network: nn.Module) -> Iterator[str]:
-    data = trial.data
-    images = trial.find_train(trial.splits[0])
-    positions = torch.arange(min(PROBED, len(images)))
-    batch, targets = images.batch(positions)
+def _find_network_problems(
+    trial: TrialSetup, network: nn.Module, batch: torch.Tensor, targets: torch.Tensor, *, with_loss: bool
+) -> Iterator[str]:
     before = batch.clone()
     network.eval()
     with torch.no_grad():
@@ -125,39 +141,33 @@ def _find_network_problems(trial: TrialSetup, network: nn.Module) -> Iterator[st
             yield "changes its input in place; copy it first, or leave inplace=True out of the first layer"
         shape = (len(batch), trial.network.outputs)
         if tuple(outputs.shape) != shape and not (shape[1] == 1 and tuple(outputs.shape) == shape[:1]):
-            yield f"gave {tuple(outputs.shape)} for {len(batch)} samples; {shape} is needed"
+            remedy = f"end it with {shape[1]} numbers a sample, as outputs says"
+            yield f"gave {tuple(outputs.shape)} for {len(batch)} samples; {shape} is needed; {remedy}"
             return
-        turned = network(before.flip(0)).flip(0)
-        gap = (outputs - turned).abs().max().item()
-        if not gap <= ORDER_TOLERANCE * max(1.0, outputs.abs().max().item()):
-            yield "gives a sample another output where the batch is in another order; let samples not see each other"
+        if torch.isfinite(outputs).all() and (problem := _find_company_problem(network, before, outputs)):
+            yield problem
+    if not with_loss:
+        return
     loss = trial.build_objective(trial.splits[0]).compute(outputs.float(), targets).item()
     if not np.isfinite(loss):
-        yield f"has a first loss of {loss} on two samples of {data.task}; check its outputs and the inputs"
+        yield f"has a first loss of {loss} on two samples of {trial.data.task}; check its outputs and the inputs"
 
 
-def _find_recipe_problems(fold: Fold) -> Iterator[str]:
-    """What the recipe's own parts do: the loss a scalar, the schedule a number, the augmentation a batch."""
-    recipe = fold.trial.spec.recipe
-    batch, targets = fold.images.batch(fold.train[:PROBED])
-    if fold.course.factor is not None:
-        for step in (0, 99):
-            factor = fold.course.factor(step, 100, [])
-            if not np.isfinite(factor) or factor < 0:
-                yield f"schedule {recipe.schedule}: it gave {factor} at step {step} of 100; 0 or more is needed"
-    if fold.course.augment and fold.course.generator:
-        changed, kept = fold.course.augment(batch.clone(), targets.clone(), fold.course.generator)
-        if changed.shape != batch.shape or changed.dtype != batch.dtype or kept.shape != targets.shape:
-            yield (
-                f"augment {recipe.augment}: it made {tuple(changed.shape)} {changed.dtype} of {tuple(batch.shape)} "
-                f"{batch.dtype}; the shape and the type stay"
-            )
-    fold.network.eval()
-    with torch.no_grad():
-        loss = fold.objective.compute(fold.network(batch), targets)
-    if not isinstance(loss, torch.Tensor) or loss.dim() != 0:
-        shape = tuple(getattr(loss, "shape", ()))
-        yield f"loss {recipe.loss}: it gave {shape}; the mean over the batch, a scalar, is needed"
+def _find_company_problem(network: nn.Module, batch: torch.Tensor, outputs: torch.Tensor) -> str:
+    """What is wrong if a sample's outputs depend on the order of its batch, or on the other samples in it."""
+
+    def differ(one: torch.Tensor, other: torch.Tensor) -> bool:
+        return (one - other).abs().max().item() > ORDER_TOLERANCE * max(1.0, one.abs().max().item())
+
+    if differ(outputs, network(batch.clone())):
+        return "gives the same samples other outputs each time in eval(); let random numbers depend on self.training"
+    first = torch.zeros(len(batch), dtype=torch.int64)  # the first sample beside itself: a mean would be its own
+    if differ(outputs, network(batch.flip(0)).flip(0)) or differ(outputs[:1], network(batch[first])[:1]):
+        return (
+            "gives a sample another output in eval() where the batch has another order or other samples; let samples "
+            "not see each other: no statistics of the batch, nothing over dimension 0"
+        )
+    return ""
 
 
 def _find_metric_problems(study: Study, source: str, data: Data, scope: Scope) -> Iterable[str]:
@@ -173,7 +183,10 @@ def _find_metric_problems(study: Study, source: str, data: Data, scope: Scope) -
                 yield f"metrics: {name} is a metric of {tasks}, and {source} is a {data.task}"
                 continue
             scoring.compute((name,), outputs, targets, data.task)
-        except (StudyError, FitError) as error:
-            yield f"metrics: {error}"
         except Exception as error:  # whatever the user's metric raises
-            yield f"metrics: {name} failed: {describe_users_error(error, scope)}{_append_trace(error, scope)}"
+            place = f"define.{name}" if name in study.define else "metrics"
+            cause = error.__cause__ if isinstance(error, TuneAppError) else error
+            if cause is None:
+                yield f"{place}: {error}"
+            else:
+                yield f"{place}: {name} failed: {describe_with_traceback(cause, scope)}"

@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +19,7 @@ from tune_app.monitor import Monitor, RecordFlow
 from tune_app.monitor.tensorboard import TensorBoardMonitor
 from tune_app.monitor.terminal import Progress, Watched, build_display, shorten_path
 from tune_app.parts.networks import choose_network
+from tune_app.parts.references import Scope, describe_refusal
 from tune_app.parts.scoring import build_scoring
 from tune_app.parts.sources import describe_data
 from tune_app.parts.splits import Split, build_limit
@@ -29,6 +30,7 @@ from tune_app.records import RecordSet, RecordStore
 from tune_app.session.interrupts import ignore_interrupts
 from tune_app.session.options import RunOptions
 from tune_app.session.planning import Plan, make_plan
+from tune_app.study import TrialSpec
 from tune_app.study.seeds import build_seed
 from tune_app.trial.keeper import CarriedStates, Keeper
 from tune_app.trial.outputs import OutputFiles
@@ -54,12 +56,12 @@ def find_settled(records: RecordSet, plan: Plan, work: Sequence[WorkItem]) -> Re
     return RecordSet(r for r in records.in_order(trial.id for trial in plan) if (r.trial, r.fold) not in trained)
 
 
-def check_splits(plan: Plan, datasets: Mapping[str, Data]) -> None:
-    """Raise StudyError for splits that the data cannot give (a class rarer than the folds): not in every actor."""
+def find_split_problems(specs: Iterable[TrialSpec], datasets: Mapping[str, Data], scope: Scope) -> list[str]:
+    """Sentences on splits that the data cannot give (a class rarer than the folds): not in every actor."""
     problems: dict[str, None] = {}
     failed: set[tuple[Any, ...]] = set()
     found: dict[tuple[Any, ...], list[tuple[Split, ...]]] = {}
-    for spec in (trial.spec for trial in plan):
+    for spec in specs:
         key, dataset = (spec.dataset, spec.train_images, spec.folds), datasets[spec.dataset]
         positions = build_limit(dataset.targets, spec.train_images, build_seed(spec.seed, "limit"))
         if spec.replicate != len(found.setdefault(key, [])) or key in failed:
@@ -67,11 +69,10 @@ def check_splits(plan: Plan, datasets: Mapping[str, Data]) -> None:
         try:
             found[key].append(build_trial_splits(spec, dataset, positions))
         except StudyError as error:
-            problems |= dict.fromkeys(error.problems)
+            problems[describe_refusal(error, scope)] = None
             failed.add(key)
     problems |= {problem: None for each in found.values() if (problem := find_alike_splits(each))}
-    if problems:
-        raise StudyError(problems)
+    return list(problems)
 
 
 @dataclass

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tune_app.analysis.claims import find_undecidable
-from tune_app.engine.cost import build_gpu_share, estimate_gpu_bytes, measure_machine_rates
+from tune_app.engine.cost import build_gpu_share, build_network_cost, estimate_gpu_bytes, measure_machine_rates
 from tune_app.errors import ResourceError
 from tune_app.export.tables.notebook import build_html_list, build_html_table
 from tune_app.monitor.terminal import spell_seconds
@@ -129,6 +129,8 @@ def make_plan(
     Raises StudyError for a network that cannot be built, ResourceError for a device that is not there.
     """
     here = nodes is None
+    if study.define:
+        build_network_cost.cache_clear()  # the code of users may have changed in between
     found = find_nodes() if nodes is None else tuple(nodes)
     if options.device == "cuda" and not options.address and not torch.cuda.is_available():
         raise ResourceError(

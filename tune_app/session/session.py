@@ -17,7 +17,7 @@ from rich.console import Console
 from tune_app.data import Data
 from tune_app.errors import DataError, StudyError
 from tune_app.export.folder import check_writable, choose_folder, is_current, write_results
-from tune_app.parts.fingerprints import find_changes
+from tune_app.parts.fingerprints import Change, find_changes
 from tune_app.parts.sources import DataFacts, describe_data, load_source
 from tune_app.records import RecordSet, RecordStore, read_records, set_records_aside
 from tune_app.records.results import (
@@ -87,9 +87,17 @@ class Session:
     def load_data(self) -> dict[str, Data]:
         """The study's data sets by name, loaded once; a TuneAppError for data that cannot be loaded or used."""
         for name in {spec.dataset: None for spec in self.specs}:
-            if name not in self._data:
-                self._data[name] = load_source(name, self.study.define, self.options.data, self.found.scope)
+            self.load_data_set(name)
         return self._data
+
+    def load_data_set(self, name: str, problems: list[str] | None = None) -> Data:
+        """One of them; with `problems`, what is wrong with its arrays is added to them, and it is given as it is."""
+        if name not in self._data:
+            data = load_source(name, self.study.define, self.options.data, self.found.scope, problems)
+            if problems:
+                return data
+            self._data[name] = data
+        return self._data[name]
 
     def describe_data(self) -> "dict[str, DataFacts]":
         """The facts of data sets that do not ship, which are known once they are loaded."""
@@ -108,17 +116,9 @@ class Session:
         missing = self._find_missing(known)
         plan = dataset = None
         if any(missing.values()):  # bad input is refused before records are touched
-            plan = self.make_plan()
-            if not self.options.address:
-                plan.check_shares()
-            dataset = self.load_data()
-            from tune_app.session.checking import check_parts, find_warnings
-            from tune_app.session.execution import check_splits
+            from tune_app.session.preparation import prepare
 
-            check_splits(plan, dataset)
-            check_parts(plan, dataset, self.found.scope)
-            for line in find_warnings(self.study, dataset, plan) if self.study.define else ():
-                self.report(f"Warning: {line}.")
+            plan, dataset = prepare(self)
             self._check_unchanged(known, dataset)
         check_writable(self.results)
         if self.options.fresh and (aside := set_records_aside(self.folder)):
@@ -133,16 +133,9 @@ class Session:
 
     def check(self) -> "Plan":
         """The plan, once every part has been imported and tried on two samples; StudyError with all that is wrong."""
-        from tune_app.session.checking import check_parts, find_warnings
-        from tune_app.session.execution import check_splits
+        from tune_app.session.preparation import prepare
 
-        plan = self.make_plan()
-        dataset = self.load_data()
-        check_splits(plan, dataset)
-        check_parts(plan, dataset, self.found.scope)
-        for line in find_warnings(self.study, dataset, plan):
-            self.report(f"Warning: {line}.")
-        return plan
+        return prepare(self)[0]
 
     def check_origin(self) -> StoredResults | None:
         """The results whose records are taken over first, if any; raises a TuneAppError if they cannot be read."""
@@ -163,12 +156,16 @@ class Session:
             self.outdated |= {fit for change in changes for fit in change.fits}
         elif changes and not self.options.same_code:
             raise StudyError(
-                f"{change.sentence}: scores must not be mixed; run them again with --rerun-changed, "
-                "start over with --fresh, or state with --same-code that the change makes no difference"
+                f"{change.sentence}: scores must not be mixed; run them again with --rerun-changed, start over with "
+                f"--fresh, {self._offer_version(change)}or state with --same-code that the change makes no difference"
                 for change in changes
             )
         else:
             self.asserted = [change.sentence for change in changes]
+
+    def _offer_version(self, change: Change) -> str:
+        name = change.what.rpartition(" ")[2]
+        return f"raise define.{name}.version to make new trials, " if name in self.study.define else ""
 
     def _find_missing(self, records: RecordSet) -> dict[str, tuple[int, ...]]:
         """Trial → the folds to run: those without a record, without a kept network, or of code that has changed."""
