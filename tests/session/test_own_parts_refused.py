@@ -19,7 +19,7 @@ NORM = {
 
 def refuse(study: OwnStudy, capsys: Any) -> list[str]:
     """The lines that the check and the run print alike when they refuse the study; neither leaves anything behind."""
-    told = []
+    told: list[list[str]] = []
     for more in (["--check"], []):
         assert study.run(*more) == 2
         out, err = capsys.readouterr()
