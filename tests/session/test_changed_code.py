@@ -98,7 +98,10 @@ def test_a_change_of_a_metric_or_of_its_arguments_stops_the_study_and_names_it(h
 
 def test_a_metric_that_is_added_afterwards_is_watched_from_then_on(half_run: OwnStudy, capsys: Any) -> None:
     before = times(half_run)
-    second = {"define": {"again": {"metric": "more:again"}}, "metrics": {"primary": "share", "also": ["again"]}}
+    second: dict[str, Any] = {
+        "define": {"again": {"metric": "more:again"}},
+        "metrics": {"primary": "share", "also": ["again"]},
+    }
     half_run.write("more.py", ERRORS.replace("share", "again"))
     half_run.write_study(**TWO_WIDTHS, **second)
     assert half_run.run(*FIRST) == 0
