@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import sys
 from collections.abc import Collection
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
@@ -56,13 +57,16 @@ def find_source_closure(module: str) -> list[Path]:
     base = source.parent if package_depth == 0 else source.parents[package_depth]
     found, left = {source}, [source]
     while left:
-        new = _find_imports(left.pop(), base) - found
+        path = left.pop()
+        new = _find_imports(path, base, path.stat().st_mtime_ns) - found
         found |= new
         left += new
     return [source, *sorted(found - {source})]
 
 
-def _find_imports(source: Path, base: Path) -> set[Path]:
+@lru_cache(maxsize=4096)  # every trial asks again
+def _find_imports(source: Path, base: Path, written: int) -> frozenset[Path]:
+    """The files that a file imports; `written` is when it was (ns), so that an edited one is read again."""
     found: set[Path] = set()
     here = source.parent.relative_to(base).parts if source.is_relative_to(base) else ()
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
@@ -75,11 +79,16 @@ def _find_imports(source: Path, base: Path) -> set[Path]:
             found |= _find_files(parts, base)
             for alias in node.names:
                 found |= _find_files([*parts, alias.name], base)
-    return found
+    return frozenset(found)
 
 
 def _find_files(parts: list[str], base: Path) -> set[Path]:
-    """The files that importing a module runs: its own, and the `__init__.py` of each package around it."""
+    """The files that importing a module runs: its own, and the `__init__.py` of each package around it.
+
+    This package is left out, wherever it lies: its version is in a study's environment.
+    """
+    if parts[:1] == ["tune_app"]:
+        return set()
     found = set()
     for depth in range(1, len(parts) + 1):
         place = base.joinpath(*parts[:depth])

@@ -24,12 +24,18 @@ def fingerprint_source(paths: Iterable[Path]) -> str:
     """A hash of the syntax trees of Python files; comments, docstrings and formatting do not count."""
     digest = hashlib.sha256()
     for path in paths:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                node.body = [part for part in node.body if not _is_text(part)]
-        digest.update(_spell(tree).encode() + b"\0")
+        digest.update(_spell_file(path, path.stat().st_mtime_ns).encode() + b"\0")
     return digest.hexdigest()[:LENGTH]
+
+
+@lru_cache(maxsize=1024)  # every trial asks again
+def _spell_file(path: Path, written: int) -> str:
+    """A file's syntax tree as text; `written` is when it was (ns), so that an edited one is read again."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [part for part in node.body if not _is_text(part)]
+    return _spell(tree)
 
 
 def _spell(part: object) -> str:
