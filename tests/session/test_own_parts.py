@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from sklearn.metrics import f1_score, roc_auc_score
+from torch import nn
 
 import tune_app
 from tests.calls import run
@@ -220,3 +222,36 @@ def test_over_several_data_sets_contrasts_stay_within_each_and_wins_are_counted(
     row = frame.loc["width 16"]
     assert row["wins"] + row["ties"] + row["losses"] == 2
     assert "no test over data sets is given under five" in row["reason"]
+
+
+def test_the_best_network_is_kept_and_loads_where_its_function_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = [{"model": "net", "folds": 3, "norm": "batch"}]
+    path = write_own_study(tmp_path, grid=grid)
+    results = run(path, keep="best")
+    (trial,) = [planned.spec.id for planned in results.study.grid_trials()]
+    weights = Path("runs") / "own" / "weights" / f"{trial}.pt"
+    facts = tune_app.read_weights(weights)["facts"]
+    assert facts["validation_macro_f1"] == results.epochs["validation_macro_f1"].max()
+    network = tune_app.load_network(weights)
+    assert network(torch.zeros(2, 30)).shape == (2, 2)
+
+
+def test_a_network_starts_from_the_weights_of_a_file_and_other_weights_are_another_code(tmp_path: Path) -> None:
+    write_parts(tmp_path)
+    torch.manual_seed(5)
+    network = nn.Sequential(nn.Linear(30, 8), nn.ReLU(), nn.Linear(8, 2))
+    torch.save(network.state_dict(), tmp_path / "start.pt")
+    content = own_content(grid=[{"model": "net", "folds": 3}])
+    content["define"]["net"]["weights"] = "start.pt"
+    content["recipe"] |= {"learning_rate": 1e-12, "augment": "none"}
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(content))
+    results = run(path, keep="best")
+    (trial,) = [planned.spec.id for planned in results.study.grid_trials()]
+    kept = tune_app.load_network(Path("runs") / "own" / "weights" / f"{trial}.pt")
+    assert torch.allclose(kept.state_dict()["0.weight"], network.state_dict()["0.weight"], atol=1e-6)
+    torch.save({name: tensor + 1 for name, tensor in network.state_dict().items()}, tmp_path / "start.pt")
+    with pytest.raises(tune_app.StudyError, match="model net has changed since 3 of its fits were made"):
+        run(path, keep="best")
