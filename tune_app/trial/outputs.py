@@ -1,7 +1,6 @@
 """What a network gave for the samples that it was tested on: side files next to the records."""
 
 import io
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tune_app.data import Task
+from tune_app.records import write_bytes_whole
 
 FOLDER = "outputs"
 KeepOutputs = Callable[[str, int, bytes], str]  # trial, fold, content → the file's address in the folder of the records
@@ -52,10 +52,5 @@ class OutputFiles:
         address = f"{FOLDER}/{trial}/fold-{fold + 1}.npz"
         path = self.folder / address
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        try:
-            partial.write_bytes(content)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_bytes_whole(path, content)
         return address
