@@ -5,6 +5,7 @@ import runpy
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -20,6 +21,7 @@ from tune_app.study.define import KINDS, Definition
 from tune_app.study.designs import DESIGNS
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "own-parts.md").read_text(encoding="utf-8")
+RESULTS = (Path(__file__).parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
 FILES = {found[1]: text for _, text in BLOCKS if (found := re.match(r"# ([a-z_]+\.(?:py|yaml))\n", text))}
 STUDIES = sorted(name for name in FILES if name.endswith(".yaml"))
@@ -51,6 +53,15 @@ def find_first_cells(title: str) -> set[str]:
     return set(re.findall(r"^\| `([\w-]+)`", read_section(title), re.MULTILINE))
 
 
+def find_columns(file: str) -> set[str]:
+    """The columns that the page on results folders has for a file."""
+    return set(re.findall(r"`(\w+)`", RESULTS.split(f"\n## {file}\n")[1].split("\n## ")[0]))
+
+
+def is_score(column: str) -> bool:
+    return column.startswith(("test_", "validation_", "holdout_", "train_"))
+
+
 def test_every_block_of_python_and_yaml_names_its_file() -> None:
     assert len(FILES) == len([language for language, _ in BLOCKS if language in ("python", "yaml")]) >= 16
 
@@ -69,6 +80,10 @@ def test_every_study_of_the_guide_runs_as_it_stands(
     assert failures.empty, failures[["error_type", "error_message"]].to_string()
     primary = content.get("metrics", {}).get("primary", "accuracy")
     assert results.folds[f"test_{primary}"].notna().all()
+    for path in sorted(Path("results", results.study.name).glob("*.csv")):
+        columns = set(pd.read_csv(path, nrows=0).columns) - {*results.study.factors, *results.study.data.names}
+        undocumented = {name for name in columns - find_columns(path.name) if not is_score(name)}
+        assert not undocumented, f"{path.name}: {undocumented} in docs/results.md"
 
 
 def test_the_first_study_runs_as_init_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
