@@ -1,6 +1,8 @@
 """Weights on disk: a dictionary of tensors, numbers and strings that `torch.load(weights_only=True)` accepts."""
 
 import os
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -49,16 +51,37 @@ def load_network(path: str | Path) -> nn.Module:
     """The network that `--keep best` saved, in evaluation mode on the CPU.
 
     It expects (N, C, H, W) float images, grey levels scaled to [0, 1] and normalised with
-    `read_weights(path)["facts"]["mean"]` and `["std"]`. Raises ResultsError for a file that holds none.
+    `read_weights(path)["facts"]["mean"]` and `["std"]`. A user's own network is built by their function, which must be
+    importable. Raises ResultsError for a file that holds none, or whose function cannot be found.
     """
     from tune_app.models import MODELS  # here, because the registry imports this file
 
     content = read_weights(path)
     build = dict(content["build"])
     name = build.pop("model")
+    if "reference" in build:
+        network = _build_users(path, name, build)
+        network.load_state_dict(content["state"])
+        return network.eval()
     if name not in MODELS:
         raise ResultsError(f"{path} holds a {name!r}, which is not registered here; choose from {', '.join(MODELS)}")
     build["image_shape"] = tuple(build["image_shape"])
     network = MODELS[name](**build)
     network.load_state_dict(content["state"])
     return network.eval()
+
+
+def _build_users(path: str | Path, name: str, build: dict[str, Any]) -> nn.Module:
+    module, _, function = str(build["reference"]).partition(":")
+    try:
+        factory = getattr(import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise ResultsError(
+            f"{path} holds a {name!r}, which {build['reference']} builds, and that cannot be imported ({error}); put "
+            "the study's folder on Python's path"
+        ) from error
+    filled = {"inputs": tuple(build["inputs"]), "outputs": build["outputs"]}
+    filled |= {"image_shape": filled["inputs"], "classes": filled["outputs"]}
+    named = signature(factory).parameters
+    network: nn.Module = factory(**build["arguments"], **{key: value for key, value in filled.items() if key in named})
+    return network

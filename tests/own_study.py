@@ -1,5 +1,6 @@
 """A study with parts of its own in a folder: what its user wrote, run as its user would run it."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ METRICS = """
 def share(targets, outputs):
     return float((outputs.argmax(axis=1) == targets).mean())
 """
+OURS = re.compile(r'File ".*/tune_app/')  # a frame of a traceback in the tool's own files
 STUDY: dict[str, Any] = {
     "name": "own",
     "define": {
@@ -81,3 +83,25 @@ class OwnStudy:
     def has_records(self) -> bool:
         """Whether anything was left behind where records and results go."""
         return any((self.path / name).exists() for name in ("runs", "results"))
+
+
+def refuse(study: OwnStudy, capsys: Any) -> list[str]:
+    """The lines that the check and the run print alike when they refuse the study; neither leaves anything behind."""
+    told: list[list[str]] = []
+    for more in (["--check"], []):
+        assert study.run(*more) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert not OURS.search(err)
+        assert not study.has_records
+        told.append(err.splitlines())
+    assert told[0] == told[1]
+    return told[0]
+
+
+def refuse_one(study: OwnStudy, capsys: Any) -> tuple[str, str]:
+    """The one problem that the study is refused for, and the user's traceback below it."""
+    first, *trace = refuse(study, capsys)
+    assert first.startswith("StudyError: ")
+    assert all(line.startswith("    ") for line in trace), "one problem"
+    return first.removeprefix("StudyError: "), "\n".join(trace)

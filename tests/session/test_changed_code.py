@@ -77,6 +77,42 @@ def test_a_change_of_the_loaders_code_stops_the_study_and_names_it(half_run: Own
     assert "raise define.cells.version" in err
 
 
+ERRORS = (
+    "def share(targets, outputs, weight=1):\n    return 1 - weight * float((outputs.argmax(1) != targets).mean())\n"
+)
+WEIGHTED = {"metric": "metrics:share", "weight": 2}
+
+
+def test_a_change_of_a_metric_or_of_its_arguments_stops_the_study_and_names_it(half_run: OwnStudy, capsys: Any) -> None:
+    said = "StudyError: metric share has changed since 2 of its fits were made: "
+    half_run.write("metrics.py", ERRORS)
+    assert half_run.run() == 2
+    assert capsys.readouterr().err.startswith(said)
+    assert half_run.run("--rerun-changed") == 0
+    half_run.write_study(define={"share": WEIGHTED}, **TWO_WIDTHS)
+    assert half_run.run() == 2
+    err = capsys.readouterr().err
+    assert err.startswith(said.replace("2 of", "4 of"))
+    assert ".version" not in err, "the version of a metric makes no new trials"
+
+
+def test_a_metric_that_is_added_afterwards_is_watched_from_then_on(half_run: OwnStudy, capsys: Any) -> None:
+    before = times(half_run)
+    second: dict[str, Any] = {
+        "define": {"again": {"metric": "more:again"}},
+        "metrics": {"primary": "share", "also": ["again"]},
+    }
+    half_run.write("more.py", ERRORS.replace("share", "again"))
+    half_run.write_study(**TWO_WIDTHS, **second)
+    assert half_run.run(*FIRST) == 0
+    assert times(half_run) == before, "nothing was trained for it"
+    for record in half_run.read_records().folds.values():
+        assert record.scores["test_again"] == pytest.approx(record.scores["test_share"])
+    half_run.write("more.py", ERRORS.replace("share", "again").replace("1 -", "2 -"))
+    assert half_run.run(*FIRST) == 2
+    assert "metric again has changed since 2 of its fits were made" in capsys.readouterr().err
+
+
 def test_a_change_of_the_files_that_a_loader_reads_stops_the_study_too(tmp_path: Path, capsys: Any) -> None:
     numbers = np.random.default_rng(0).normal(size=(20, 5)).astype(np.float32)
     np.savez(tmp_path / "cells.npz", inputs=numbers, targets=np.arange(20) % 2)

@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
-from tests.own_study import NETS, OwnStudy
-from tests.session.test_own_parts_refused import IN_GRID, NORM, refuse, refuse_one
+from tests.own_study import NETS, OwnStudy, refuse, refuse_one
 
+IN_GRID = "grid, entry 1: "
+NORM = {
+    "nets.py": "from typing import Literal\n" + NETS.replace("width: int = 8", 'norm: Literal["none", "batch"]="none"')
+}
 OUTSIDE = "is not beside the study"
 OF_YOURS = "name a function in one of yours"
 NO_WIDTH = "has no argument 'wdith'; did you mean 'width'? choose from width"

@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 import yaml
 from sklearn.metrics import f1_score, roc_auc_score
+from torch import nn
 
 import tune_app
 from tests.calls import run
@@ -166,3 +169,89 @@ def test_a_regression_with_groups_and_early_stopping_runs(tmp_path: Path) -> Non
     assert "holdout_loss" in results.epochs.columns
     conditions = results.conditions[results.conditions["metric"] == "test_rmse"]
     assert set(conditions["better"]) == {"lower"}
+
+
+def test_a_component_whose_sides_compute_the_same_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    nets = (
+        "from torch import nn\n\n\n"
+        "def build_net(idle: str = 'a', norm: str = 'none', *, inputs, outputs):\n"
+        "    norms = [nn.BatchNorm1d(inputs[0])] if norm == 'batch' else []\n"
+        "    return nn.Sequential(*norms, nn.Linear(inputs[0], outputs))\n"
+    )
+    write_parts(tmp_path, nets=nets)
+    components = {"idle": {"with": "a", "without": "b"}, "norm": {"with": "batch", "without": "none"}}
+    grid = [{"model": "net", "folds": 3, "design": "leave-one-out", "components": components}]
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(own_content(grid=grid)))
+    with pytest.raises(tune_app.StudyError, match="component idle: with and without compute the same") as error:
+        run(tmp_path / "study.yaml")
+    assert "component norm" not in str(error.value)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_designs_are_in_the_results_and_sum_to_what_the_full_system_gains(tmp_path: Path) -> None:
+    write_parts(tmp_path)
+    components = {"norm": {"with": "batch", "without": "none"}, "augment": {"with": "jitter", "without": "none"}}
+    grid = [{"model": "net", "folds": 3, "design": "factorial", "components": components}]
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(own_content(grid=grid)))
+    run(path)
+    designs = pd.read_csv("results/own/designs.csv")
+    shapley = designs[designs["family"] == "shapley"]["estimate"]
+    (total,) = designs[designs["family"] == "total"]["estimate"]
+    assert shapley.sum() == pytest.approx(total)
+    assert "What each component does" in Path("results/own/index.html").read_text()
+
+
+def test_over_several_data_sets_contrasts_stay_within_each_and_wins_are_counted(tmp_path: Path) -> None:
+    write_parts(tmp_path)
+    define = {"wines": {"data": "bundled", "name": "wine"}, "irises": {"data": "bundled", "name": "iris"}}
+    content = own_content(
+        define=define | {"net": {"model": "nets:build_net"}},
+        data=["wines", "irises"],
+        splitter="stratified",
+        metrics={"primary": "macro_f1"},
+        recipe={"epochs": 10, "batch_size": 16, "learning_rate": 0.02},
+        grid=[{"model": "net", "folds": 3, "width": [4, 16]}],
+    )
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(content))
+    results = run(path)
+    assert set(results.contrasts["differs"]) == {"width: 4 → 16"}
+    assert set(results.contrasts["data"]) == {"wines", "irises"}
+    frame = pd.read_csv("results/own/data_sets.csv").set_index("condition")
+    row = frame.loc["width 16"]
+    assert row["wins"] + row["ties"] + row["losses"] == 2
+    assert "no test over data sets is given under five" in row["reason"]
+
+
+def test_the_best_network_is_kept_and_loads_where_its_function_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = [{"model": "net", "folds": 3, "norm": "batch"}]
+    path = write_own_study(tmp_path, grid=grid)
+    results = run(path, keep="best")
+    (trial,) = [planned.spec.id for planned in results.study.grid_trials()]
+    weights = Path("runs") / "own" / "weights" / f"{trial}.pt"
+    facts = tune_app.read_weights(weights)["facts"]
+    assert facts["validation_macro_f1"] == results.epochs["validation_macro_f1"].max()
+    network = tune_app.load_network(weights)
+    assert network(torch.zeros(2, 30)).shape == (2, 2)
+
+
+def test_a_network_starts_from_the_weights_of_a_file_and_other_weights_are_another_code(tmp_path: Path) -> None:
+    write_parts(tmp_path)
+    torch.manual_seed(5)
+    network = nn.Sequential(nn.Linear(30, 8), nn.ReLU(), nn.Linear(8, 2))
+    torch.save(network.state_dict(), tmp_path / "start.pt")
+    content = own_content(grid=[{"model": "net", "folds": 3}])
+    content["define"]["net"]["weights"] = "start.pt"
+    content["recipe"] |= {"learning_rate": 1e-12, "augment": "none"}
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(content))
+    results = run(path, keep="best")
+    (trial,) = [planned.spec.id for planned in results.study.grid_trials()]
+    kept = tune_app.load_network(Path("runs") / "own" / "weights" / f"{trial}.pt")
+    assert torch.allclose(kept.state_dict()["0.weight"], network.state_dict()["0.weight"], atol=1e-6)
+    torch.save({name: tensor + 1 for name, tensor in network.state_dict().items()}, tmp_path / "start.pt")
+    with pytest.raises(tune_app.StudyError, match="model net has changed since 3 of its fits were made"):
+        run(path, keep="best")

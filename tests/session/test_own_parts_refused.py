@@ -6,37 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.own_study import LOAD, NETS, OwnStudy
+from tests.own_study import LOAD, NETS, OwnStudy, refuse, refuse_one
 
-OURS = re.compile(r'File ".*/tune_app/')  # a frame of a traceback in the tool's own files
-IN_GRID = "grid, entry 1: "
 GROUPS = {"kind": "group", "groups": "patient"}
 THREE_PATIENTS = {"load.py": LOAD.replace("// 2", "% 3")}
-NORM = {
-    "nets.py": "from typing import Literal\n" + NETS.replace("width: int = 8", 'norm: Literal["none", "batch"]="none"')
-}
-
-
-def refuse(study: OwnStudy, capsys: Any) -> list[str]:
-    """The lines that the check and the run print alike when they refuse the study; neither leaves anything behind."""
-    told = []
-    for more in (["--check"], []):
-        assert study.run(*more) == 2
-        out, err = capsys.readouterr()
-        assert out == ""
-        assert not OURS.search(err)
-        assert not study.has_records
-        told.append(err.splitlines())
-    assert told[0] == told[1]
-    return told[0]
-
-
-def refuse_one(study: OwnStudy, capsys: Any) -> tuple[str, str]:
-    """The one problem that the study is refused for, and the user's traceback below it."""
-    first, *trace = refuse(study, capsys)
-    assert first.startswith("StudyError: ")
-    assert all(line.startswith("    ") for line in trace), "one problem"
-    return first.removeprefix("StudyError: "), "\n".join(trace)
 
 
 def factory(body: str) -> dict[str, str]:

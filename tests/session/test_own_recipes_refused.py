@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.own_study import OwnStudy
-from tests.session.test_own_parts_refused import refuse_one
+from tests.own_study import OwnStudy, refuse_one
 
 RECIPE_PARTS = """
 def twice(p=1.0):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tune_app.analysis.labels import build_row_label
-from tune_app.analysis.metrics import Scores, build_scores, choose_rope, find_overlap
+from tune_app.analysis.metrics import Scores, build_scores, choose_rope, find_mixed_code, find_overlap
 from tune_app.analysis.t_tests import TTest, adjust_by_holm, build_corrected_t_test, build_welch_t_test
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results
@@ -147,6 +147,13 @@ def _check_comparable(pairs: Sequence[tuple[Side, Side]], metric: Metric) -> Non
         if redefined[0] != redefined[1]:
             defects = ", ".join(sorted(redefined[0] ^ redefined[1]))
             raise RefusedError(f"{defects} makes {metric} another quantity on one side: their difference is no effect.")
+    for results in {id(pair[0].results): pair[0].results for pair in pairs}.values():
+        sides = [side for pair in pairs for side in pair if side.results is results]
+        if changed := find_mixed_code(results, [spec for side in sides for spec in side.specs]):
+            raise RefusedError(
+                f"{changed} changed between the fits compared: their difference may be the change's; run them again "
+                "with --rerun-changed, or state with --same-code that it makes no difference."
+            )
     if metric == "fit_seconds":
         places = {
             f"{record.device} of {record.host} ({record.engine or 'eager'})"

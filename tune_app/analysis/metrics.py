@@ -33,6 +33,19 @@ def find_overlap(results: Results, specs: Sequence[TrialSpec]) -> float | None:
     return float(np.mean([test / train for test, train in sizes])) if sizes else None
 
 
+def find_mixed_code(results: Results, specs: Sequence[TrialSpec]) -> str:
+    """The first part, or the data, of which the fits have several versions; empty if none, or if asserted."""
+    if (results.environment or {}).get("same_code"):
+        return ""
+    seen: dict[str, set[str]] = {}
+    for spec in specs:
+        for record in _find_folds(results, spec):
+            for kind, value in record.fingerprints.items() if record else ():
+                part = {"model": f"model {spec.model}", "data": f"data set {spec.dataset}"}.get(kind, f"part {kind}")
+                seen.setdefault(part, set()).add(value)
+    return next((part for part, values in seen.items() if len(values) > 1), "")
+
+
 def build_scores(results: Results, specs: Sequence[TrialSpec], metric: Metric, window: Window | None = None) -> Scores:
     """The scores (replicate, fold) of a condition; where folds are joined (replicate, 1), those of the last.
 

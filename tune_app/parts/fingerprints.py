@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -126,6 +127,17 @@ def fingerprint_code(spec: TrialSpec, root: Path | None = None) -> dict[str, str
     return found
 
 
+def fingerprint_metrics(definitions: Mapping[str, Definition], root: Path | None = None) -> dict[str, str]:
+    """What the values of a study's own metrics depend on: their source and their arguments, which no id hashes."""
+    found = {}
+    for name, definition in definitions.items():
+        if definition.kind == "metric" and ":" in definition.reference:
+            told = json.dumps(definition.model_dump(mode="json"), sort_keys=True)
+            content = f"{told} {fingerprint_definition(definition, root)}"
+            found[f"metric {name}"] = hashlib.sha256(content.encode()).hexdigest()[:LENGTH]
+    return found
+
+
 def build_fingerprints(spec: TrialSpec, dataset: Data, root: Path | None = None) -> dict[str, str]:
     """What a fit of the trial depends on besides its id."""
     return fingerprint_code(spec, root) | {"data": dataset.fingerprint}
@@ -148,26 +160,32 @@ def find_changes(
     records: RecordSet,
     data: Data | Mapping[str, Data] | None = None,
     root: Path | None = None,
+    metrics: Mapping[str, Definition] | None = None,
 ) -> list[Change]:
-    """Each network, part and, if given, data set that has changed since fits of the trials were made.
+    """Each network, part, metric and, if given, data set that has changed since fits of the trials were made.
+
+    `metrics` are the definitions of those that score the fits.
 
     Records without fingerprints, which earlier versions wrote, are taken as they are.
     """
-    changed: dict[str, list[tuple[str, int]]] = {}
+    changed: dict[str, dict[tuple[str, int], None]] = {}
+    scored = fingerprint_metrics(metrics or {}, root)
     for spec in specs:
         own = {} if data is None else {"data": pick_data(data, spec.dataset).fingerprint}
-        now = fingerprint_code(spec, root) | own
+        now = fingerprint_code(spec, root) | scored | own
         for fold in range(spec.folds):
             if not records.is_completed(spec.id, fold):
                 continue
             then = records.folds[spec.id, fold].fingerprints
             for kind, value in now.items():
                 if then.get(kind, value) != value:
-                    changed.setdefault(_name_part(spec, kind), []).append((spec.id, fold))
+                    changed.setdefault(_name_part(spec, kind), {})[spec.id, fold] = None
     return [Change(what, tuple(fits)) for what, fits in changed.items()]
 
 
 def _name_part(spec: TrialSpec, kind: str) -> str:
     if kind == "model":
         return f"model {spec.model}"
+    if kind.startswith("metric "):
+        return kind
     return f"data set {spec.dataset}" if kind == "data" else f"{spec.definitions[kind].kind} {kind}"

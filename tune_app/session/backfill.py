@@ -12,15 +12,19 @@ from numpy.typing import NDArray
 
 from tune_app.data import Task
 from tune_app.errors import RefusedError, StudyError
+from tune_app.parts.fingerprints import fingerprint_metrics
 from tune_app.parts.scoring import Scoring, build_scoring
 from tune_app.records import FoldRecord, RecordSet, RecordStore, unpack_labels
 from tune_app.study import Study, TrialSpec
 
 
-def add_metrics(store: RecordStore, study: Study, specs: Sequence[TrialSpec], folder: Path) -> int:
+def add_metrics(
+    store: RecordStore, study: Study, specs: Sequence[TrialSpec], folder: Path, root: Path | None = None
+) -> int:
     """Append records with the scores that the study names and they lack; how many records were so completed.
 
-    Side files lie below `folder`. A fit whose outputs were not kept stays without the score, and its tables say so.
+    Side files lie below `folder`; what metrics read, below `root`. A fit whose outputs were not kept stays without the
+    score, and its tables say so.
     """
     scoring = build_scoring(study)
     completed = 0
@@ -33,7 +37,10 @@ def add_metrics(store: RecordStore, study: Study, specs: Sequence[TrialSpec], fo
         labels = None if record.predictions is None else unpack_labels(record.predictions).astype(np.int64)
         scores = scoring.compute(lacking, outputs, targets, task, labels=labels, has_scores=has_scores)
         if scores:
-            store.append(replace(record, scores={**record.scores, **{f"test_{k}": v for k, v in scores.items()}}))
+            named = {**record.scores, **{f"test_{name}": value for name, value in scores.items()}}
+            own = {name: part for name, part in scoring.definitions.items() if name in scores}
+            code = {**record.fingerprints, **fingerprint_metrics(own, root)}
+            store.append(replace(record, scores=named, fingerprints=code))
             completed += 1
     return completed
 

@@ -16,6 +16,7 @@ from tune_app.parts.networks import Network
 from tune_app.parts.references import Scope, describe_refusal, describe_with_traceback
 from tune_app.parts.scoring import build_scoring
 from tune_app.parts.splitters import find_absent_classes
+from tune_app.session.design_probes import find_idle_components
 from tune_app.session.planning import Plan
 from tune_app.session.recipe_probes import find_optimizer_problems, find_recipe_problems
 from tune_app.study import Study, TrialSpec
@@ -42,6 +43,8 @@ def find_part_problems(
             continue
         seen.add(key)
         problems += _probe(spec, datasets[spec.dataset], scope)
+    if not problems:  # whatever could not be built has been named
+        problems += find_idle_components(study, datasets)
     randomness.restore()
     return list(dict.fromkeys(problems))
 

@@ -18,6 +18,7 @@ from tune_app.executors.inline import run_inline
 from tune_app.monitor import Monitor, RecordFlow
 from tune_app.monitor.tensorboard import TensorBoardMonitor
 from tune_app.monitor.terminal import Progress, Watched, build_display, shorten_path
+from tune_app.parts.fingerprints import fingerprint_code
 from tune_app.parts.networks import choose_network
 from tune_app.parts.references import Scope, describe_refusal
 from tune_app.parts.scoring import build_scoring
@@ -120,6 +121,7 @@ class Execution:
                 keep_outputs=OutputFiles(self.folder),
                 scoring=build_scoring(self.plan.study),
                 root=self.root,
+                expected=self._fingerprint_code(),
             )
         except KeyboardInterrupt:
             ignore_interrupts()  # a second Ctrl-C must not break off the goodbye
@@ -130,6 +132,11 @@ class Execution:
             if stop:
                 stop()
         return False
+
+    def _fingerprint_code(self) -> dict[str, dict[str, str]]:
+        """The source of users' parts as it is here, by trial: actors compare theirs with it."""
+        specs = [trial.spec for trial in self.plan if trial.spec.definitions]
+        return {spec.id: fingerprint_code(spec, self.root) for spec in specs}
 
     def _announce(self, work: Sequence[WorkItem]) -> None:
         fits = sum(len(item.folds) * len(item.trials) for item in work)

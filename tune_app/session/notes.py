@@ -71,7 +71,7 @@ def add_metrics(session: "Session", store: RecordStore) -> int:
         return 0
     from tune_app.session.backfill import add_metrics
 
-    return add_metrics(store, session.study, session.specs, session.folder)
+    return add_metrics(store, session.study, session.specs, session.folder, session.found.scope.root)
 
 
 def pool(session: "Session", records: RecordSet) -> pd.DataFrame | None:

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
+from tune_app.engine.fit import Course
 from tune_app.errors import TuneAppError
 from tune_app.parts.references import Scope, describe_with_traceback
 from tune_app.study import Recipe
-from tune_app.trial.course import Course, build_course
+from tune_app.trial.course import build_course
 from tune_app.trial.fold import Fold
 from tune_app.trial.setup import TrialSetup
 

@@ -44,6 +44,7 @@ from tune_app.session.resume import HoldsBest, describe_changes, find_missing, f
 from tune_app.session.studies import FoundStudy
 from tune_app.session.testset import build_test_set
 from tune_app.study import TrialSpec
+from tune_app.study.define import Definition
 from tune_app.study.selection import select_trials
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ class Session:
 
     def _check_unchanged(self, known: RecordSet, dataset: dict[str, Data] | None) -> None:
         """Raise StudyError if networks or data have changed since the records were made, unless that is no matter."""
-        changes = find_changes(self.specs, known, dataset, self.found.scope.root)
+        changes = find_changes(self.specs, known, dataset, self.found.scope.root, self._find_metrics())
         if changes and self.options.rerun_changed:
             self.outdated |= {fit for change in changes for fit in change.fits}
         elif changes and not self.options.same_code:
@@ -165,7 +166,11 @@ class Session:
 
     def _offer_version(self, change: Change) -> str:
         name = change.what.rpartition(" ")[2]
-        return f"raise define.{name}.version to make new trials, " if name in self.study.define else ""
+        is_in_ids = name in self.study.define and not change.what.startswith("metric ")
+        return f"raise define.{name}.version to make new trials, " if is_in_ids else ""
+
+    def _find_metrics(self) -> dict[str, Definition]:
+        return {name: part for name, part in self.study.define.items() if name in self.study.metrics.named}
 
     def _find_missing(self, records: RecordSet) -> dict[str, tuple[int, ...]]:
         """Trial → the folds to run: those without a record, without a kept network, or of code that has changed."""

@@ -275,7 +275,16 @@ class Fold:
         trial, best = self.trial, self._best()
         facts = {"trial": spec.id, "fold": self.split.fold, "epoch": best.epoch}
         constants = self.images.normalisation
-        facts |= {"mean": constants.mean, "std": constants.std, "validation_accuracy": best.validation_accuracy}
+        facts |= {"mean": constants.mean, "std": constants.std}
+        primary = trial.scoring.choose_primary(self.objective.task)
+        metric = f"validation_{primary}"
+        if primary == "accuracy":
+            facts |= {metric: best.validation_accuracy}
+        elif metric in best.validation:
+            sign = 1 if trial.scoring.find(primary).better == "higher" else -1
+            facts |= {"metric": metric, "sign": sign, metric: best.validation[metric]}
+        else:  # the metric is undefined on this fold: by its loss
+            facts |= {"metric": "validation_loss", "sign": -1, "validation_loss": best.validation_loss}
         asked = trial.network
         own = spec.definitions.get(spec.model)
         build = {"model": spec.model, "image_shape": asked.shape, "classes": asked.outputs, **asked.keywords}

@@ -41,12 +41,13 @@ class Keeper:
             facts = read_weights(self._path(trial))["facts"]
         except ResultsError:
             return False
-        accuracies = [
-            record.scores["validation_accuracy"]
+        metric, sign = facts.get("metric", "validation_accuracy"), facts.get("sign", 1)
+        merits = [
+            sign * record.scores[metric]
             for (name, fold, _), record in records.epochs.items()
-            if name == trial and records.is_completed(name, fold)
+            if name == trial and records.is_completed(name, fold) and metric in record.scores
         ]
-        return bool(accuracies) and facts["validation_accuracy"] >= max(accuracies)
+        return bool(merits) and sign * facts[metric] >= max(merits)
 
     def _path(self, trial: str) -> Path:
         return self.folder / f"{trial}.pt"
@@ -86,4 +87,4 @@ class CarriedStates:
 
 
 def _rank(facts: dict[str, Any]) -> tuple[float, int, int]:
-    return facts["validation_accuracy"], -facts["fold"], -facts["epoch"]
+    return facts.get("sign", 1) * facts[facts.get("metric", "validation_accuracy")], -facts["fold"], -facts["epoch"]

@@ -1,7 +1,8 @@
 """The K-fold loop of one trial: a spec and a data set in, records out."""
 
+import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypedDict
@@ -37,6 +38,7 @@ class TrialOptions(TypedDict, total=False):
     keep_outputs: KeepOutputs | None
     scoring: Scoring
     root: Path | None
+    expected: Mapping[str, Mapping[str, str]]
 
 
 def run_trial(
@@ -52,6 +54,7 @@ def run_trial(
     keep_outputs: KeepOutputs | None = None,
     scoring: Scoring = ACCURACY,
     root: Path | None = None,
+    expected: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Iterator[Record]:
     """Run the given folds of a trial, each with a fresh network and optimizer, and yield records as they come.
 
@@ -60,15 +63,28 @@ def run_trial(
     recorded with it. `keep` is handed the best network of each fold. Where the protocol joins the folds,
     `carrier` holds what goes from one to the next, and without it a trial starts at its first fold again. `scoring`
     names the metrics, `keep_outputs` is handed the side files that they need; paths of the study's count from `root`.
+    `expected` are the fingerprints of users' code where the study was started, by trial: another one here is a failure.
 
     Whatever the reader of the records draws from global random generators changes no record, and is not changed.
     """
     torch.set_num_threads(threads)
 
     def set_up() -> TrialSetup:
-        return TrialSetup(spec, data, device, also, keep, keep_outputs, scoring, root)
+        trial = TrialSetup(spec, data, device, also, keep, keep_outputs, scoring, root)
+        check_code(trial.fingerprints, (expected or {}).get(spec.id, {}))
+        return trial
 
     yield from keep_randomness_apart(_run_folds(set_up, (spec, *also), list(folds), carrier))
+
+
+def check_code(here: Mapping[str, str], expected: Mapping[str, str]) -> None:
+    """Raise FitError where a part's source is not what it is where the study was started."""
+    other = [name for name, value in expected.items() if here.get(name) != value]
+    if other:
+        raise FitError(
+            f"{', '.join(other)} on node {socket.gethostname()} has another source than where the study was started; "
+            "install the same version there, or let the study send it"
+        )
 
 
 def _run_folds(

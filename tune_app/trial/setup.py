@@ -13,7 +13,7 @@ from tune_app.engine.images import Normalisation, build_identity
 from tune_app.engine.objective import Objective
 from tune_app.errors import StudyError
 from tune_app.parts.catalog import build_part
-from tune_app.parts.fingerprints import build_fingerprints
+from tune_app.parts.fingerprints import build_fingerprints, fingerprint_metrics
 from tune_app.parts.losses import compute_class_weights
 from tune_app.parts.networks import choose_network
 from tune_app.parts.scoring import Scoring
@@ -47,7 +47,7 @@ class TrialSetup:
         self.spec, self.data, self.device, self.keep, self.keep_outputs = spec, data, device, keep, keep_outputs
         self.scoring, self.root = scoring, root
         self.specs = (spec, *also)
-        self.fingerprints = build_fingerprints(spec, data, root)
+        self.fingerprints = build_fingerprints(spec, data, root) | fingerprint_metrics(scoring.definitions, root)
         self.positions = build_limit(data.targets, spec.train_images, build_seed(spec.seed, "limit"))
         self.way = spec.normalise or data.normalise
         self.normalisation = self._normalise(self.positions)
