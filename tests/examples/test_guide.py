@@ -1,0 +1,128 @@
+"""The guide to users' own parts: each block with a file's name is written to one folder, and each study runs there."""
+
+import re
+import runpy
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+import tune_app
+from tests.calls import run
+from tune_app.grid import build_parser
+from tune_app.grid import main as run_command
+from tune_app.parts.catalog import SHIPPED_PARTS
+from tune_app.parts.metrics import METRICS
+from tune_app.parts.signatures import FILLED
+from tune_app.study import Recipe
+from tune_app.study.define import KINDS, Definition
+from tune_app.study.designs import DESIGNS
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "own-parts.md").read_text(encoding="utf-8")
+RESULTS = (Path(__file__).parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+FILES = {found[1]: text for _, text in BLOCKS if (found := re.match(r"# ([a-z_]+\.(?:py|yaml))\n", text))}
+STUDIES = sorted(name for name in FILES if name.endswith(".yaml"))
+EPOCHS = 2  # of which one is a warm-up
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The guide's files in one folder, with the data that it makes."""
+    folder = tmp_path_factory.mktemp("guide")
+    for name, text in FILES.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        runpy.run_path("make_data.py")
+    return folder
+
+
+def read_section(title: str) -> str:
+    return GUIDE.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def find_words(title: str) -> set[str]:
+    """What the section sets in code."""
+    return set(re.findall(r"\w+", " ".join(re.findall(r"`([^`\n]+)`", read_section(title)))))
+
+
+def find_first_cells(title: str) -> set[str]:
+    return set(re.findall(r"^\| `([\w-]+)`", read_section(title), re.MULTILINE))
+
+
+def find_columns(file: str) -> set[str]:
+    """The columns that the page on results folders has for a file."""
+    return set(re.findall(r"`(\w+)`", RESULTS.split(f"\n## {file}\n")[1].split("\n## ")[0]))
+
+
+def is_score(column: str) -> bool:
+    return column.startswith(("test_", "validation_", "holdout_", "train_"))
+
+
+def test_every_block_of_python_and_yaml_names_its_file() -> None:
+    assert len(FILES) == len([language for language, _ in BLOCKS if language in ("python", "yaml")]) >= 16
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_study_of_the_guide_runs_as_it_stands(
+    study: str, written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(written, folder)
+    monkeypatch.chdir(folder)
+    results = run(study, overrides=[f"recipe.epochs={EPOCHS}"], allow=("sklearn",))
+    content = yaml.safe_load(FILES[study])
+    assert len(results.folds) == sum(trial.spec.folds for trial in results.study.grid_trials())
+    failures = results.folds[results.folds["status"] != "completed"]
+    assert failures.empty, failures[["error_type", "error_message"]].to_string()
+    primary = content.get("metrics", {}).get("primary", "accuracy")
+    assert results.folds[f"test_{primary}"].notna().all()
+    for path in sorted(Path("results", results.study.name).glob("*.csv")):
+        columns = set(pd.read_csv(path, nrows=0).columns) - {*results.study.factors, *results.study.data.names}
+        undocumented = {name for name in columns - find_columns(path.name) if not is_score(name)}
+        assert not undocumented, f"{path.name}: {undocumented} in docs/results.md"
+
+
+def test_the_first_study_runs_as_init_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_command(["init", "my_study"]) == 0
+    monkeypatch.chdir(tmp_path / "my_study")
+    results = run("study.yaml", overrides=["recipe.epochs=1"])
+    assert set(results.folds["status"]) == {"completed"}
+
+
+def test_every_option_in_the_guide_is_one_of_the_command() -> None:
+    known = {option for action in build_parser()._actions for option in action.option_strings}
+    used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", GUIDE))
+    assert used <= known
+    assert {"--allow", "--check", "--rerun-changed", "--same-code"} <= used
+
+
+def test_the_tables_of_metrics_splitters_sources_and_designs_are_whole() -> None:
+    assert set(METRICS) <= find_words("Metrics")
+    assert find_first_cells("Splitters") == set(SHIPPED_PARTS["splitter"])
+    assert set(SHIPPED_PARTS["data"]) <= find_first_cells("Data")
+    assert set(DESIGNS) <= find_first_cells("Ablation designs")
+
+
+def test_the_tables_of_keys_have_those_that_a_definition_takes_and_those_that_the_tool_passes() -> None:
+    section = "Names and references"
+    assert set(Definition.model_fields) - {"kind", "reference", "arguments"} <= find_first_cells(section)
+    for kind in KINDS:
+        (row,) = re.findall(rf"^\| `{kind}` \| (.*) \|$", read_section(section), re.MULTILINE)
+        assert set(re.findall(r"`([a-z_]+)`", row)) <= set(FILLED[kind]), kind
+
+
+def test_the_table_of_the_recipe_has_every_key_and_every_part_that_ships() -> None:
+    words = find_words("The recipe")
+    of_stop = {"patience", "holdout", "stop_metric"}
+    assert set(Recipe.model_fields) - of_stop <= words
+    for kind in ("loss", "optimizer", "schedule", "augment"):
+        assert set(SHIPPED_PARTS[kind]) <= set(re.findall(r"\w+", read_section("The recipe"))), kind
+
+
+def test_the_table_of_fields_has_every_field_of_data() -> None:
+    assert set(tune_app.Data.__dataclass_fields__) <= find_first_cells("Data")
