@@ -86,6 +86,28 @@ def test_every_study_of_the_guide_runs_as_it_stands(
         assert not undocumented, f"{path.name}: {undocumented} in docs/results.md"
 
 
+@pytest.mark.parametrize(
+    ("study", "before", "after"),
+    [
+        ("study.yaml", "width: [16, 64]", "widht: [16, 64]"),
+        ("study.yaml", "norm: [none, batch]", "norm: [none, bacth]"),
+        ("study.yaml", "width: [16, 64]", "width: [16, 600]"),
+        ("baselines.yaml", "baselines:forest", "sklearn.ensemble:RandomForestClassifier"),
+    ],
+)
+def test_the_messages_of_the_guide_are_those_of_the_tool(
+    study: str, before: str, after: str, written: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(written, folder)
+    (folder / study).write_text(FILES[study].replace(before, after))
+    with pytest.raises(tune_app.StudyError) as error:
+        tune_app.build_plan(folder / study)
+    told = re.findall(r"^\| [^|]* \| `([^`]+)` \|$", read_section("Messages"), re.MULTILINE)
+    parts = [[part.strip() for part in message.split("…") if part.strip()] for message in told]
+    assert any(all(part in str(error.value) for part in message) for message in parts), str(error.value)
+
+
 def test_the_first_study_runs_as_init_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert run_command(["init", "my_study"]) == 0
