@@ -13,6 +13,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 from torch import nn
 
 import tune_app
+from tests.builders import study_content
 from tests.calls import run
 from tests.session.own_parts import own_content, write_own_study, write_parts
 from tune_app.records import FoldRecord, unpack_labels
@@ -267,3 +268,49 @@ def test_a_network_starts_from_the_weights_of_a_file_and_other_weights_are_anoth
     torch.save({name: tensor + 1 for name, tensor in network.state_dict().items()}, tmp_path / "start.pt")
     with pytest.raises(tune_app.StudyError, match="model net has changed since 3 of its fits were made"):
         run(path, keep="best")
+
+
+def test_a_metric_of_labels_is_added_to_a_study_with_a_test_part_that_kept_no_outputs(tmp_path: Path) -> None:
+    content = study_content(metrics={"primary": "accuracy"})
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(content))
+    before = run(path)
+    assert not any(record.outputs for record in before.records.folds.values())
+    path.write_text(yaml.safe_dump(content | {"metrics": {"primary": "accuracy", "also": ["macro_f1", "auroc"]}}))
+    after = run(path)
+    truth = after.stored.test
+    assert truth is not None
+    for record in after.records.folds.values():
+        labels = unpack_labels(str(record.predictions))
+        if "test_macro_f1" in record.scores:  # undefined where a class is neither there nor predicted
+            expected = f1_score(truth.labels, labels, average="macro")
+            assert record.scores["test_macro_f1"] == pytest.approx(expected)
+        assert "test_auroc" not in record.scores, "scores were not kept"
+    assert any("test_macro_f1" in record.scores for record in after.records.folds.values())
+
+
+def test_pictures_are_augmented_as_they_are_stored_and_then_normalised(tmp_path: Path) -> None:
+    seen = (
+        "import torch\n\n\ndef whole():\n    def augment(inputs, targets, generator):\n"
+        "        assert inputs.dtype == torch.uint8 and inputs.max() > 15\n        return inputs, targets\n\n"
+        "    return augment\n"
+    )
+    write_parts(tmp_path, seen=seen)
+    content = study_content(
+        define={"whole": {"augment": "seen:whole"}}, recipe={"epochs": 1, "batch_size": 20, "augment": "whole"}
+    )
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(content))
+    results = run(tmp_path / "study.yaml")
+    plain = run(tune_app.build_study(study_content(name="plain")))
+    assert results.folds["test_accuracy"].tolist() == plain.folds["test_accuracy"].tolist()
+
+
+def test_data_without_a_test_part_and_a_stop_by_no_metric_are_refused(tmp_path: Path) -> None:
+    path = write_own_study(tmp_path, test="auto")
+    with pytest.raises(tune_app.StudyError, match="data tumours: there is no test part; write test: none"):
+        run(path)
+    content = own_content()
+    content["recipe"]["stop"] = {"metric": "macrof1", "patience": 2}
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(tune_app.StudyError, match="recipe: stop: unknown metric 'macrof1'; did you mean 'macro_f1'"):
+        run(path)

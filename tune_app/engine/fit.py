@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from tune_app.engine.images import Images
+from tune_app.engine.images import Augment, Images
 from tune_app.engine.objective import CLASSIFICATION, Objective
 from tune_app.engine.precision import autocast, build_scaler, matmul_precision
 from tune_app.errors import FitError
@@ -53,7 +53,7 @@ class Course:
     """
 
     factor: Callable[[int, int, list[float]], float] | None = None
-    augment: Callable[[torch.Tensor, torch.Tensor, torch.Generator], tuple[torch.Tensor, torch.Tensor]] | None = None
+    augment: Augment | None = None
     generator: torch.Generator | None = None
     validate: Validate | None = None
     watch: Callable[[nn.Module, int], tuple[Mapping[str, float], bool]] | None = None
@@ -175,9 +175,10 @@ class _Training:
     def _take_step(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Loss and count of hits of one batch, which the network is then a step beyond."""
         recipe, course, optimizer = self.recipe, self.course, self.optimizer
-        batch, labels = self.images.batch(positions)
         if course.augment and course.generator:
-            batch, labels = course.augment(batch, labels, course.generator)
+            batch, labels = self.images.augmented_batch(positions, course.augment, course.generator)
+        else:
+            batch, labels = self.images.batch(positions)
         if course.factor:
             _set_rate(optimizer, recipe.learning_rate * course.factor(self._step, self._steps, self._losses))
         with autocast(recipe.precision, positions.device):

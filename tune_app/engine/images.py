@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+# inputs (B, …), targets (B, …), the fold's generator → both, of the same shapes and types
+Augment = Callable[[torch.Tensor, torch.Tensor, torch.Generator], tuple[torch.Tensor, torch.Tensor]]
 GREY = 255  # the largest grey level of a uint8 image
 
 
@@ -130,15 +133,29 @@ class Images:
 
     def batch(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The prepared samples and the targets at `positions` (int64, on the device)."""
+        return self._prepare(self._gather(positions)), self.labels[positions]
+
+    def augmented_batch(
+        self, positions: torch.Tensor, augment: Augment, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same, augmented: pictures as they are stored, before they are normalised; other inputs prepared."""
+        if self._is_image:
+            changed, targets = augment(self._gather(positions), self.labels[positions], generator)
+            return self._prepare(changed), targets
+        return augment(*self.batch(positions), generator)
+
+    def _gather(self, positions: torch.Tensor) -> torch.Tensor:
         rows = positions if self._index is None else self._index[positions]
-        # index_select copies, so the in-place steps below never reach the shared array.
-        gathered = self._shared.index_select(0, rows)
+        # index_select copies, so that no step in place ever reaches the shared array.
+        return self._shared.index_select(0, rows)
+
+    def _prepare(self, gathered: torch.Tensor) -> torch.Tensor:
         if not self.normalisation.mean:
-            return gathered.long(), self.labels[positions]
+            return gathered.long()
         images = gathered.to(torch.float32, memory_format=self._layout)
         if self.normalisation.codes:
-            return self._encode(images), self.labels[positions]
-        return images.sub_(self._mean).mul_(self._scale), self.labels[positions]
+            return self._encode(images)
+        return images.sub_(self._mean).mul_(self._scale)
 
     def _encode(self, rows: torch.Tensor) -> torch.Tensor:
         """Quantities normalised, a column of categories as columns of 0 and 1: all 0 for one unseen in training."""

@@ -11,7 +11,7 @@ from tune_app.errors import StudyError, choices
 from tune_app.models import MODELS
 from tune_app.parts.metrics import METRICS
 from tune_app.parts.references import Scope, resolve
-from tune_app.parts.signatures import call_part, read_signature
+from tune_app.parts.signatures import call_part, read_signature, takes_any
 from tune_app.study import Catalog
 from tune_app.study.define import Definition
 from tune_app.study.metrics import ALIASES
@@ -90,6 +90,8 @@ def read_definition(definition: Definition, scope: Scope) -> Signature:
     problems = []
     known = {argument.name: argument for argument in signature.arguments}
     for name, value in definition.arguments.items():
+        if name not in known and takes_any(function):
+            continue  # the function itself says what is wrong with them
         if name not in known:
             takes = ", ".join(known) or "no arguments"
             problems.append(

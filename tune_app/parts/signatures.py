@@ -122,3 +122,8 @@ def bind_part(
         bound[name] = hint(value) if is_enum else value  # type: ignore[misc]
     names = inspect.signature(function).parameters
     return bound | {name: value for name, value in (filled or {}).items() if name in names and name in FILLED[kind]}
+
+
+def takes_any(function: Callable[..., Any]) -> bool:
+    """Whether the function has `**arguments`, so that its signature does not name all that it takes."""
+    return any(p.kind is inspect.Parameter.VAR_KEYWORD for p in inspect.signature(function).parameters.values())

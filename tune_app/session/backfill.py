@@ -1,7 +1,7 @@
 """Scores of metrics that a study named after its fits were made: computed from what was recorded, trained never."""
 
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,24 +17,45 @@ from tune_app.parts.scoring import Scoring, build_scoring
 from tune_app.records import FoldRecord, RecordSet, RecordStore, unpack_labels
 from tune_app.study import Study, TrialSpec
 
+# A trial → its test part's classes (N,), and how many classes there are; None without a test part.
+FindTargets = Callable[[TrialSpec], tuple[NDArray[Any], int] | None]
+
+
+def _build_from_labels(
+    labels: NDArray[np.int64], known: tuple[NDArray[Any], int] | None
+) -> tuple[NDArray[Any], NDArray[Any], bool] | None:
+    """Outputs that name the labels and are no scores, as a side file would hold them."""
+    if known is None or len(known[0]) != len(labels):
+        return None
+    return np.eye(known[1], dtype=np.float16)[labels], known[0], False
+
 
 def add_metrics(
-    store: RecordStore, study: Study, specs: Sequence[TrialSpec], folder: Path, root: Path | None = None
+    store: RecordStore,
+    study: Study,
+    specs: Sequence[TrialSpec],
+    folder: Path,
+    root: Path | None = None,
+    find_targets: FindTargets | None = None,
 ) -> int:
     """Append records with the scores that the study names and they lack; how many records were so completed.
 
     Side files lie below `folder`; what metrics read, below `root`. A fit whose outputs were not kept stays without the
-    score, and its tables say so.
+    score, and its tables say so; where `find_targets` gives the classes of a trial's test part, the labels that are
+    recorded serve for metrics that need no more.
     """
-    scoring = build_scoring(study)
+    scoring, by_id = build_scoring(study), {spec.id: spec for spec in specs}
     completed = 0
     for record in _find_completed(store.records, specs):
         lacking = tuple(name for name in scoring.names if f"test_{name}" not in record.scores)
-        if not lacking or record.outputs is None or (found := _read_outputs(folder / record.outputs)) is None:
+        labels = None if record.predictions is None else unpack_labels(record.predictions).astype(np.int64)
+        found = _read_outputs(folder / record.outputs) if lacking and record.outputs else None
+        if found is None and lacking and labels is not None and find_targets is not None:
+            found = _build_from_labels(labels, find_targets(by_id[record.trial]))
+        if not lacking or found is None:
             continue
         outputs, targets, has_scores = found
         task = find_task(outputs, targets)
-        labels = None if record.predictions is None else unpack_labels(record.predictions).astype(np.int64)
         scores = scoring.compute(lacking, outputs, targets, task, labels=labels, has_scores=has_scores)
         if scores:
             named = {**record.scores, **{f"test_{name}": value for name, value in scores.items()}}

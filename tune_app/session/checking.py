@@ -36,6 +36,11 @@ def find_part_problems(
     outputs that depend on the order of a batch, an input that it changes. Metrics are tried on the first split.
     """
     problems = [p for name, data in datasets.items() for p in _find_metric_problems(study, name, data, scope)]
+    problems += [
+        f"data {name}: there is no test part; write test: none, and the held-out folds are scored"
+        for name, data in datasets.items()
+        if study.test == "auto" and data.test is None
+    ]
     randomness = GlobalRandomness()
     seen: set[str] = set()
     for spec in specs:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from numpy.typing import NDArray
 
 from tune_app.errors import ResultsError
+from tune_app.parts.splits import build_limit
 from tune_app.records import RecordSet, RecordStore
 from tune_app.records.results import (
     ENVIRONMENT_FILE,
@@ -19,6 +21,8 @@ from tune_app.records.results import (
     write_environment,
 )
 from tune_app.session.environment import build_environment
+from tune_app.study import TrialSpec
+from tune_app.study.seeds import build_seed
 
 if TYPE_CHECKING:
     from tune_app.session.session import Session
@@ -71,7 +75,15 @@ def add_metrics(session: "Session", store: RecordStore) -> int:
         return 0
     from tune_app.session.backfill import add_metrics
 
-    return add_metrics(store, session.study, session.specs, session.folder, session.found.scope.root)
+    def find_targets(spec: TrialSpec) -> "tuple[NDArray[Any], int] | None":
+        data = session.load_data()[spec.dataset]
+        if data.test is None or data.task != "classification" or spec.test == "none":
+            return None
+        limit = build_limit(data.test.targets, spec.test_images, build_seed(spec.seed, "limit"))
+        return data.test.targets[limit], data.outputs
+
+    root = session.found.scope.root
+    return add_metrics(store, session.study, session.specs, session.folder, root, find_targets)
 
 
 def pool(session: "Session", records: RecordSet) -> pd.DataFrame | None:

@@ -61,12 +61,21 @@ def _probe_augment(trial: TrialSetup, batch: torch.Tensor, targets: torch.Tensor
     course = _build_course(trial, trial.spec.recipe.model_copy(update={"schedule": "constant"}))
     if course.augment is None or course.generator is None:
         return
-    changed, kept = course.augment(batch.clone(), targets.clone(), course.generator)
-    if changed.shape != batch.shape or changed.dtype != batch.dtype or kept.shape != targets.shape:
-        yield (
-            f"it made {tuple(changed.shape)} {changed.dtype} of {tuple(batch.shape)} {batch.dtype}; the shape and the "
-            "type stay"
-        )
+    augment, problems = course.augment, list[str]()
+
+    def compare(
+        inputs: torch.Tensor, given: torch.Tensor, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        changed, kept = augment(inputs.clone(), given.clone(), generator)
+        if changed.shape != inputs.shape or changed.dtype != inputs.dtype or kept.shape != given.shape:
+            problems.append(
+                f"it made {tuple(changed.shape)} {changed.dtype} of {tuple(inputs.shape)} {inputs.dtype}; shape and type "
+                "stay"
+            )
+        return inputs, given
+
+    trial.find_train(trial.splits[0]).augmented_batch(torch.arange(len(targets)), compare, course.generator)
+    yield from problems
 
 
 def _probe_schedule(trial: TrialSetup, batch: torch.Tensor, targets: torch.Tensor) -> Iterator[str]:

@@ -44,13 +44,13 @@ def _find_catalog(scope: Scope) -> Callable[[Mapping[str, Any]], Catalog]:
     return partial(build_catalog, scope=scope)
 
 
-def read_study(name: str | Path, overrides: Sequence[str] = ()) -> Study:
+def read_study(name: str | Path, overrides: Sequence[str] = (), allow: Sequence[str] = ()) -> Study:
     """A study that ships (`quick`) or the one in a YAML file, after overrides such as `recipe.epochs=1`.
 
     Raises StudyError with everything that is wrong, unknown networks and data sets included.
     """
     path = find_study_file(str(name))
-    return read_study_file(path, overrides, _find_catalog(build_scope(path)))
+    return read_study_file(path, overrides, _find_catalog(build_scope(path, allow)))
 
 
 def build_study(content: Mapping[str, Any] | Study, overrides: Sequence[str] = (), allow: Sequence[str] = ()) -> Study:

@@ -70,6 +70,11 @@ def _find_part_problems(study: ExpandedStudy, catalog: Catalog) -> Iterator[str]
         for name in entry.named("data"):
             if name not in study.data.names:
                 yield f"grid, entry {number}: data {name!r} is not among the study's{choices(name, study.data.names)}"
+    for stop in {study.recipe.stop_metric: None} | {
+        s: None for entry in study.grid for s in entry.named("stop_metric")
+    }:
+        if stop != "loss":
+            named["recipe: stop: ", "metric", stop] = None
     for metric in study.metrics.named:
         named["metrics: ", "metric", metric] = None
     for place, kind, name in named:
