@@ -100,6 +100,18 @@ def test_a_results_folder_reads_where_the_users_code_is_not(tmp_path: Path) -> N
     assert [t.spec.id for t in again.study.grid_trials()] == [t.spec.id for t in results.study.grid_trials()]
 
 
+def test_a_claim_compares_models_whose_arguments_differ(tmp_path: Path) -> None:
+    claim = {"sentence": "The network is better.", "metric": "test_macro_f1", "expect": "higher"}
+    sides = {"levels": {"model": "net"}, "against": {"model": "forest"}}
+    study = tune_app.read_study(write_own_study(tmp_path, claims=[claim | sides]))
+    pairs = study.claim_pairs(study.claims[0])
+    found = [(first[0].condition["norm"], second[0].condition["model"]) for first, second in pairs]
+    assert found == [("none", "forest"), ("batch", "forest")], "a forest has no norm to be equal in"
+    same = {"levels": {"norm": "batch"}, "against": {"norm": "none"}}
+    study = tune_app.read_study(write_own_study(tmp_path, claims=[claim | same]))
+    assert len(study.claim_pairs(study.claims[0])) == 1, "of one model every other factor stays equal"
+
+
 def test_an_argument_with_a_default_that_is_added_leaves_the_ids(tmp_path: Path) -> None:
     path = write_own_study(tmp_path)
     before = [trial.spec.id for trial in tune_app.read_study(path).grid_trials()]

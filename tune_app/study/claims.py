@@ -21,10 +21,10 @@ class Claim(Frozen):
     """A sentence that a contrast can support or refute.
 
     The contrast is the mean over all pairs of conditions of which one has `levels` and the other, its other factors
-    being equal, `against`. `epochs` is the window [first, last] that an epoch metric is averaged over, the last epoch
-    if left out; `against_epochs` is the other side's window, the same if left out. `by` is the margin beyond which an
-    effect counts as higher or lower, and within which it counts as equal: for accuracies the study's `rope` if left
-    out, for other metrics 0.
+    being equal as far as both models have them, `against`. `epochs` is the window [first, last] that an epoch metric is
+    averaged over, the last epoch if left out; `against_epochs` is the other side's window, the same if left out. `by`
+    is the margin beyond which an effect counts as higher or lower, and within which it counts as equal: for accuracies
+    the study's `rope` if left out, for other metrics 0.
     """
 
     sentence: Annotated[str, Field(min_length=1)]

@@ -90,16 +90,26 @@ class ExpandedStudy(StudySchema):
         return tuple(map(tuple, groups.values()))
 
     def claim_pairs(self, claim: Claim) -> tuple[tuple[tuple[TrialSpec, ...], tuple[TrialSpec, ...]], ...]:
-        """The pairs of conditions that a claim compares, each with all its replicates."""
+        """The pairs of conditions that a claim compares, each with all its replicates.
+
+        The other factors are equal as far as both models have them: a network's width says nothing of a forest.
+        """
         conditions = self.conditions()
-        by_levels = {tuple(specs[0].condition.values()): specs for specs in conditions}
         pairs = []
         for specs in conditions:
             condition = specs[0].condition
-            other = by_levels.get(tuple((condition | resolve_levels(claim.against, condition)).values()))
-            if has_levels(condition, claim.levels) and other and (other != specs or claim.against_epochs):
-                pairs.append((specs, other))
+            if not has_levels(condition, claim.levels):
+                continue
+            wanted = condition | resolve_levels(claim.against, condition)
+            free = self._find_unshared(condition["model"], wanted["model"]) - claim.against.keys()
+            shared = {factor: level for factor, level in wanted.items() if factor not in free}
+            others = [other for other in conditions if other[0].condition.items() >= shared.items()]
+            pairs += [(specs, other) for other in others if other != specs or claim.against_epochs]
         return tuple(pairs)
+
+    def _find_unshared(self, first: str, second: str) -> set[str]:
+        """The arguments that one of two models has and the other has not."""
+        return set(self.find_signature(first).factors) ^ set(self.find_signature(second).factors)
 
     def varying_factors(self) -> tuple[str, ...]:
         """The factors with more than one level in the grid."""
