@@ -36,7 +36,7 @@ def split(data, folds, seed):
         (
             "augment",
             "twice",
-            r"it made \(4, 30\) torch\.float32 of \(2, 30\) torch\.float32; the shape and the type stay",
+            r"it made \(4, 30\) torch\.float32 of \(2, 30\) torch\.float32; shape and type stay",
         ),
         ("schedule", "rising", r"rising failed: ZeroDivisionError: division by zero \(recipes\.py, line 7\)"),
         ("loss", "each", r"it gave \(2,\); the mean over the batch, a scalar tensor, is needed"),
