@@ -69,8 +69,8 @@ def _probe_augment(trial: TrialSetup, batch: torch.Tensor, targets: torch.Tensor
         changed, kept = augment(inputs.clone(), given.clone(), generator)
         if changed.shape != inputs.shape or changed.dtype != inputs.dtype or kept.shape != given.shape:
             problems.append(
-                f"it made {tuple(changed.shape)} {changed.dtype} of {tuple(inputs.shape)} {inputs.dtype}; shape and type "
-                "stay"
+                f"it made {tuple(changed.shape)} {changed.dtype} of {tuple(inputs.shape)} {inputs.dtype}; shape and "
+                "type stay"
             )
         return inputs, given
 
