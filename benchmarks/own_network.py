@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from benchmarks.machine import build_machine
+from benchmarks.machine import build_machine, build_machine_lines
 from benchmarks.measure import ROOT
 from tune_app.data import Data, load_dataset
 from tune_app.parts.splits import Split, build_splits
@@ -149,7 +149,9 @@ def build_summary(runs: pd.DataFrame, options: argparse.Namespace) -> str:
         "# A user's own network: one fold of MNIST on one thread",
         "",
         f"{options.images:,} images, 4 folds, {options.epochs} epochs, batches of {BATCH}; {options.repeats} runs of "
-        f"each, in turn. {build_machine('benchmarks.own_network')['processor']}.",
+        "each, in turn.",
+        "",
+        *build_machine_lines(build_machine("benchmarks.own_network")),
         "",
         "| contestant | seconds: median (least to greatest) | validation accuracy: median |",
         "| --- | --- | --- |",
