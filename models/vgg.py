@@ -18,7 +18,7 @@ def build_vgg(
     *,
     image_shape: tuple[int, int, int] = (1, 28, 28),
     classes: int = 10,
-    regularizer: str = "none",
+    regularizer: str = "dropout+batchnorm",
     width: float = 1.0,
 ) -> nn.Sequential:
     """(N, *image_shape) float → (N, classes) logits.
