@@ -1,6 +1,7 @@
 """A function's keyword arguments as a signature that a study can be checked with."""
 
 import enum
+import functools
 import inspect
 import types
 from collections.abc import Callable, Mapping
@@ -60,6 +61,8 @@ def _drop_given(function: Callable[..., Any], parameters: list[inspect.Parameter
 
 
 def _read_hints(function: Callable[..., Any]) -> dict[str, Any]:
+    while isinstance(function, functools.partial):  # its own hints are those of what it calls
+        function = function.func
     target = function.__init__ if inspect.isclass(function) else function
     try:
         return get_type_hints(target, include_extras=True)
