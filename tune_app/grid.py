@@ -117,11 +117,19 @@ def _run_subcommand(name: str, arguments: Sequence[str]) -> int:
         else:
             from tune_app.session.listing import describe_parts
 
-            print(describe_parts())
+            _print_whole(describe_parts())
     except TuneAppError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
     return 0
+
+
+def _print_whole(text: str) -> None:
+    """Print, whether or not the reader stays to the end (`| head`)."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _check(session: "Session") -> int:
