@@ -59,12 +59,18 @@ def _build_labelling(results: Results, specs: list[TrialSpec]) -> Labelling:
 
 
 def build_data_sets(results: Results) -> pd.DataFrame:
-    """One row per condition: its mean on each data set, wins, ties and losses, ranks and tests; docs/results.md."""
+    """One row per condition: its mean on each data set, wins, ties and losses, ranks and tests; docs/results.md.
+
+    `attrs["summary"]` says it in sentences.
+    """
     found = build_over_data(results)
     if found is None:
         return pd.DataFrame()
     frame = found.means.reset_index()
     frame.insert(0, "metric", results.study.primary)
     if found.summary is None:
-        return frame.assign(reason=found.reason)
-    return frame.merge(found.summary.build_frame(), on="condition", how="left")
+        frame = frame.assign(reason=found.reason)
+    else:
+        frame = frame.merge(found.summary.build_frame(), on="condition", how="left")
+    frame.attrs["summary"] = found.summary.describe() if found.summary else found.reason
+    return frame

@@ -3,7 +3,7 @@
 import ast
 import importlib.util
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -40,7 +40,11 @@ def describe_distribution(module: str) -> str:
     source = find_source(module)
     if source is not None and not set(INSTALLED) & set(source.parts):
         return ""
-    package = module.partition(".")[0]
+    return _spell_versions(module.partition(".")[0])
+
+
+@lru_cache(maxsize=64)  # a look through every distribution takes a while, and every trial asks
+def _spell_versions(package: str) -> str:
     names = metadata.packages_distributions().get(package, [])
     return " ".join(f"{name} {metadata.version(name)}" for name in names) or package
 
@@ -55,10 +59,14 @@ def find_source_closure(module: str) -> list[Path]:
         return []
     package_depth = len(module.split(".")) - (source.name != "__init__.py")
     base = source.parent if package_depth == 0 else source.parents[package_depth]
+    return walk_imports(source, lambda path: _find_imports(path, base, path.stat().st_mtime_ns))
+
+
+def walk_imports(source: Path, find_imports: Callable[[Path], Collection[Path]]) -> list[Path]:
+    """The file first, then those that it imports, itself or through others, sorted."""
     found, left = {source}, [source]
     while left:
-        path = left.pop()
-        new = _find_imports(path, base, path.stat().st_mtime_ns) - found
+        new = set(find_imports(left.pop())) - found
         found |= new
         left += new
     return [source, *sorted(found - {source})]

@@ -11,7 +11,7 @@ from pathlib import Path
 from tune_app.data import Data, pick_data
 from tune_app.errors import StudyError
 from tune_app.models import MODELS
-from tune_app.parts.closure import describe_distribution, find_source_closure
+from tune_app.parts.closure import describe_distribution, find_source_closure, walk_imports
 from tune_app.records.model import RecordSet
 from tune_app.study import TrialSpec
 from tune_app.study.define import Definition
@@ -65,12 +65,7 @@ def fingerprint_model(model: str) -> str:
 
 def find_closure(source: Path) -> list[Path]:
     """A network's file, then those beside it that it imports, itself or through others, by name."""
-    found, left = {source}, [source]
-    while left:
-        new = _find_imported(left.pop()) - found
-        found |= new
-        left += new
-    return [source, *sorted(found - {source})]
+    return walk_imports(source, _find_imported)
 
 
 def _find_imported(source: Path) -> set[Path]:
@@ -97,7 +92,7 @@ def fingerprint_definition(definition: Definition, root: Path | None = None) -> 
     elif version := describe_distribution(module):
         own = version
     else:
-        own = _fingerprint_closure(module)
+        own = fingerprint_source(find_source_closure(module))
     names = (*definition.files, *([definition.weights] if definition.weights else []))
     if not names:
         return own
@@ -109,10 +104,6 @@ def fingerprint_definition(definition: Definition, root: Path | None = None) -> 
         except OSError as error:
             raise StudyError(f"{name} cannot be read: {error.strerror}; its path counts from the study") from error
     return digest.hexdigest()[:LENGTH]
-
-
-def _fingerprint_closure(module: str) -> str:
-    return fingerprint_source(find_source_closure(module))
 
 
 def fingerprint_code(spec: TrialSpec, root: Path | None = None) -> dict[str, str]:

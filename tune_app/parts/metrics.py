@@ -41,6 +41,11 @@ class Metric:
     averages: bool
     function: Callable[..., float]
 
+    @property
+    def sign(self) -> int:
+        """1 where higher is better, -1 where lower is: times this, more is better."""
+        return 1 if self.better == "higher" else -1
+
 
 _EVERY: tuple[Task, ...] = ("classification", "multilabel", "regression")
 _CLASSES, _LABELS, _MULTILABEL, _NUMBERS = _EVERY[:1], _EVERY[:2], _EVERY[1:2], _EVERY[2:]

@@ -3,7 +3,6 @@
 import inspect
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from tune_app.session.planning import Plan
 from tune_app.session.recipe_probes import find_optimizer_problems, find_recipe_problems
 from tune_app.study import Study, TrialSpec
 from tune_app.trial.fold import build_network
+from tune_app.trial.own_fit import is_estimator
 from tune_app.trial.setup import TrialSetup
 
 ORDER_TOLERANCE = 1e-4  # of outputs whose batch is turned round, in units of their largest
@@ -76,7 +76,7 @@ def _probe(spec: TrialSpec, data: Data, scope: Scope) -> Iterator[str]:
     trial = None
     for split in (spec, split_plainly(spec, folds=2)):  # a network is probed even where the splits are refused
         try:
-            trial = TrialSetup(split, data, torch.device("cpu"), scoring=build_scoring_of(split), root=scope.root)
+            trial = TrialSetup(split, data, torch.device("cpu"), root=scope.root)
             break
         except TuneAppError as error:
             yield describe_refusal(error, scope)
@@ -93,7 +93,7 @@ def _probe(spec: TrialSpec, data: Data, scope: Scope) -> Iterator[str]:
         if inspect.isgeneratorfunction(built):
             return
         if not isinstance(built, nn.Module):
-            if not (hasattr(built, "fit") and (hasattr(built, "predict") or hasattr(built, "predict_proba"))):
+            if not is_estimator(built):
                 kind = type(built).__name__
                 needed = "a torch Module, or an object with fit and predict, is needed"
                 yield f"{place}: {called} gave {kind}; {needed}; return one"
@@ -114,13 +114,6 @@ def split_plainly(spec: TrialSpec, folds: int) -> TrialSpec:
     """The trial on splits that any data can give."""
     plain = {"splitter": "kfold", "groups": None, "folds": folds, "train_images": None, "test": "none"}
     return spec.model_copy(update=plain)
-
-
-def build_scoring_of(spec: TrialSpec) -> Any:
-    """A scoring without metrics: what a probe of a network needs."""
-    from tune_app.trial.setup import ACCURACY
-
-    return ACCURACY
 
 
 def _spell_samples(error: Exception, trial: TrialSetup) -> str:

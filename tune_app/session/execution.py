@@ -64,9 +64,9 @@ def find_split_problems(specs: Iterable[TrialSpec], datasets: Mapping[str, Data]
     found: dict[tuple[Any, ...], list[tuple[Split, ...]]] = {}
     for spec in specs:
         key, dataset = (spec.dataset, spec.train_images, spec.folds), datasets[spec.dataset]
-        positions = build_limit(dataset.targets, spec.train_images, build_seed(spec.seed, "limit"))
         if spec.replicate != len(found.setdefault(key, [])) or key in failed:
             continue
+        positions = build_limit(dataset.targets, spec.train_images, build_seed(spec.seed, "limit"))
         try:
             found[key].append(build_trial_splits(spec, dataset, positions))
         except StudyError as error:

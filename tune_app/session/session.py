@@ -202,8 +202,8 @@ class Session:
         from tune_app.session.execution import Execution
         from tune_app.session.planning import find_gpu_names, make_plan
 
-        execution = Execution(plan, self.options, self.folder, dataset, self.report, self.console, self.callbacks)
-        execution.root = self.found.scope.root
+        shown = self.report, self.console, self.callbacks
+        execution = Execution(plan, self.options, self.folder, dataset, *shown, self.found.scope.root)
         earlier = find_earlier(self)
         self.phase = "Interrupted: every finished fit is on disk."
 

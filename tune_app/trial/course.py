@@ -50,7 +50,7 @@ class EarlyStop:
                 for key, value in self.scoring.compute((name,), recorded, targets, self.objective.task).items()
             }
             value = scores.get(f"holdout_{name}", float("nan"))
-            merit = value if self.scoring.find(name).better == "higher" else -value
+            merit = self.scoring.find(name).sign * value
         if merit > self._best:
             self._best, self.best_epoch = merit, epoch
             self._state = copy.deepcopy(network.state_dict())

@@ -32,6 +32,8 @@ from tune_app.trial.setup import TrialSetup
 
 _SCORES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 _LOSSES = ("train_loss", "validation_loss")
+ENGINES_OWN = ("adam", "adamw", "sgd")  # optimizers that the engine builds by itself where they have no arguments
+EVEN = ("kfold", "stratified")  # splitters whose folds are as large as each other, but for a sample
 
 
 def build_network(asked: Network, root: Path | None = None) -> nn.Module:
@@ -49,10 +51,6 @@ def build_network(asked: Network, root: Path | None = None) -> nn.Module:
     except Exception as error:  # of many kinds, whichever it is
         raise FitError(f"the weights {path} cannot be used: {describe_error(error)}") from error
     return network
-
-
-ENGINES_OWN = ("adam", "adamw", "sgd")  # optimizers that the engine builds by itself where they have no arguments
-EVEN = ("kfold", "stratified")  # splitters whose folds are as large as each other, but for a sample
 
 
 class Fold:
@@ -82,7 +80,7 @@ class Fold:
         self.rewritten = build_rewritten(network, self.masks)
         self.optimizer = self._build_optimizer()
         augmentation = torch.Generator(trial.device).manual_seed(self.seed("augment"))
-        stop = self._carve() if spec.recipe.patience else None
+        stop = self.carve() if spec.recipe.patience else None
         self.course = build_course(spec.recipe, spec.definitions, trial.scoring, self.objective, augmentation, stop)
         if carried is not None:
             carried.restore(self.network, self.optimizer)
@@ -113,7 +111,8 @@ class Fold:
         )
         return optimizer
 
-    def _carve(self) -> EarlyStop:
+    def carve(self) -> EarlyStop:
+        """Take the part that early stopping goes by from the training part."""
         trial, recipe = self.trial, self.trial.spec.recipe
         seed = build_seed(trial.spec.seed, "holdout", trial.spec.replicate, self.split.fold)
         groups = trial.spec.groups
@@ -172,7 +171,7 @@ class Fold:
             clock = time.perf_counter() - (fit_seconds if place == 0 else 0)  # training counts once, for the first
             randomness.restore()  # a test does not depend on which others there are
             try:
-                tested, positions = self._find_tested(spec)
+                tested, positions = self.find_tested(spec)
                 network = prepare_test(self.network, spec.protocol)
                 # Where the test changes nothing, it is the network as it was trained: rewritten once.
                 network = self.rewritten if network is self.network else build_rewritten(network, self.masks)
@@ -184,9 +183,9 @@ class Fold:
             except Exception as error:
                 yield self._build_failure(spec, error, time.perf_counter() - clock)
                 continue
-            yield self._build_record(spec, time.perf_counter() - clock, status="completed", **outcome)
+            yield self.build_record(spec, time.perf_counter() - clock, status="completed", **outcome)
 
-    def _find_tested(self, spec: TrialSpec) -> tuple[Images, torch.Tensor]:
+    def find_tested(self, spec: TrialSpec) -> tuple[Images, torch.Tensor]:
         """What scores are taken on: the test part, or without one the held-out fold."""
         test = self.trial.find_test(spec.protocol, self.images.normalisation)
         if test is None:
@@ -228,11 +227,12 @@ class Fold:
             yield self._build_failure(spec, error, seconds if place == 0 else 0.0)
 
     def _build_failure(self, spec: TrialSpec, error: Exception, seconds: float) -> FoldRecord:
-        return self._build_record(
+        return self.build_record(
             spec, seconds, status="failed", error_type=type(error).__name__, error_message=str(error)[:2000]
         )
 
-    def _build_record(self, spec: TrialSpec, fit_seconds: float, **outcome: Any) -> FoldRecord:
+    def build_record(self, spec: TrialSpec, fit_seconds: float, **outcome: Any) -> FoldRecord:
+        """The fold's record for one trial; `outcome` are its fields that say how it went."""
         blank: dict[str, Any] = {"scores": {}, "predictions": None}
         device = self.trial.device
         return FoldRecord(
@@ -264,7 +264,7 @@ class Fold:
         primary = scoring.choose_primary(task)
         if primary == "accuracy":
             return max(self.epochs, key=lambda scores: (scores.validation_accuracy, -scores.epoch))
-        sign = 1 if scoring.find(primary).better == "higher" else -1
+        sign = scoring.find(primary).sign
         name, worst = f"validation_{primary}", float("-inf")
         return max(
             self.epochs,
@@ -281,8 +281,7 @@ class Fold:
         if primary == "accuracy":
             facts |= {metric: best.validation_accuracy}
         elif metric in best.validation:
-            sign = 1 if trial.scoring.find(primary).better == "higher" else -1
-            facts |= {"metric": metric, "sign": sign, metric: best.validation[metric]}
+            facts |= {"metric": metric, "sign": trial.scoring.find(primary).sign, metric: best.validation[metric]}
         else:  # the metric is undefined on this fold: by its loss
             facts |= {"metric": "validation_loss", "sign": -1, "validation_loss": best.validation_loss}
         asked = trial.network

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from tune_app.engine.memory import reset_peak_memory
 from tune_app.engine.randomness import seed_everything
 from tune_app.errors import FitError
-from tune_app.parts.networks import Network
 from tune_app.parts.signatures import bind_part
 from tune_app.records import EpochRecord, Record
 from tune_app.trial.fold import Fold
@@ -53,7 +52,7 @@ def run_own_fit(trial: TrialSetup, number: int) -> Iterator[Record]:
     fold = Fold(trial, trial.splits[number], "own fit")
     try:
         fold.place()
-        stop = fold._carve().holdout if trial.spec.recipe.patience else None
+        stop = fold.carve().holdout if trial.spec.recipe.patience else None
         train = _gather(fold, fold.train)
         seed = fold.seed("weights")
         seed_everything(seed)
@@ -67,24 +66,20 @@ def run_own_fit(trial: TrialSetup, number: int) -> Iterator[Record]:
                 levels=trial.network.keywords,
                 outputs=trial.network.outputs,
             )
-            predict: Predict = yield from _follow(fold, built(**_bind(trial.network, task)))
+            bound = bind_part(built, "model", trial.network.keywords)
+            predict: Predict = yield from _follow(fold, built(**bound, task=task))
             has_scores = True
         else:
             predict, has_scores = _fit_estimator(built, train, fold, seed)
         seconds = time.perf_counter() - fold.clock - fold.paused
         for spec in trial.specs:
-            tested, positions = fold._find_tested(spec)
+            tested, positions = fold.find_tested(spec)
             inputs, targets = tested.batch(positions)
             outputs = _read_outputs(predict(inputs.cpu().numpy()), len(targets), trial.network.outputs)
             outcome = fold.build_outcome(spec, outputs, targets.cpu(), None, has_scores)
-            yield fold._build_record(spec, seconds, status="completed", **outcome)
+            yield fold.build_record(spec, seconds, status="completed", **outcome)
     except Exception as error:  # a failure is a row, never a gap
         yield from fold.record_failure(error)
-
-
-def _bind(network: Network, task: Task) -> dict[str, Any]:
-    function = network.build()
-    return bind_part(function, "model", network.keywords) | {"task": task}
 
 
 def _gather(fold: Fold, positions: torch.Tensor) -> Part:
@@ -126,9 +121,14 @@ def _follow(fold: Fold, fit: Generator[Mapping[str, float], None, Predict]) -> G
         fold.paused += started - now
 
 
+def is_estimator(built: Any) -> bool:
+    """Whether it has scikit-learn's methods: `fit`, and `predict` or `predict_proba`."""
+    return hasattr(built, "fit") and (hasattr(built, "predict") or hasattr(built, "predict_proba"))
+
+
 def _fit_estimator(estimator: Any, train: Part, fold: Fold, seed: int) -> tuple[Predict, bool]:
     """A fitted estimator as a function that predicts, and whether it gives scores or labels alone."""
-    if not (hasattr(estimator, "fit") and (hasattr(estimator, "predict") or hasattr(estimator, "predict_proba"))):
+    if not is_estimator(estimator):
         kind = type(estimator).__name__
         raise FitError(
             f"{fold.trial.spec.model} gave {kind}; a torch Module, or an object with fit and predict, is needed"

@@ -2,7 +2,6 @@
 
 import pandas as pd
 
-from tune_app.analysis.over_data import build_over_data
 from tune_app.export.tables.model import Column, Group, Kind, Row, Table, list_records
 from tune_app.records.results import Results
 
@@ -16,7 +15,5 @@ def build_data_set_table(results: Results, frame: pd.DataFrame) -> Table:
     columns += [Column(name, name, Kind.COUNT) for name in ("wins", "ties", "losses")]
     columns += [Column("p_holm", "p (Holm)", Kind.P_VALUE)]
     rows = tuple(Row(record) for record in list_records(frame))
-    found = build_over_data(results)
-    notes = () if found is None else (found.summary.describe() if found.summary else found.reason,)
     title = f"{results.study.primary.replace('_', ' ').capitalize()} by data set"
-    return Table("data-sets", title, tuple(columns), (Group("", rows),), notes)
+    return Table("data-sets", title, tuple(columns), (Group("", rows),), (frame.attrs["summary"],))
