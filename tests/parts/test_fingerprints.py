@@ -96,3 +96,82 @@ def test_changes_are_named_with_the_fits_that_they_concern(digits: Data) -> None
         "data set digits has changed since 1 of its fits were made",
     ]
     assert len(find_changes(specs, same)) == 1, "without the arrays, the networks alone"
+
+
+OWN = """
+import math
+from typing import Literal
+
+import layers
+from torch import nn
+
+SCALE = 2
+
+
+class Net(nn.Module):
+    pass
+
+
+def build_net(norm: Literal["none", "batch"]):
+    return Net() if norm == "none" else layers.wrap(Net(), SCALE)
+
+
+def cost(targets, outputs):
+    return math.fsum(targets)
+"""
+LAYERS = """
+def wrap(net, scale):
+    return _scale(net) if scale else net
+
+
+def _scale(net):
+    return net
+
+
+def other():
+    return 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "same"),
+    [
+        ("nets.py", "math.fsum(targets)", "0.0", True),
+        ("nets.py", "import math\n", "import math\nimport json\n", True),
+        ("nets.py", "SCALE = 2\n", "SCALE = 2\nPRICE = 10\n", True),
+        ("nets.py", "def cost(", "def price(targets, outputs):\n    return 0.0\n\n\ndef cost(", True),
+        ("layers.py", "return 0", "return 1", True),
+        ("nets.py", "    pass", "    depth = 3", False),
+        ("nets.py", "SCALE = 2", "SCALE = 3", False),
+        ("nets.py", "from torch import nn", "from own import nn", False),
+        ("nets.py", "SCALE = 2\n", "SCALE = 2\nnn.register()\n", False),
+        ("nets.py", "SCALE = 2\n", "SCALE = 2\nSEEN = nn.register()\n", False),
+        ("nets.py", "def cost(", "@nn.register\ndef cost(", False),
+        ("nets.py", "class Net(nn.Module):\n    pass", "class Net(nn.Module):\n    made = 'cost'", False),
+        ("layers.py", "    return net\n", "    return net + 1\n", False),
+    ],
+)
+def test_code_that_a_part_cannot_reach_does_not_count(
+    tmp_path: Path, file: str, before: str, after: str, same: bool
+) -> None:
+    """A metric that is written into the file of a network is no change of the network."""
+    texts = {"nets.py": OWN, "layers.py": LAYERS}
+    assert before in texts[file]
+    hashes: list[str] = []
+    for contents in (texts, {**texts, file: texts[file].replace(before, after, 1)}):
+        paths = [tmp_path / f"{len(hashes)}-{name}" for name in contents]
+        for path, text in zip(paths, contents.values(), strict=True):
+            path.write_text(text)
+        hashes.append(fingerprint_source(paths, "build_net"))
+    assert (hashes[0] == hashes[1]) is same
+
+
+def test_all_code_counts_where_a_part_looks_things_up_by_name(tmp_path: Path) -> None:
+    hashes: list[str] = []
+    for result in ("0", "1"):
+        source = tmp_path / f"nets{result}.py"
+        source.write_text(
+            f"def build(name):\n    return globals()['build_' + name]()\n\n\ndef build_a():\n    return {result}\n"
+        )
+        hashes.append(fingerprint_source([source], "build"))
+    assert hashes[0] != hashes[1]

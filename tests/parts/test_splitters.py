@@ -210,7 +210,7 @@ def _refusals(patients: Data, iris: Data) -> list[tuple[Data, int, str, str | No
         (iris, 5, "stratfied", None, "'stratfied'; did you mean 'stratified'"),
         (patients, 5, "group", "pateint", "'pateint'; did you mean 'patient'.*patient, clinic"),
         (patients, 5, "kfold", "pateint", "'pateint'; did you mean 'patient'"),
-        (iris, 5, "group", None, "no column of groups; let the loader give one, or write splitter: kfold"),
+        (iris, 5, "group", None, "no column of groups; write groups: patient in the definition of an npz or a table"),
         (patients, 5, "group", None, "name the column to keep together; choose from patient, clinic"),
         (mixed, 5, "group", "few", "5 folds of 3 groups of few; choose from 2 to 3"),
         (mixed, 2, "stratified-group", "one", "there are 1 groups of one, and splits need 2"),

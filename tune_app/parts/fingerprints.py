@@ -12,6 +12,7 @@ from tune_app.data import Data, pick_data
 from tune_app.errors import StudyError
 from tune_app.models import MODELS
 from tune_app.parts.closure import describe_distribution, find_source_closure, walk_imports
+from tune_app.parts.reachable import keep_reachable
 from tune_app.records.model import RecordSet
 from tune_app.study import TrialSpec
 from tune_app.study.define import Definition
@@ -20,22 +21,27 @@ _PACKAGE = "tune_app.models"
 LENGTH = 16  # hexadecimal digits: enough to tell versions of one file apart
 
 
-def fingerprint_source(paths: Iterable[Path]) -> str:
-    """A hash of the syntax trees of Python files; comments, docstrings and formatting do not count."""
+def fingerprint_source(paths: Iterable[Path], entry: str = "") -> str:
+    """A hash of the syntax trees of Python files; comments, docstrings and formatting do not count.
+
+    With `entry`, a name in the first file, neither does what its code cannot reach.
+    """
     digest = hashlib.sha256()
-    for path in paths:
-        digest.update(_spell_file(path, path.stat().st_mtime_ns).encode() + b"\0")
+    for text in _spell_files(tuple((path, path.stat().st_mtime_ns) for path in paths), entry):
+        digest.update(text.encode() + b"\0")
     return digest.hexdigest()[:LENGTH]
 
 
 @lru_cache(maxsize=1024)  # every trial asks again
-def _spell_file(path: Path, written: int) -> str:
-    """A file's syntax tree as text; `written` is when it was (ns), so that an edited one is read again."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
+def _spell_files(files: tuple[tuple[Path, int], ...], entry: str) -> list[str]:
+    """The files' syntax trees as texts; beside each is when it was written (ns), so that an edited one is read anew."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path, _ in files]
+    for node in (node for tree in trees for node in ast.walk(tree)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [part for part in node.body if not _is_text(part)]
-    return _spell(tree)
+    if entry:
+        keep_reachable(trees, entry)
+    return [_spell(tree) for tree in trees]
 
 
 def _spell(part: object) -> str:
@@ -86,13 +92,13 @@ def fingerprint_definition(definition: Definition, root: Path | None = None) -> 
 
     Of a part of an installed package it is the package's version.
     """
-    module, colon, _ = definition.reference.partition(":")
+    module, colon, name = definition.reference.partition(":")
     if not colon:
         own = fingerprint_model(definition.reference) if definition.kind == "model" else ""
     elif version := describe_distribution(module):
         own = version
     else:
-        own = fingerprint_source(find_source_closure(module))
+        own = fingerprint_source(find_source_closure(module), name)
     names = (*definition.files, *([definition.weights] if definition.weights else []))
     if not names:
         return own

@@ -117,7 +117,11 @@ SPLITTERS: dict[str, Callable[..., Pairs]] = {
 def find_groups(data: Data, groups: str | None) -> NDArray[Any]:
     """The column called `groups`, the only one for None; StudyError if it is not there."""
     if not data.groups:
-        raise StudyError("groups: the data have no column of groups; let the loader give one, or write splitter: kfold")
+        column = groups or "patient"
+        raise StudyError(
+            f"groups: the data have no column of groups; write groups: {column} in the definition of an npz or a "
+            "table, let your loader give groups, or write splitter: kfold"
+        )
     if groups is None and len(data.groups) > 1:
         raise StudyError(f"groups: name the column to keep together; choose from {', '.join(data.groups)}")
     name = next(iter(data.groups)) if groups is None else groups
