@@ -1,6 +1,5 @@
 """One fold of a trial: its network, its clock, its records."""
 
-import copy
 import socket
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from tune_app.engine import EpochScores, Images
 from tune_app.engine.defects import prepare_test, prepare_training, report_scores
 from tune_app.engine.fit import build_optimizer, predict
 from tune_app.engine.memory import read_peak_memory
+from tune_app.engine.precision import autocast, matmul_precision
 from tune_app.engine.randomness import GlobalRandomness, seed_everything
 from tune_app.engine.rewrite import build_rewritten
 from tune_app.errors import FitError, describe_error
@@ -26,6 +26,7 @@ from tune_app.records import EpochRecord, FoldRecord, pack_labels
 from tune_app.study import TrialSpec
 from tune_app.study.seeds import Role, build_seed
 from tune_app.trial.carry import BestNetwork, Carried
+from tune_app.trial.compilation import compile_network, describe_gaps
 from tune_app.trial.course import EarlyStop, build_course
 from tune_app.trial.outputs import pack_outputs, round_outputs
 from tune_app.trial.setup import TrialSetup
@@ -64,6 +65,7 @@ class Fold:
         self.trial, self.split, self.engine, self.share, self.reason = trial, split, engine, share, reason
         self.started, self.clock, self.paused = time.time(), time.perf_counter(), 0.0
         self.epochs: list[EpochScores] = []
+        self.is_compiled = False
         self.best_state: dict[str, torch.Tensor] = {}
 
     def seed(self, role: Role) -> int:
@@ -80,8 +82,9 @@ class Fold:
         self.rewritten = build_rewritten(network, self.masks)
         self.optimizer = self._build_optimizer()
         augmentation = torch.Generator(trial.device).manual_seed(self.seed("augment"))
-        stop = self.carve() if spec.recipe.patience else None
-        self.course = build_course(spec.recipe, spec.definitions, trial.scoring, self.objective, augmentation, stop)
+        self.stop = self.carve() if spec.recipe.patience else None
+        parts = spec.recipe, spec.definitions, trial.scoring, self.objective
+        self.course = build_course(*parts, augmentation, self.stop)
         if carried is not None:
             carried.restore(self.network, self.optimizer)
         if spec.recipe.compile:
@@ -126,14 +129,23 @@ class Fold:
 
     def _compile(self) -> None:
         """Compile the network; one that cannot be compiled trains as it is, and its record says why."""
-        batch, targets = self.images.batch(self.train[:2])
-        try:
-            probe = torch.compile(copy.deepcopy(self.rewritten))
-            self.objective.compute(probe(batch), targets).backward()  # type: ignore[no-untyped-call]
-        except Exception as error:  # whatever the compiler makes of somebody's network, or of this machine
-            self.reason = f"not compiled: {describe_error(error)}"
-            return
-        self.rewritten = torch.compile(self.rewritten)  # type: ignore[assignment]
+        trial, recipe = self.trial, self.trial.spec.recipe
+        key = trial.network, trial.spec.protocol, trial.spec.batch_slices, recipe.precision, trial.device
+        self.rewritten, problem = compile_network(self.rewritten, key, self._try_out)
+        self.is_compiled = not problem
+        self._add_reason(problem)
+
+    def _try_out(self, network: nn.Module) -> None:
+        """A step of training and one of testing, with the modes and the batches of the fit."""
+        recipe = self.trial.spec.recipe
+        batch, targets = self.images.batch(self.train[: recipe.batch_size])
+        with matmul_precision(recipe.precision), autocast(recipe.precision, self.train.device):
+            loss = self.objective.compute(network.train()(batch), targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        predict(network, self.images, self.validation, recipe.precision, None, self.objective)
+
+    def _add_reason(self, reason: str) -> None:
+        self.reason = "; ".join(filter(None, (self.reason, reason))) or None
 
     def record_epoch(self, scores: EpochScores) -> Iterator[EpochRecord]:
         """The epoch as each trial's protocol reports it."""
@@ -166,6 +178,8 @@ class Fold:
         """
         if fit_seconds is None:
             fit_seconds = time.perf_counter() - self.clock - self.paused
+        if self.is_compiled:
+            self._add_reason(describe_gaps())
         randomness = GlobalRandomness()
         for place, spec in enumerate(self.trial.specs):
             clock = time.perf_counter() - (fit_seconds if place == 0 else 0)  # training counts once, for the first
@@ -183,6 +197,8 @@ class Fold:
             except Exception as error:
                 yield self._build_failure(spec, error, time.perf_counter() - clock)
                 continue
+            # Without early stopping it is the last one, which goes unsaid.
+            outcome["tested_epoch"] = self.stop.best_epoch or len(self.epochs) if self.stop else None
             yield self.build_record(spec, time.perf_counter() - clock, status="completed", **outcome)
 
     def find_tested(self, spec: TrialSpec) -> tuple[Images, torch.Tensor]:
