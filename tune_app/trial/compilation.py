@@ -6,7 +6,12 @@ from collections.abc import Callable, Hashable
 import torch
 from torch import nn
 
+from tune_app.engine import Images
+from tune_app.engine.fit import predict
+from tune_app.engine.objective import Objective
+from tune_app.engine.precision import autocast, matmul_precision
 from tune_app.errors import describe_error
+from tune_app.study import Recipe
 
 NO_COMPILER = "there is no C++ compiler here (g++); install one, or leave compile out"
 
@@ -43,8 +48,21 @@ def compile_network(network: nn.Module, key: Hashable, try_out: Callable[[nn.Mod
     return torch.compile(network), ""  # type: ignore[return-value]
 
 
+def try_out(
+    network: nn.Module, images: Images, train: torch.Tensor, tested: torch.Tensor, recipe: Recipe, objective: Objective
+) -> None:
+    """A step on the first batch of the positions `train` and a test of `tested`, with the modes of a fit."""
+    inputs, targets = images.batch(train[: recipe.batch_size])
+    with matmul_precision(recipe.precision), autocast(recipe.precision, train.device):
+        loss = objective.compute(network.train()(inputs), targets)
+    loss.backward()  # type: ignore[no-untyped-call]
+    predict(network, images, tested, recipe.precision, None, objective)
+
+
 def describe_gaps() -> str:
-    """A sentence on what of the network was left to Python since it was compiled, empty if nothing was."""
+    """A sentence on what of a compiled network was left to Python so far, empty if nothing was."""
+    if _CACHE.problem:
+        return ""  # it is not compiled, and that has been said
     counters = torch._dynamo.utils.counters
     found = [reason.partition("\n")[0] for kind in ("graph_break", "unimplemented") for reason in counters[kind]]
     if not found:

@@ -13,8 +13,7 @@ from torch import nn
 from tune_app.engine import EpochScores, Images
 from tune_app.engine.defects import prepare_test, prepare_training, report_scores
 from tune_app.engine.fit import build_optimizer, predict
-from tune_app.engine.memory import read_peak_memory
-from tune_app.engine.precision import autocast, matmul_precision
+from tune_app.engine.memory import describe_device, read_peak_memory
 from tune_app.engine.randomness import GlobalRandomness, seed_everything
 from tune_app.engine.rewrite import build_rewritten
 from tune_app.errors import FitError, describe_error
@@ -26,7 +25,7 @@ from tune_app.records import EpochRecord, FoldRecord, pack_labels
 from tune_app.study import TrialSpec
 from tune_app.study.seeds import Role, build_seed
 from tune_app.trial.carry import BestNetwork, Carried
-from tune_app.trial.compilation import compile_network, describe_gaps
+from tune_app.trial.compilation import compile_network, describe_gaps, try_out
 from tune_app.trial.course import EarlyStop, build_course
 from tune_app.trial.outputs import pack_outputs, round_outputs
 from tune_app.trial.setup import TrialSetup
@@ -65,7 +64,6 @@ class Fold:
         self.trial, self.split, self.engine, self.share, self.reason = trial, split, engine, share, reason
         self.started, self.clock, self.paused = time.time(), time.perf_counter(), 0.0
         self.epochs: list[EpochScores] = []
-        self.is_compiled = False
         self.best_state: dict[str, torch.Tensor] = {}
 
     def seed(self, role: Role) -> int:
@@ -129,20 +127,11 @@ class Fold:
 
     def _compile(self) -> None:
         """Compile the network; one that cannot be compiled trains as it is, and its record says why."""
-        trial, recipe = self.trial, self.trial.spec.recipe
-        key = trial.network, trial.spec.protocol, trial.spec.batch_slices, recipe.precision, trial.device
-        self.rewritten, problem = compile_network(self.rewritten, key, self._try_out)
-        self.is_compiled = not problem
+        trial, spec = self.trial, self.trial.spec
+        key = trial.network, spec.protocol, spec.batch_slices, spec.recipe.precision, trial.device
+        work = self.images, self.train, self.validation, spec.recipe, self.objective
+        self.rewritten, problem = compile_network(self.rewritten, key, lambda copied: try_out(copied, *work))
         self._add_reason(problem)
-
-    def _try_out(self, network: nn.Module) -> None:
-        """A step of training and one of testing, with the modes and the batches of the fit."""
-        recipe = self.trial.spec.recipe
-        batch, targets = self.images.batch(self.train[: recipe.batch_size])
-        with matmul_precision(recipe.precision), autocast(recipe.precision, self.train.device):
-            loss = self.objective.compute(network.train()(batch), targets)
-        loss.backward()  # type: ignore[no-untyped-call]
-        predict(network, self.images, self.validation, recipe.precision, None, self.objective)
 
     def _add_reason(self, reason: str) -> None:
         self.reason = "; ".join(filter(None, (self.reason, reason))) or None
@@ -178,7 +167,7 @@ class Fold:
         """
         if fit_seconds is None:
             fit_seconds = time.perf_counter() - self.clock - self.paused
-        if self.is_compiled:
+        if self.trial.spec.recipe.compile:
             self._add_reason(describe_gaps())
         randomness = GlobalRandomness()
         for place, spec in enumerate(self.trial.specs):
@@ -307,8 +296,3 @@ class Fold:
             build = {"model": spec.model, "reference": own.reference, "arguments": asked.keywords}
             build |= {"inputs": asked.shape, "outputs": asked.outputs}
         return BestNetwork(spec.id, build, facts, self.best_state)
-
-
-def describe_device(device: torch.device) -> str:
-    """`cpu`, or `cuda:0 NVIDIA H200`."""
-    return str(device) if device.type == "cpu" else f"{device} {torch.cuda.get_device_name(device)}"
