@@ -35,7 +35,12 @@ _SCORES_OF_2 = (
     *("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"),
     *("test_loss", "test_accuracy"),
 )
-_WHERE_KNOWN = ("outputs", "n_train", "n_test")  # fields that lines have only where there is something to say
+_WHERE_KNOWN = (
+    "outputs",
+    "n_train",
+    "n_test",
+    "tested_epoch",
+)  # fields that lines have only where there is something to say
 _WIDE = "u2:"  # before packed labels of two bytes each
 MAX_CLASSES = 2**16
 

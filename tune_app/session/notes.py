@@ -25,6 +25,7 @@ from tune_app.study import TrialSpec
 from tune_app.study.seeds import build_seed
 
 if TYPE_CHECKING:
+    from tune_app.session.backfill import FindTargets
     from tune_app.session.session import Session
 
 
@@ -49,8 +50,8 @@ def find_environment(session: "Session") -> Mapping[str, Any]:
     environment = read_environment(session.folder)
     if environment is None:
         raise ResultsError(f"{path} was there and is gone; run the same command again")
-    if session.asserted:
-        said = dict.fromkeys((*environment.get("same_code", ()), *session.asserted))
+    if session.remedies.asserted:
+        said = dict.fromkeys((*environment.get("same_code", ()), *session.remedies.asserted))
         environment = {**environment, "same_code": list(said)}
         write_environment(path, environment)
     return environment
@@ -75,6 +76,13 @@ def add_metrics(session: "Session", store: RecordStore) -> int:
         return 0
     from tune_app.session.backfill import add_metrics
 
+    root = session.found.scope.root
+    return add_metrics(store, session.study, session.specs, session.folder, root, build_target_finder(session))
+
+
+def build_target_finder(session: "Session") -> "FindTargets":
+    """What gives the classes of a trial's test part, from the study's data."""
+
     def find_targets(spec: TrialSpec) -> "tuple[NDArray[Any], int] | None":
         data = session.load_data()[spec.dataset]
         if data.test is None or data.task != "classification" or spec.test == "none":
@@ -82,8 +90,7 @@ def add_metrics(session: "Session", store: RecordStore) -> int:
         limit = build_limit(data.test.targets, spec.test_images, build_seed(spec.seed, "limit"))
         return data.test.targets[limit], data.outputs
 
-    root = session.found.scope.root
-    return add_metrics(store, session.study, session.specs, session.folder, root, find_targets)
+    return find_targets
 
 
 def pool(session: "Session", records: RecordSet) -> pd.DataFrame | None:

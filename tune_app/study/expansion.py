@@ -180,6 +180,7 @@ class ExpandedStudy(StudySchema):
             arguments = {name: condition.pop(name) for name in self.factors if name not in FACTORS}
             dataset = condition.pop("data")
             parts = [condition["model"], dataset, self.splitter, *recipe.parts]
+            parts += [recipe.stop_metric] if recipe.patience else []
             definitions = {name: part for name in parts if (part := self.find_definition(name))}
             for replicate in range(entry.replicates or self.replicates):
                 spec = TrialSpec(
