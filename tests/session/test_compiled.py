@@ -36,7 +36,10 @@ def build_net(width: int = 8, *, inputs, outputs):
 """
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++ to compile with")
 # What torch itself warns of while it compiles.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch", "ignore::UserWarning:torch")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch", "ignore::UserWarning:torch"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +81,6 @@ def test_compiled_networks_score_as_those_that_are_not(tmp_path: Path) -> None:
         assert one.scores["test_loss"] == pytest.approx(other.scores["test_loss"], rel=1e-4)
 
 
-@pytest.mark.slow
 @needs_compiler
 def test_folds_share_what_is_compiled_and_other_widths_do_not_use_it_up(tmp_path: Path) -> None:
     grid = [{"model": "net", "folds": 2, "width": [2, 3, 4, 5]}]  # torch keeps eight versions of one forward
