@@ -70,12 +70,16 @@ class Session:
 
     def __post_init__(self) -> None:
         self.study = self.found.study
+        self._data: dict[str, Data] = {}
+        if self.found.problems:
+            from tune_app.session.preparation import refuse
+
+            refuse(self)
         self.specs: list[TrialSpec] = [
             trial.spec for trial in select_trials(self.study.grid_trials(), self.options.only)
         ]
         self.asserted: list[str] = []
         self.outdated: set[tuple[str, int]] = set()  # fits that run again because their code or data changed
-        self._data: dict[str, Data] = {}
         self.folder = self.options.runs.resolve() / self.study.name
         self.results = self.options.results.resolve() / self.study.name
 

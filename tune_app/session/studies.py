@@ -16,6 +16,8 @@ from tune_app.study.file import (
     SHIPPED,
     build_yaml,
     find_study_file,
+    mend_content,
+    mend_file,
 )
 from tune_app.study.file import (
     build_study as build_study_from,
@@ -27,12 +29,18 @@ from tune_app.study.file import (
 
 @dataclass(frozen=True)
 class FoundStudy:
-    """A study that this installation can run, and its reference table."""
+    """A study that this installation can run, and its reference table.
+
+    With `problems`, which are told when it is planned or run, the study is what is left without them; names that are
+    `unusable` stand for nothing in it.
+    """
 
     study: Study
     scope: Scope
     reference: Reference = field(default_factory=dict)
     reference_text: str = ""
+    problems: tuple[str, ...] = ()
+    unusable: frozenset[str] = frozenset()
 
 
 def build_scope(path: Path | None, allow: Sequence[str] = ()) -> Scope:
@@ -78,15 +86,22 @@ def write_study(path: str | Path, study: Study) -> None:
 def find_study(study: Study | str | Path, overrides: Sequence[str] = (), allow: Sequence[str] = ()) -> FoundStudy:
     """The study with its reference table, which lies beside the file or among those that ship.
 
-    Raises StudyError for a bad study or a table that is not there, ResultsError for a table with mistakes.
+    Raises StudyError for a study that nothing can be made of, or for a table that is not there, ResultsError for a
+    table with mistakes. Other problems are in what is found, as more is known with the data.
     """
     if isinstance(study, Study):
         scope = build_scope(None, allow)
-        beside, study = Path.cwd(), build_study(study, overrides, allow)
+        beside, content = Path.cwd(), study.model_dump(mode="json", exclude_none=True)
+        mended = mend_content(content, overrides, _find_catalog(scope))
     else:
         path = find_study_file(str(study))
         scope = build_scope(path, allow)
-        beside, study = path.parent, read_study_file(path, overrides, _find_catalog(scope))
+        beside, mended = path.parent, mend_file(path, overrides, _find_catalog(scope))
+    if mended.study is None:
+        raise StudyError(mended.problems)
+    study = mended.study
+    if mended.problems:
+        return FoundStudy(study, scope, problems=mended.problems, unusable=mended.unusable)
     if study.reference is None:
         return FoundStudy(study, scope)
     for folder in (beside, SHIPPED):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from tune_app.study.messages import explain
+from tune_app.study.messages import PlacedError, Problem, explain
 from tune_app.study.protocol import check_protocol
 
 if TYPE_CHECKING:
@@ -134,7 +134,8 @@ class Recipe(Frozen):
         stop = content["stop"]
         names = {"metric": "stop_metric", "patience": "patience", "holdout": "holdout"}
         if not isinstance(stop, Mapping) or not set(stop) <= set(names) or "patience" not in stop:
-            raise ValueError(f"stop {stop!r}; write stop: {{metric: loss, patience: 8, holdout: 0.1}}")
+            text = f"stop {stop!r}; write stop: {{metric: loss, patience: 8, holdout: 0.1}}"
+            raise PlacedError([Problem(text, ("stop",))])
         rest = {name: value for name, value in content.items() if name != "stop"}
         return rest | {names[name]: value for name, value in stop.items()}
 
