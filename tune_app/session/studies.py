@@ -1,7 +1,7 @@
 """A study by its name, path or content, with the reported figures that it names."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -100,15 +100,24 @@ def find_study(study: Study | str | Path, overrides: Sequence[str] = (), allow: 
     if mended.study is None:
         raise StudyError(mended.problems)
     study = mended.study
-    if mended.problems:
-        return FoundStudy(study, scope, problems=mended.problems, unusable=mended.unusable)
-    if study.reference is None:
-        return FoundStudy(study, scope)
+    try:
+        reference, text = _find_reference(study.reference, beside)
+    except (StudyError, ResultsError) as error:
+        if not mended.problems:
+            raise
+        mended, reference, text = replace(mended, problems=(*mended.problems, str(error))), {}, ""
+    return FoundStudy(study, scope, reference, text, mended.problems, mended.unusable)
+
+
+def _find_reference(name: str | None, beside: Path) -> tuple[Reference, str]:
+    """The reported figures in the table of that name, and its text; nothing without a name."""
+    if name is None:
+        return {}, ""
     for folder in (beside, SHIPPED):
-        path = folder / study.reference
+        path = folder / name
         if path.is_file():
-            return FoundStudy(study, scope, read_reference(path), path.read_text(encoding="utf-8"))
+            return read_reference(path), path.read_text(encoding="utf-8")
     raise StudyError(
-        f"reference: {study.reference} is neither in {beside} nor among the tables that ship; put it there, name the "
+        f"reference: {name} is neither in {beside} nor among the tables that ship; put it there, name the "
         "study by the path of the file that it lies beside, or leave it out"
     )

@@ -106,7 +106,7 @@ def find_unknown_parts(study: ExpandedStudy, catalog: Catalog) -> Iterator[tuple
 def _find_protocol_problems(study: ExpandedStudy, unusable: Collection[str]) -> Iterator[str]:
     for number, entry in enumerate(study.grid, start=1):
         texts = study.levels(entry, "protocol", entry.model[0])
-        if unusable and not unusable.isdisjoint(entry.model):
+        if any(model in unusable for model in entry.model):
             continue
         shipped = [model for model in entry.model if model not in study.define]
         regularizers = study.levels(entry, "regularizer", shipped[0]) if shipped else ()

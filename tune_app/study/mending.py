@@ -81,7 +81,7 @@ def _take_out(content: dict[str, Any], problems: Iterable[Problem], catalog: Cat
     """Take what has problems out of the content; the catalog knows the names in it that are not usable."""
     unusable: set[str] = set()
     for problem in problems:
-        section, *rest = problem.place or ("",)
+        section, rest = str(problem.place[0]) if problem.place else "", list(problem.place[1:])
         if section == "grid" and rest and isinstance(content.get("grid"), list):
             unusable |= _mend_entry(content["grid"], int(rest[0]), rest[1:], problem, catalog)
         elif section == "define" and isinstance(content.get("define"), dict):
