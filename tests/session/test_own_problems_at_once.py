@@ -86,6 +86,8 @@ def test_problems_of_the_file_do_not_hide_each_other(tmp_path: Path, capsys: Any
         ({"claims": [{"sentence": "It is so.", "levels": {}}]}, {}, "claims, entry 1: the key 'expect' is missing"),
         ({}, {"lost": {"model": "broken:build_net"}}, "define.lost: importing broken failed: No module named"),
         ({}, {"cells2": {"data": "os:system"}}, "define.cells2: module 'os' is not beside the study"),
+        ({}, {"lost": {"loss": "focal", "gamma": float("nan")}}, "define.lost"),
+        ({}, {3: {"loss": "mse"}}, "define: "),
         ({}, {"two words": {"loss": "mse"}}, "define: define.two words: a name is 1 to 40 letters"),
     ],
 )
@@ -103,6 +105,8 @@ def test_what_is_wrong_elsewhere_hides_neither_data_nor_parts(
     [
         ({"model": "net", "widht": 4}, "grid, entry 1: unknown key 'widht'; did you mean 'width'?"),
         ({"model": "net", "width": 0.5}, "grid, entry 1: width: must be a whole number, got 0.5"),
+        ({"model": "net", "folds": None}, "grid, entry 1: folds: must be a valid integer, got None"),
+        ({"model": "net", 3: 4}, "grid, entry 1: the key 3 is no name"),
         ({"model": "net", "folds": 1}, "grid, entry 1: folds: must be greater than or equal to 2, got 1"),
         ({"model": "nt"}, "grid, entry 1: model: unknown model 'nt'; did you mean 'net'?"),
         ({"folds": 2}, "grid, entry 1: the key 'model' is missing; add it"),

@@ -60,6 +60,8 @@ def build_catalog(content: Mapping[str, Any] | None = None, scope: Scope | None 
         return Catalog(tuple(MODELS), sizes, parts=parts)
     signatures, problems, models, unusable = {}, list[str](), list(MODELS), set[str]()
     for name, given in defined.items():
+        if not isinstance(name, str):
+            continue  # it is said to be no name where the study is validated
         try:
             definition = Definition.model_validate(given)
         except (ValidationError, StudyError):  # what is wrong with it is said where the study is validated

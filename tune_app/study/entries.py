@@ -43,7 +43,9 @@ class Catalog:
 
 
 def _entry_field(kind: Any, default: tuple[Any, ...] | None, required: bool) -> tuple[Any, Any]:
-    return (Levels[kind], ...) if required else (Levels[kind] | None, default)
+    if required:
+        return Levels[kind], ...
+    return Levels[kind] | None if default is None else Levels[kind], default
 
 
 class _Labelled(Frozen):

@@ -1,5 +1,6 @@
 """What can vary between the conditions of a study: one table of factors, with the type of their levels."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -43,6 +44,8 @@ def refuse_empty_or_repeated(levels: tuple[Any, ...]) -> tuple[Any, ...]:
 def _check_level(value: Any) -> Any:
     if not isinstance(value, str | bool | int | float):
         raise ValueError(f"a level is a name or a number, not {value!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"a level is finite, not {value!r}")
     return value
 
 

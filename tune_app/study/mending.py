@@ -85,7 +85,11 @@ def _take_out(content: dict[str, Any], problems: Iterable[Problem], catalog: Cat
         if section == "grid" and rest and isinstance(content.get("grid"), list):
             unusable |= _mend_entry(content["grid"], int(rest[0]), rest[1:], problem, catalog)
         elif section == "define" and isinstance(content.get("define"), dict):
-            bad = [rest[0]] if rest else [name for name in content["define"] if check_names({name: None})]
+            bad = (
+                [_find_key(content["define"], rest[0])]
+                if rest
+                else [name for name in content["define"] if check_names({name: None})]
+            )
             unusable |= {str(name) for name in bad}
             content["define"] = {name: part for name, part in content["define"].items() if name not in bad}
         elif section == "data" and (not rest or rest[0] in ("name", "others")):
@@ -93,7 +97,7 @@ def _take_out(content: dict[str, Any], problems: Iterable[Problem], catalog: Cat
         elif rest and isinstance(content.get(section), dict) and section in ("data", "metrics", "recipe", "baseline"):
             _rename(content[section], rest[0], problem.near)
         else:
-            content.pop(section, None)
+            content.pop(_find_key(content, section), None)
             if section in _STAND_INS:
                 content[section] = copy.deepcopy(_STAND_INS[section])
             if section == "splitter":
@@ -107,7 +111,7 @@ def _mend_entry(grid: list[Any], index: int, place: list[Any], problem: Problem,
     if not isinstance(entry, dict):
         grid[index] = {"model": UNKNOWN}
         return set()
-    key = place[0] if place else ""
+    key = _find_key(entry, place[0]) if place else ""
     if key == "model":
         return _find_names(entry, "model", (*catalog.models, *catalog.unusable))
     if key in entry and key not in _DESIGN:
@@ -136,9 +140,15 @@ def _find_names(mapping: dict[str, Any], key: str, known: Iterable[str]) -> set[
     return unknown
 
 
+def _find_key(mapping: Mapping[Any, Any], place: Any) -> Any:
+    """The key at a place, which spells as text what is none, such as 3, and true as 1."""
+    spelled = {str(int(key) if isinstance(key, bool) else key): key for key in mapping}
+    return spelled.get(str(place), place)
+
+
 def _rename(mapping: dict[Any, Any], key: Any, name: str) -> None:
     """Give the key another name, at the end; without one, or if that is there, it is left out."""
-    if key in mapping:
-        value = mapping.pop(key)
+    if (held := _find_key(mapping, key)) in mapping:
+        value = mapping.pop(held)
         if name and name not in mapping:
             mapping[name] = value
