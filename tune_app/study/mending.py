@@ -95,13 +95,17 @@ def _take_out(content: dict[str, Any], problems: Iterable[Problem], catalog: Cat
         elif section == "data" and (not rest or rest[0] in ("name", "others")):
             unusable |= _find_names(content, "data", (*catalog.datasets, *catalog.unusable))
         elif rest and isinstance(content.get(section), dict) and section in ("data", "metrics", "recipe", "baseline"):
-            _rename(content[section], rest[0], problem.near)
+            if _find_key(content[section], rest[0]) in content[section]:
+                _rename(content[section], rest[0], problem.near)
+            else:  # it is written in another way, such as a part of `stop`
+                content[section].pop("stop", None) if "stop" in content[section] else content.pop(section)
         else:
             content.pop(_find_key(content, section), None)
             if section in _STAND_INS:
                 content[section] = copy.deepcopy(_STAND_INS[section])
-            if section == "splitter":
+            if section in ("splitter", "groups"):
                 content.pop("groups", None)
+                content["splitter"] = UNKNOWN
     return replace(catalog, unusable=catalog.unusable | unusable)
 
 
@@ -142,7 +146,8 @@ def _find_names(mapping: dict[str, Any], key: str, known: Iterable[str]) -> set[
 
 def _find_key(mapping: Mapping[Any, Any], place: Any) -> Any:
     """The key at a place, which spells as text what is none, such as 3, and true as 1."""
-    spelled = {str(int(key) if isinstance(key, bool) else key): key for key in mapping}
+    spelled = {new: old for old, new in FORMER_NAMES.items() if old in mapping}
+    spelled |= {str(int(key) if isinstance(key, bool) else key): key for key in mapping}
     return spelled.get(str(place), place)
 
 
