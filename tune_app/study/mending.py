@@ -85,20 +85,17 @@ def _take_out(content: dict[str, Any], problems: Iterable[Problem], catalog: Cat
         if section == "grid" and rest and isinstance(content.get("grid"), list):
             unusable |= _mend_entry(content["grid"], int(rest[0]), rest[1:], problem, catalog)
         elif section == "define" and isinstance(content.get("define"), dict):
-            bad = (
-                [_find_key(content["define"], rest[0])]
-                if rest
-                else [name for name in content["define"] if check_names({name: None})]
-            )
+            parts = content["define"]
+            bad = [_find_key(parts, rest[0])] if rest else [name for name in parts if check_names({name: None})]
             unusable |= {str(name) for name in bad}
-            content["define"] = {name: part for name, part in content["define"].items() if name not in bad}
+            content["define"] = {name: part for name, part in parts.items() if name not in bad}
         elif section == "data" and (not rest or rest[0] in ("name", "others")):
             unusable |= _find_names(content, "data", (*catalog.datasets, *catalog.unusable))
         elif rest and isinstance(content.get(section), dict) and section in ("data", "metrics", "recipe", "baseline"):
             if _find_key(content[section], rest[0]) in content[section]:
                 _rename(content[section], rest[0], problem.near)
-            else:  # it is written in another way, such as a part of `stop`
-                content[section].pop("stop", None) if "stop" in content[section] else content.pop(section)
+            elif content[section].pop("stop", None) is None:  # whose parts are keys of the recipe
+                content.pop(section)
         else:
             content.pop(_find_key(content, section), None)
             if section in _STAND_INS:
