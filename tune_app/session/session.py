@@ -71,11 +71,15 @@ class Session:
 
     def __post_init__(self) -> None:
         self.study = self.found.study
+        self._data: dict[str, Data] = {}
+        if self.found.problems:
+            from tune_app.session.preparation import refuse
+
+            refuse(self)
         self.specs: list[TrialSpec] = [
             trial.spec for trial in select_trials(self.study.grid_trials(), self.options.only)
         ]
         self.remedies = Remedies()  # what to do about code or data that changed
-        self._data: dict[str, Data] = {}
         self.folder = self.options.runs.resolve() / self.study.name
         self.results = self.options.results.resolve() / self.study.name
 
