@@ -17,7 +17,7 @@ SCORES = {
     "epoch": ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"),
     "fold": ("test_loss", "test_accuracy"),
 }
-_LEFT_OUT = ("trial", "scores", "predictions", "fingerprints", "environment", "extra")
+_LEFT_OUT = ("trial", "scores", "predictions", "fingerprints", "environment", "undefined", "extra")
 
 
 def build_epochs(results: Results) -> pd.DataFrame:

@@ -46,7 +46,8 @@ class FoldRecord:
     a stack's seconds and bytes each fold has an equal share. `fingerprints` are hashes of the network's source
     (`model`) and of the arrays (`data`). `environment` is a key to where the fit ran. `outputs` is the address of the
     side file with the outputs, below the records' folder. `n_train` and `n_test` are the samples of the fold's training
-    and held-out part where folds may be unequal. `extra` is as in `EpochRecord`.
+    and held-out part where folds may be unequal. `undefined` says why scores are left out, by name.
+    `extra` is as in `EpochRecord`.
     """
 
     trial: str
@@ -71,6 +72,7 @@ class FoldRecord:
     outputs: str | None = None
     n_train: int | None = None
     n_test: int | None = None
+    undefined: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def score(self, metric: str) -> float | None:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tune_app.data import Task
-from tune_app.errors import RefusedError, StudyError
+from tune_app.errors import StudyError
 from tune_app.parts.fingerprints import fingerprint_metrics
 from tune_app.parts.scoring import Scoring, build_scoring
 from tune_app.records import FoldRecord, RecordSet, RecordStore, unpack_labels
@@ -56,13 +56,14 @@ def add_metrics(
             continue
         outputs, targets, has_scores = found
         task = find_task(outputs, targets)
-        scores = scoring.compute(lacking, outputs, targets, task, labels=labels, has_scores=has_scores)
-        if scores:
+        scores, reasons = scoring.explain(lacking, outputs, targets, task, labels=labels, has_scores=has_scores)
+        undefined = {f"test_{name}": reason for name, reason in reasons.items()}
+        if scores or undefined != record.undefined:
             named = {**record.scores, **{f"test_{name}": value for name, value in scores.items()}}
             own = {name: part for name, part in scoring.definitions.items() if name in scores}
             code = {**record.fingerprints, **fingerprint_metrics(own, root)}
-            store.append(replace(record, scores=named, fingerprints=code))
-            completed += 1
+            store.append(replace(record, scores=named, fingerprints=code, undefined=undefined))
+            completed += bool(scores)
     return completed
 
 
@@ -91,11 +92,10 @@ def _pool(
     if not all(part[2] for part in read) and scoring.find(name).needs == "scores":
         return row | {"reason": "it needs scores, and the condition gives labels alone."}
     try:
-        metric = scoring.find(name)
-        value = scoring.compute((name,), outputs, targets, task)
-    except (RefusedError, StudyError) as error:
+        value, reasons = scoring.explain((name,), outputs, targets, task)
+    except StudyError as error:
         return row | {"reason": str(error)}
-    reason = "" if value else f"{metric.name} is undefined for these samples."
+    reason = f"{name} is undefined: {reasons[name]}." if reasons else ""
     return row | {"value": value.get(name), "reason": reason}
 
 
