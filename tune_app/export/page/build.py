@@ -141,7 +141,9 @@ def _build_trial(
         figures.append((key, figure))
     label = f"{row.label}, replicate {spec.replicate}" if len(row.trials) > 1 else row.label
     summary = build_trial_summary(results, spec)
-    return TrialSection(spec.id, label, summary, tuple(figures), render_page(build_fold_table(folds, spec.id)))
+    loss_unit = results.study.describe_metric("test_loss").unit.partition("/")[0]  # of one network's test
+    table = build_fold_table(folds, spec.id, loss_unit)
+    return TrialSection(spec.id, label, summary, tuple(figures), render_page(table))
 
 
 def _lacks_test_labels(results: Results) -> bool:

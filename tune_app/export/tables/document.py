@@ -16,7 +16,7 @@ from tune_app.export.tables.data_sets import build_data_set_table
 from tune_app.export.tables.designs import build_design_table
 from tune_app.export.tables.markdown import escape_markdown, render_markdown
 from tune_app.export.tables.metrics import build_metric_table
-from tune_app.export.tables.model import Table
+from tune_app.export.tables.model import Medium, Table
 from tune_app.export.tables.reference import build_check_table, build_reported_tables
 from tune_app.export.tables.terminal import render_terminal
 from tune_app.records.results import Results
@@ -113,6 +113,8 @@ def build_terminal_tables(results: Results) -> list[RenderableType]:
     several = len(results.study.metrics.named) > 1
     metrics = build_metric_table(results, build_condition_scores(results)) if several else None
     tables = [table for table in (claims, build_condition_table(results), metrics) if table and table.rows]
+    if metrics and len(metrics.select_columns(Medium.TERMINAL)) == 1:  # nothing but its rows' names
+        tables.remove(metrics)
     return [line for table in tables for line in render_terminal(table)]
 
 
