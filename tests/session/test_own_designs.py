@@ -11,6 +11,8 @@ from rich.console import Console
 import tune_app
 from tests.calls import run
 from tests.session.own_parts import own_content, write_parts
+from tune_app.grid import main
+from tune_app.session.calls import build_plan
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
@@ -32,7 +34,9 @@ def test_a_component_whose_sides_compute_the_same_is_refused_before_anything_sta
     assert not (tmp_path / "runs").exists()
 
 
-def test_the_plan_of_a_fractional_design_says_which_effects_it_cannot_tell_apart(tmp_path: Path) -> None:
+def test_the_plan_of_a_fractional_design_says_which_effects_it_cannot_tell_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_parts(tmp_path)
     components = {
         "norm": {"with": "batch", "without": "none"},
@@ -43,7 +47,9 @@ def test_the_plan_of_a_fractional_design_says_which_effects_it_cannot_tell_apart
         entry = {"model": "net", "folds": 3, "design": design, "resolution": resolution, "components": components}
         path = tmp_path / "study.yaml"
         path.write_text(yaml.safe_dump(own_content(grid=[entry])))
-        plan = tune_app.plan(path)
+        plan = build_plan(path)
+        assert main([str(path), "--check", "--device", "cpu"]) == 0
+        assert ("- grid, entry 1: norm is aliased with augment:size\n" in capsys.readouterr().out) == bool(told)
         assert len(plan.find_aliases()) == told
         console = Console(width=200, record=True, file=io.StringIO())
         console.print(plan)

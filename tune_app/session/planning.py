@@ -87,7 +87,9 @@ class Plan:
             table.add_column(heading, justify="left" if is_id else "right", no_wrap=not is_id, overflow="fold")
         for trial in self.trials:
             table.add_row(*_spell_trial(trial))
-        return Group(table, Text(self.describe()), *(Text(line) for line in self._list_remarks()))
+        return Group(
+            table, Text(self.describe()), *map(Text, [*self.describe_aliases(), *self._describe_undecidable()])
+        )
 
     def find_aliases(self) -> list[str]:
         """A sentence for each group of effects that a fractional design of the study cannot tell apart."""
@@ -99,10 +101,10 @@ class Plan:
                 found += [f"grid, entry {number}: {sentence}" for sentence in sentences]
         return found
 
-    def _list_remarks(self) -> list[str]:
-        aliases = [f"- {line}" for line in self.find_aliases()]
-        head = "A fractional design cannot tell these effects apart:"
-        return [*([head, *aliases] if aliases else []), *self._describe_undecidable()]
+    def describe_aliases(self) -> list[str]:
+        """These sentences as the lines of a list with its heading; empty without any."""
+        lines = [f"- {line}" for line in self.find_aliases()]
+        return ["A fractional design cannot tell these effects apart:", *lines] if lines else []
 
     def _describe_undecidable(self) -> list[str]:
         lines = [f"- {line}" for line in self.find_undecidable()]
