@@ -140,6 +140,8 @@ def _check(session: "Session") -> int:
     """Import, probe and price the study's parts; nothing is run."""
     plan = session.check()
     print(f"{session.study.name}: nothing is wrong. {plan.describe()}.")
+    for line in plan.describe_aliases():
+        print(line)
     return 0
 
 

@@ -18,7 +18,7 @@ SCORES = {
     "fold": ("test_loss", "test_accuracy"),
 }
 _WHERE_KNOWN = ("tested_epoch",)  # columns of frames in which some row has something to say
-_LEFT_OUT = ("trial", "scores", "predictions", "fingerprints", "environment", "extra")
+_LEFT_OUT = ("trial", "scores", "predictions", "fingerprints", "environment", "undefined", "extra")
 
 
 def build_epochs(results: Results) -> pd.DataFrame:

@@ -113,6 +113,23 @@ def fingerprint_definition(definition: Definition, root: Path | None = None) -> 
     return digest.hexdigest()[:LENGTH]
 
 
+def fingerprint_files(definitions: Iterable[Definition], root: Path) -> dict[str, str]:
+    """The files in `root` that a study's own parts are made of, by their paths from there, with a hash of each.
+
+    Of a Python file it is that of its syntax tree, of what a definition lists under `files` or `weights` its bytes'.
+    """
+    found = {}
+    for definition in definitions:
+        module, colon, _ = definition.reference.partition(":")
+        sources = find_source_closure(module) if colon and not describe_distribution(module) else []
+        for path in sources:
+            if path.resolve().is_relative_to(root.resolve()):
+                found[path.resolve().relative_to(root.resolve()).as_posix()] = fingerprint_source([path])
+        for name in (*definition.files, *([definition.weights] if definition.weights else [])):
+            found[name] = hashlib.sha256((root / name).read_bytes()).hexdigest()[:LENGTH]
+    return dict(sorted(found.items()))
+
+
 def fingerprint_code(spec: TrialSpec, root: Path | None = None) -> dict[str, str]:
     """The source that a fit of the trial depends on: of its network, and of each part that the study defines."""
     found = {}

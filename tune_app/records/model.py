@@ -47,8 +47,8 @@ class FoldRecord:
     network's source (`model`) and of the arrays (`data`). `environment` is a key to where the fit ran. `outputs` is the
     address of the side file with the outputs, below the records' folder. `n_train` and `n_test` are the samples of the
     fold's training and held-out part where folds may be unequal. `tested_epoch` is the epoch whose weights were tested
-    where early stopping puts back the best ones by its holdout; without it the last epoch's are. `extra` is as in
-    `EpochRecord`.
+    where early stopping puts back the best ones by its holdout; without it the last epoch's are. `undefined` says why
+    scores are left out, by name. `extra` is as in `EpochRecord`.
     """
 
     trial: str
@@ -74,6 +74,7 @@ class FoldRecord:
     n_train: int | None = None
     n_test: int | None = None
     tested_epoch: int | None = None
+    undefined: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def score(self, metric: str) -> float | None:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tune_app.data import Task
-from tune_app.errors import RefusedError, StudyError
+from tune_app.errors import StudyError
 from tune_app.parts.fingerprints import fingerprint_metrics
 from tune_app.parts.scoring import Scoring, build_scoring
 from tune_app.records import FoldRecord, RecordSet, RecordStore, unpack_labels
@@ -49,9 +49,13 @@ def add_metrics(
     for record in _find_completed(store.records, specs):
         lacking = tuple(name for name in scoring.names if f"test_{name}" not in record.scores)
         found = _find_outputs(record, by_id[record.trial], folder, find_targets) if lacking else None
-        if found is not None and (scores := _score(scoring, record, lacking, found)):
-            store.append(_mark(record, scoring, scores, scores, root))
-            completed += 1
+        if found is None:
+            continue
+        scores, reasons = _score(scoring, record, lacking, found)
+        marked = _mark(record, scoring, scores, reasons, scores, root)
+        if marked != record:
+            store.append(marked)
+            completed += bool(scores)
     return completed
 
 
@@ -77,13 +81,13 @@ def rescore(
         found = _find_outputs(record, by_id[record.trial], folder, find_targets) if names else None
         if found is None:
             continue
-        scores = _score(scoring, record, names, found)
+        scores, reasons = _score(scoring, record, names, found)
         lacking = {f"test_{name}" for name in names}
         left = {name: value for name, value in record.scores.items() if name not in lacking}
         if record.engine != OWN_FIT:  # the epochs of a user's own fit hold what the fit says
             _drop_from_epochs(store, record, names)
         best = None if scoring.names[0] in names else record.best_epoch
-        store.append(_mark(replace(record, scores=left, best_epoch=best), scoring, scores, names, root))
+        store.append(_mark(replace(record, scores=left, best_epoch=best), scoring, scores, reasons, names, root))
         rescored += 1
     return rescored
 
@@ -118,19 +122,31 @@ def _read_labels(record: FoldRecord) -> NDArray[np.int64] | None:
     return None if record.predictions is None else unpack_labels(record.predictions).astype(np.int64)
 
 
-def _score(scoring: Scoring, record: FoldRecord, names: tuple[str, ...], found: Outputs) -> dict[str, float]:
+def _score(
+    scoring: Scoring, record: FoldRecord, names: tuple[str, ...], found: Outputs
+) -> tuple[dict[str, float], dict[str, str]]:
+    """The scores by metric, and for those that are undefined the reason; names as in a record."""
     outputs, targets, has_scores = found
     task = find_task(outputs, targets)
-    return scoring.compute(names, outputs, targets, task, labels=_read_labels(record), has_scores=has_scores)
+    labels = _read_labels(record)
+    scores, reasons = scoring.explain(names, outputs, targets, task, labels=labels, has_scores=has_scores)
+    return scores, {f"test_{name}": reason for name, reason in reasons.items()}
 
 
 def _mark(
-    record: FoldRecord, scoring: Scoring, scores: Mapping[str, float], names: Collection[str], root: Path | None
+    record: FoldRecord,
+    scoring: Scoring,
+    scores: Mapping[str, float],
+    reasons: Mapping[str, str],
+    names: Collection[str],
+    root: Path | None,
 ) -> FoldRecord:
     """The record with the scores, and with the fingerprints of the named metrics as they are now."""
     own = {name: part for name, part in scoring.definitions.items() if name in names}
     named = {**record.scores, **{f"test_{name}": value for name, value in scores.items()}}
-    return replace(record, scores=named, fingerprints={**record.fingerprints, **fingerprint_metrics(own, root)})
+    defined = {name: reason for name, reason in record.undefined.items() if name not in named}
+    code = {**record.fingerprints, **fingerprint_metrics(own, root)}
+    return replace(record, scores=named, undefined={**defined, **reasons}, fingerprints=code)
 
 
 def _drop_from_epochs(store: RecordStore, record: FoldRecord, names: Collection[str]) -> None:
@@ -166,11 +182,10 @@ def _pool(scoring: Scoring, name: str, spec: TrialSpec, read: Sequence[Outputs])
     if not all(part[2] for part in read) and scoring.find(name).needs == "scores":
         return row | {"reason": "it needs scores, and the condition gives labels alone."}
     try:
-        metric = scoring.find(name)
-        value = scoring.compute((name,), outputs, targets, task)
-    except (RefusedError, StudyError) as error:
+        value, reasons = scoring.explain((name,), outputs, targets, task)
+    except StudyError as error:
         return row | {"reason": str(error)}
-    reason = "" if value else f"{metric.name} is undefined for these samples."
+    reason = f"{name} is undefined: {reasons[name]}." if reasons else ""
     return row | {"value": value.get(name), "reason": reason}
 
 

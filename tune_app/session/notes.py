@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tune_app.errors import ResultsError
+from tune_app.parts.fingerprints import fingerprint_files
 from tune_app.parts.splits import build_limit
 from tune_app.records import RecordSet, RecordStore
 from tune_app.records.results import (
@@ -50,11 +51,21 @@ def find_environment(session: "Session") -> Mapping[str, Any]:
     environment = read_environment(session.folder)
     if environment is None:
         raise ResultsError(f"{path} was there and is gone; run the same command again")
+    if session.study.define and (modules := find_modules(session)):
+        environment = {**environment, "modules": modules}
     if session.remedies.asserted:
         said = dict.fromkeys((*environment.get("same_code", ()), *session.remedies.asserted))
         environment = {**environment, "same_code": list(said)}
         write_environment(path, environment)
     return environment
+
+
+def find_modules(session: "Session") -> dict[str, str]:
+    """The files of the study's own parts with their fingerprints; empty where they cannot be read any more."""
+    try:
+        return fingerprint_files(session.study.define.values(), session.found.scope.root)
+    except (OSError, SyntaxError):
+        return {}
 
 
 def find_plan(session: "Session", folder: Path) -> pd.DataFrame:

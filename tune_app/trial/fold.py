@@ -216,9 +216,11 @@ class Fold:
         names = tuple(name for name in scoring.names or (scoring.choose_primary(task),) if name != "accuracy")
         truth = targets.cpu().numpy()
         given = outputs.float().cpu().numpy()
-        found = scoring.compute(names, round_outputs(given, task), truth, task, labels=labels, has_scores=has_scores)
+        rounded = round_outputs(given, task)
+        found, reasons = scoring.explain(names, rounded, truth, task, labels=labels, has_scores=has_scores)
         scores |= {f"test_{name}": value for name, value in found.items()}
         outcome: dict[str, Any] = {"scores": scores, "predictions": None if labels is None else pack_labels(labels)}
+        outcome["undefined"] = {f"test_{name}": reason for name, reason in reasons.items()}
         if trial.keep_outputs and scoring.keeps_outputs(task, trial.has_test_part):
             places = np.arange(len(truth)) if trial.has_test_part else trial.positions[self.split.validation]
             content = pack_outputs(given, truth, places, task, has_scores)
