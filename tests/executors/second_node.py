@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 RAY = Path(sys.executable).parent / "ray"
 HOST = "second-node"  # what the other node calls itself
 START_SECONDS = 60
+SECONDS_TO_END = 15
 FILES = {
     "project/src/my_nets/__init__.py": "",
     "project/src/my_nets/nets.py": """
@@ -171,7 +172,7 @@ def _start(stack: contextlib.ExitStack, command: list[str], environment: dict[st
         node = subprocess.Popen(
             command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
-    stack.callback(_end, node)
+    stack.callback(_end, node, SECONDS_TO_END if command[0] == str(RAY) else 0)
     until = time.monotonic() + START_SECONDS
     while "Ray runtime started" not in log.read_text():
         if node.poll() is not None or time.monotonic() > until:
@@ -179,11 +180,12 @@ def _start(stack: contextlib.ExitStack, command: list[str], environment: dict[st
         time.sleep(0.2)
 
 
-def _end(node: subprocess.Popen[bytes]) -> None:
-    """Ask the node to end its processes, then end what is left of its group."""
-    node.terminate()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        node.wait(15)
+def _end(node: subprocess.Popen[bytes], seconds: float) -> None:
+    """Give the node time to end its processes, then end its group; in `unshare` everything ends with the first."""
+    if seconds:
+        node.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            node.wait(seconds)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(node.pid, signal.SIGKILL)
-    node.wait(5)
+    node.wait(SECONDS_TO_END)
