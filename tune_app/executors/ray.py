@@ -127,11 +127,9 @@ def _find_paths(scope: Scope, definitions: Mapping[str, Definition]) -> list[str
     What comes after the installed packages on the path is there in every process of this Python.
     """
     installed = (at for at, entry in enumerate(sys.path) if set(INSTALLED) & set(Path(entry).parts))
-    own = {str(base) for base, _ in find_users_packages(scope, definitions)}
-    return [
-        str(scope.root),
-        *(entry for entry in sys.path[: next(installed, None)] if str(Path(entry).absolute()) in own),
-    ]
+    own = {base for base, _ in find_users_packages(scope, definitions)}
+    entries = [Path(entry).absolute() for entry in sys.path[: next(installed, None)]]
+    return [str(scope.root), *(str(entry) for entry in entries if entry in own)]
 
 
 def check_nodes(find_problems: Callable[[], list[str]], can_run: Callable[[Mapping[str, float]], bool]) -> None:
