@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tune_app.parts.references import Scope
 from tune_app.study.define import Definition
 
 
-def definitions_of(**changes: dict[str, object]) -> dict[str, Definition]:
+def definitions_of(**changes: Any) -> dict[str, Definition]:
     return {name: Definition.model_validate(part) for name, part in (study_content()["define"] | changes).items()}
 
 
@@ -29,7 +30,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     sys.modules.pop("my_nets", None)  # finding a module in a package imports the package
 
 
-def stage(project: Path, folder: Path, **changes: dict[str, object]) -> Path:
+def stage(project: Path, folder: Path, **changes: Any) -> Path:
     return staging.stage_study(folder, Scope(project, ("lab_layers",)), definitions_of(**changes))
 
 

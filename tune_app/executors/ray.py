@@ -39,7 +39,7 @@ from tune_app.errors import ResourceError
 from tune_app.executors.flow import Flow
 from tune_app.executors.inline import choose_device
 from tune_app.executors.scratch import hold_folder
-from tune_app.executors.staging import find_users_packages, stage_source, stage_study, use_staged_study
+from tune_app.executors.staging import find_users_packages, make_absolute, stage_source, stage_study, use_staged_study
 from tune_app.parts.closure import INSTALLED
 from tune_app.parts.references import Scope
 from tune_app.plan import WorkItem
@@ -126,9 +126,9 @@ def _find_paths(scope: Scope, definitions: Mapping[str, Definition]) -> list[str
 
     What comes after the installed packages on the path is there in every process of this Python.
     """
-    installed = (at for at, entry in enumerate(sys.path) if set(INSTALLED) & set(Path(entry).parts))
+    installed = (at for at, entry in enumerate(sys.path) if Path(entry).name in INSTALLED)
     own = {base for base, _ in find_users_packages(scope, definitions)}
-    entries = [Path(entry).absolute() for entry in sys.path[: next(installed, None)]]
+    entries = [make_absolute(entry) for entry in sys.path[: next(installed, None)]]
     return [str(scope.root), *(str(entry) for entry in entries if entry in own)]
 
 

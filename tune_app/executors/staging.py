@@ -53,7 +53,7 @@ def stage_study(folder: Path, scope: Scope, definitions: Mapping[str, Definition
         if definition.kind == "data":
             continue  # it has been loaded: its files may be as large as the data
         names = (*definition.files, *([definition.weights] if definition.weights else []))
-        sources |= {Path(os.path.normpath(scope.root / name)) for name in names if not Path(name).is_absolute()}
+        sources |= {make_absolute(scope.root / name) for name in names if not Path(name).is_absolute()}
     sources = {path for path in sources if path.is_file()}  # a file that is missing is told where it is read
     size = sum(path.stat().st_size for path in sources)
     if size > MOST_BYTES:
@@ -119,11 +119,16 @@ def _find_bases(name: str) -> list[Path]:
     if spec is None:
         return []
     if spec.has_location and spec.origin:
-        origin = Path(spec.origin).absolute()
+        origin = make_absolute(spec.origin)
         places = [origin.parent if origin.name == "__init__.py" else origin]
     else:
-        places = [Path(place).absolute() for place in spec.submodule_search_locations or ()]
+        places = [make_absolute(place) for place in spec.submodule_search_locations or ()]
     return [place.parent for place in places if not set(INSTALLED) & set(place.parts)]
+
+
+def make_absolute(path: str | Path) -> Path:
+    """The path from the root without `..`; links stay, because source may find files by the way it was reached."""
+    return Path(os.path.normpath(Path(path).absolute()))
 
 
 def list_sources(base: Path, name: str) -> list[Path]:
