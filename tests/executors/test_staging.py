@@ -12,6 +12,8 @@ import pytest
 from tests.executors.second_node import ROOT, study_content, write_users_files
 from tune_app.errors import StudyError
 from tune_app.executors import staging
+from tune_app.executors.arrival import find_lacking_parts
+from tune_app.parts.fingerprints import fingerprint_definition
 from tune_app.parts.references import Scope
 from tune_app.study.define import Definition
 
@@ -27,7 +29,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for folder in (project, project / "src", tmp_path / "mine" / "lab" / "src"):
         monkeypatch.syspath_prepend(str(folder))
     yield project
-    sys.modules.pop("my_nets", None)  # finding a module in a package imports the package
+    for name in ("my_nets", "losses"):  # finding a module in a package imports the package
+        sys.modules.pop(name, None)
 
 
 def stage(project: Path, folder: Path, **changes: Any) -> Path:
@@ -94,3 +97,12 @@ def test_more_than_a_cluster_is_sent_is_refused_with_the_largest_file(
         StudyError, match=r"have 2 MiB, a cluster is sent at most 1 MiB \(the largest is .*large\.bin\)"
     ):
         stage(project, tmp_path / "staged", net={"model": "my_nets.nets:build_net", "files": ["large.bin"]})
+
+
+def test_a_part_of_another_version_is_told(project: Path) -> None:
+    parts = {"softened": definitions_of()["softened"]}
+    here = {"softened": fingerprint_definition(parts["softened"], project)}
+    assert find_lacking_parts(parts, {}, here, project) == []
+    (project / "losses.py").write_text("def softened(amount: float = 0.1):\n    return None\n")
+    (told,) = find_lacking_parts(parts, {}, here, project)
+    assert "losses:softened has another source or version" in told

@@ -1,6 +1,8 @@
 """Users' own parts on a node that does not have them: what is sent there, and what is told that cannot be found."""
 
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from tests.executors.second_node import (
     HOST,
+    ROOT,
     build_environment,
     start_cluster,
     study_content,
@@ -104,3 +107,37 @@ def test_what_another_node_lacks_is_told_with_its_name_before_any_fit_starts(use
     assert "127.0.0.1)" not in told, "no trial runs on the head, which has no core"
     records = user.project / "runs" / "lacking" / RECORDS_FILE
     assert not records.exists() or not records.read_text(), "nothing has run"
+
+
+SCRIPT = """
+import sys
+
+sys.path[:0] = ["src", "../lab/src"]
+
+import tune_app
+
+if __name__ == "__main__":
+    done = tune_app.run_study("study.yaml", allow=["lab_layers"], device="cpu", progress=False, results="script")
+    print(*sorted(set(done.folds["status"])))
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_folders_that_a_program_puts_on_the_path_itself_reach_its_workers(tmp_path: Path) -> None:
+    project = write_users_files(tmp_path)
+    write_study(project)
+    (project / "script.py").write_text(SCRIPT)
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "script.py"]
+    done = subprocess.run(
+        command,
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=RUN_SECONDS,
+    )
+    assert done.stdout.splitlines()[-1:] == ["completed"], done.stdout + done.stderr
