@@ -122,12 +122,12 @@ def _on_path(paths: Sequence[str]) -> Iterator[None]:
 
 
 def _find_paths(scope: Scope, definitions: Mapping[str, Definition]) -> list[str]:
-    """The study's folder, and those that the user's modules come from by a path that was set in this process.
+    """The study's folder, and those that its modules and this package come from by a path set in this process.
 
     What comes after the installed packages on the path is there in every process of this Python.
     """
     installed = (at for at, entry in enumerate(sys.path) if Path(entry).name in INSTALLED)
-    own = {base for base, _ in find_users_packages(scope, definitions)}
+    own = {make_absolute(__file__).parents[2], *(base for base, _ in find_users_packages(scope, definitions))}
     entries = [make_absolute(entry) for entry in sys.path[: next(installed, None)]]
     return [str(scope.root), *(str(entry) for entry in entries if entry in own)]
 
