@@ -16,6 +16,7 @@ from tune_app import data
 from tune_app.errors import ResourceError
 from tune_app.executors import ray as on_ray
 from tune_app.executors.inline import choose_device, run_inline
+from tune_app.executors.staging import stage_source
 from tune_app.plan import PlannedTrial, Shares, WorkItem, check_shares
 from tune_app.records import FoldRecord, Record, RecordSet
 from tune_app.study import TrialSpec
@@ -146,7 +147,7 @@ def test_an_actor_that_fails_says_why_in_its_rows(cluster: on_ray.Cluster, digit
 
 
 def test_what_travels_to_a_cluster_is_enough_for_a_trial_and_no_more(tmp_path: Path) -> None:
-    staged = on_ray.stage_source(tmp_path / "staged")
+    staged = stage_source(tmp_path / "staged")
     code = (
         "import torch\n"
         "from tune_app.data import load_dataset\n"

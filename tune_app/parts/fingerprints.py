@@ -130,12 +130,19 @@ def fingerprint_files(definitions: Iterable[Definition], root: Path) -> dict[str
     return dict(sorted(found.items()))
 
 
-def fingerprint_code(spec: TrialSpec, root: Path | None = None) -> dict[str, str]:
-    """The source that a fit of the trial depends on: of its network, and of each part that the study defines."""
+def fingerprint_code(
+    spec: TrialSpec, root: Path | None = None, known: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The source that a fit of the trial depends on: of its network, and of each part that the study defines.
+
+    What is `known` of loaders is taken as it is: they ran where the study was started, and need not be here.
+    """
     found = {}
     for name in (spec.model, *sorted(spec.definitions)):
         definition = spec.definitions.get(name)
-        if name == spec.model:
+        if definition is not None and definition.kind == "data" and name in (known or {}):
+            found[name] = (known or {})[name]
+        elif name == spec.model:
             found["model"] = fingerprint_definition(definition, root) if definition else fingerprint_model(name)
         elif definition is not None and (value := fingerprint_definition(definition, root)):
             found[name] = value
@@ -157,9 +164,11 @@ def fingerprint_metrics(definitions: Mapping[str, Definition], root: Path | None
     return found
 
 
-def build_fingerprints(spec: TrialSpec, dataset: Data, root: Path | None = None) -> dict[str, str]:
-    """What a fit of the trial depends on besides its id."""
-    return fingerprint_code(spec, root) | {"data": dataset.fingerprint}
+def build_fingerprints(
+    spec: TrialSpec, dataset: Data, root: Path | None = None, known: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """What a fit of the trial depends on besides its id; `known` is as for `fingerprint_code`."""
+    return fingerprint_code(spec, root, known) | {"data": dataset.fingerprint}
 
 
 Fit = tuple[str, int]  # trial, fold

@@ -194,7 +194,7 @@ class Session:
         from tune_app.session.planning import find_gpu_names, make_plan
 
         shown = self.report, self.console, self.callbacks
-        execution = Execution(plan, self.options, self.folder, dataset, *shown, self.found.scope.root)
+        execution = Execution(plan, self.options, self.folder, dataset, *shown, self.found.scope)
         earlier = find_earlier(self)
         self.phase = "Interrupted: every finished fit is on disk."
 
