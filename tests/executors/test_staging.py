@@ -28,8 +28,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     project = write_users_files(tmp_path / "mine")
     for folder in (project, project / "src", tmp_path / "mine" / "lab" / "src"):
         monkeypatch.syspath_prepend(str(folder))
+    names = ("my_nets", "losses", "smoothing", "load", "lab_layers", "lab_base")
+    for name in names:  # another test's modules of these names, which resolving a reference would replace
+        sys.modules.pop(name, None)
     yield project
-    for name in ("my_nets", "losses"):  # finding a module in a package imports the package
+    for name in names:  # finding a module in a package imports the package
         sys.modules.pop(name, None)
 
 
