@@ -58,8 +58,13 @@ class RefusedError(TuneAppError):
 def choices(value: str, allowed: Iterable[str]) -> str:
     """The tail of an error message: a near match if there is one, then everything allowed."""
     names = list(allowed)
-    near = difflib.get_close_matches(value, names, n=1)
-    return (f"; did you mean {near[0]!r}?" if near else ";") + f" choose from {', '.join(names)}"
+    near = find_near(value, names)
+    return (f"; did you mean {near!r}?" if near else ";") + f" choose from {', '.join(names)}"
+
+
+def find_near(value: str, allowed: Iterable[str]) -> str:
+    """The allowed name that was probably meant, empty if there is none."""
+    return next(iter(difflib.get_close_matches(value, list(allowed), n=1)), "")
 
 
 def describe_error(error: Exception) -> str:

@@ -38,7 +38,11 @@ def build_parser() -> argparse.ArgumentParser:
     add("--dry-run", action="store_true", help="print the plan and start nothing")
     add("--fresh", action="store_true", help="start over; the old records are kept beside the new ones")
     add("--same-code", action="store_true", help="state that changed networks or data make no difference")
-    add("--rerun-changed", action="store_true", help="run the fits again whose networks or data have changed")
+    add(
+        "--rerun-changed",
+        action="store_true",
+        help="run the fits again whose networks or data have changed; score anew by changed metrics",
+    )
     add(
         "--allow",
         action="append",
@@ -136,6 +140,8 @@ def _check(session: "Session") -> int:
     """Import, probe and price the study's parts; nothing is run."""
     plan = session.check()
     print(f"{session.study.name}: nothing is wrong. {plan.describe()}.")
+    for line in plan.describe_aliases():
+        print(line)
     return 0
 
 

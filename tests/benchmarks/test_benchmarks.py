@@ -41,6 +41,7 @@ MACHINE: dict[str, Any] = {
 
 
 # Ray's own start would take longer than all the other tests here; `make bench` runs those two.
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in CONTESTANTS if CONTESTANTS[name].package != "ray"])
 def test_a_contestant_gives_one_score_for_each_planned_fit(name: str) -> None:
     if not CONTESTANTS[name].is_installed:

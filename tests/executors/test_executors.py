@@ -1,10 +1,10 @@
-"""Both executors: the same records; and what Ray must survive."""
+"""Both executors: the same records, of whole trials and of parts of them; and what Ray must survive."""
 
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,14 @@ from tune_app import data
 from tune_app.errors import ResourceError
 from tune_app.executors import ray as on_ray
 from tune_app.executors.inline import choose_device, run_inline
+from tune_app.executors.staging import stage_source
 from tune_app.plan import PlannedTrial, Shares, WorkItem, check_shares
 from tune_app.records import FoldRecord, Record, RecordSet
 from tune_app.study import TrialSpec
 from tune_app.trial import BestNetwork, run_trial
+
+TRIAL = plan_of(build_study())[0]
+WHOLE, FIRST, OTHERS = (WorkItem(TRIAL, folds) for folds in ((0, 1, 2), (0,), (1, 2)))
 
 
 def work_of(plan: Sequence[PlannedTrial]) -> list[WorkItem]:
@@ -146,7 +150,7 @@ def test_an_actor_that_fails_says_why_in_its_rows(cluster: on_ray.Cluster, digit
 
 
 def test_what_travels_to_a_cluster_is_enough_for_a_trial_and_no_more(tmp_path: Path) -> None:
-    staged = on_ray.stage_source(tmp_path / "staged")
+    staged = stage_source(tmp_path / "staged")
     code = (
         "import torch\n"
         "from tune_app.data import load_dataset\n"
@@ -165,3 +169,53 @@ def test_what_travels_to_a_cluster_is_enough_for_a_trial_and_no_more(tmp_path: P
     files = [path for path in staged.rglob("*") if path.is_file() and path.suffix != ".pyc"]
     assert sum(path.stat().st_size for path in files) < 600_000
     assert {path.suffix for path in files} == {".py"}
+
+
+def run_items(execute: Callable[..., None], work: list[WorkItem], digits: data.Data, **options: Any) -> Collector:
+    collector = Collector()
+    execute(work, digits, collector, device="cpu", **options)
+    return collector
+
+
+def in_order(collector: Collector) -> list[dict[str, Any]]:
+    return scores_of(RecordSet(collector.records).in_order([TRIAL.id]))
+
+
+def test_in_this_process_a_trial_in_two_items_gives_the_records_of_a_whole_one(digits: data.Data) -> None:
+    whole, split = run_items(run_inline, [WHOLE], digits), run_items(run_inline, [OTHERS, FIRST], digits)
+    assert in_order(split) == in_order(whole)
+    assert len(split.records) == len(whole.records) == 6
+    assert split.started == split.ended == [OTHERS.id, FIRST.id]
+
+
+def test_on_ray_two_items_of_a_trial_run_at_the_same_time_and_give_the_records_of_a_whole_one(
+    cluster: on_ray.Cluster, digits: data.Data, tmp_path: Path
+) -> None:
+    """Each waits until the other has started, so they can only end together."""
+
+    def run_together(spec: TrialSpec, dataset: data.Data, **options: Any) -> Iterator[Record]:
+        (tmp_path / str(options["folds"][0])).touch()
+        deadline = time.monotonic() + 120
+        while len(list(tmp_path.iterdir())) < 2:
+            if time.monotonic() > deadline:
+                raise TimeoutError("the two items never ran at the same time")
+            time.sleep(0.05)
+        yield from run_trial(spec, dataset, **options)
+
+    split = run_items(on_ray.run_on_ray, [FIRST, OTHERS], digits, run=run_together)
+    assert in_order(split) == in_order(run_items(run_inline, [WHOLE], digits))
+    assert len(split.records) == 6
+    assert sorted(split.started) == sorted(split.ended) == sorted([FIRST.id, OTHERS.id])
+
+
+def test_on_ray_an_item_of_very_many_folds_runs(cluster: on_ray.Cluster, digits: data.Data) -> None:
+    """Its name is that of a folder, which no file system lets grow beyond 255 bytes."""
+    many = plan_of(build_study(grid=[{"model": "cnn", "width": 0.02, "folds": 119}]))[0]
+
+    def run_none(spec: TrialSpec, dataset: data.Data, **options: Any) -> Iterator[Record]:
+        raise RuntimeError("started")
+        yield
+
+    collector = run_items(on_ray.run_on_ray, [WorkItem(many, tuple(range(2, 119)))], digits, run=run_none)
+    messages = {record.error_message for record in RecordSet(collector.records).folds.values()}
+    assert messages == {"RuntimeError: started"}

@@ -1,14 +1,18 @@
 """Ablation designs and several data sets in a study of a user's own."""
 
+import io
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
+from rich.console import Console
 
 import tune_app
 from tests.calls import run
 from tests.session.own_parts import own_content, write_parts
+from tune_app.grid import main
+from tune_app.session.calls import build_plan
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
@@ -28,6 +32,31 @@ def test_a_component_whose_sides_compute_the_same_is_refused_before_anything_sta
         run(tmp_path / "study.yaml")
     assert "component norm" not in str(error.value)
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_plan_of_a_fractional_design_says_which_effects_it_cannot_tell_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_parts(tmp_path)
+    components = {
+        "norm": {"with": "batch", "without": "none"},
+        "augment": {"with": "jitter", "without": "none"},
+        "size": {"with": {"width": 16}, "without": {"width": 4}},
+    }
+    for design, resolution, told in (("fractional", 3, 3), ("factorial", 4, 0)):
+        entry = {"model": "net", "folds": 3, "design": design, "resolution": resolution, "components": components}
+        path = tmp_path / "study.yaml"
+        path.write_text(yaml.safe_dump(own_content(grid=[entry])))
+        plan = build_plan(path)
+        assert main([str(path), "--check", "--device", "cpu"]) == 0
+        assert ("- grid, entry 1: norm is aliased with augment:size\n" in capsys.readouterr().out) == bool(told)
+        assert len(plan.find_aliases()) == told
+        console = Console(width=200, record=True, file=io.StringIO())
+        console.print(plan)
+        text = console.export_text()
+        assert ("- grid, entry 1: norm is aliased with augment:size" in text) == bool(told)
+        assert ("A fractional design cannot tell these effects apart:" in text) == bool(told)
+        assert ("norm is aliased with augment:size" in plan._repr_html_()) == bool(told)
 
 
 def test_designs_are_in_the_results_and_sum_to_what_the_full_system_gains(tmp_path: Path) -> None:

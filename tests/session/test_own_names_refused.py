@@ -9,7 +9,8 @@ from tests.own_study import NETS, OwnStudy, refuse, refuse_one
 
 IN_GRID = "grid, entry 1: "
 NORM = {
-    "nets.py": "from typing import Literal\n" + NETS.replace("width: int = 8", 'norm: Literal["none", "batch"]="none"')
+    "nets.py": "from typing import Literal\n"
+    + NETS.replace("int = 8", 'int = 8, norm: Literal["none", "batch"] = "none"')
 }
 OUTSIDE = "is not beside the study"
 OF_YOURS = "name a function in one of yours"

@@ -18,7 +18,7 @@ from tune_app.analysis.t_tests import MAX_REPLICATES, TTest, find_replicates
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results
 from tune_app.study import Claim, Study, Window
-from tune_app.study.metrics import find_facts, is_epoch_metric
+from tune_app.study.metrics import is_epoch_metric
 
 COLUMNS = (
     "sentence",
@@ -79,7 +79,7 @@ def _judge(results: Results, claim: Claim) -> dict[str, Any]:
         "sentence": claim.sentence,
         "verdict": "undecided",
         "metric": claim.metric,
-        "unit": find_facts(claim.metric, results.study.define).unit,
+        "unit": results.study.describe_metric(claim.metric).unit,
         "epochs": _spell_epochs(claim, pairs[0][0].specs[0].recipe.epochs),
         "contrast": _spell_contrast(claim),
         "expect": claim.expect,

@@ -11,7 +11,6 @@ from tune_app.errors import RefusedError
 from tune_app.records.results import Results
 from tune_app.study import Metric, Study
 from tune_app.study.labels import Labelling
-from tune_app.study.metrics import find_facts
 
 COMPARED: tuple[Metric, ...] = ("test_accuracy", "test_loss", "fit_seconds")
 
@@ -52,7 +51,7 @@ def _build_row(
     a, b = sides
     row: dict[str, Any] = {
         "metric": metric,
-        "unit": find_facts(metric, first.study.define).unit,
+        "unit": first.study.describe_metric(metric).unit,
         **dict.fromkeys(NUMBERS),
     }
     if a and b:

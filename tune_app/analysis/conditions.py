@@ -14,7 +14,7 @@ from tune_app.analysis.metrics import build_scores, find_overlap
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results
 from tune_app.study import Metric, TrialSpec
-from tune_app.study.metrics import find_facts, list_summarised
+from tune_app.study.metrics import list_summarised
 
 METHOD = "mean over replicates and folds, corrected resampled interval"
 DEPENDENT_METHOD = "mean over replicates (of each its last fold's network), t interval"
@@ -97,8 +97,8 @@ def _condition_row(results: Results, specs: Condition, metric: Metric) -> dict[s
     planned = [(spec.id, fold) for spec in specs for fold in range(spec.folds)]
     return {
         "metric": metric,
-        "unit": find_facts(metric, results.study.define).unit,
-        "better": find_facts(metric, results.study.define).better,
+        "unit": results.study.describe_metric(metric).unit,
+        "better": results.study.describe_metric(metric).better,
         "row": build_row_label(specs[0], results.study),
         **specs[0].condition,
         "replicates": len(specs),

@@ -13,7 +13,7 @@ from tune_app.analysis.t_tests import TTest, adjust_by_holm, build_corrected_t_t
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results
 from tune_app.study import Metric, Study, TrialSpec, Window, has_levels
-from tune_app.study.metrics import find_facts, list_summarised
+from tune_app.study.metrics import list_summarised
 from tune_app.study.protocol import find_redefining
 
 MIN_PAIRS = 8  # folds, whose scores are correlated
@@ -262,8 +262,8 @@ def _contrast_row(first: Side, second: Side, metric: Metric) -> dict[str, Any]:
     differing = [f"{name}: {others[name]} → {level}" for name, level in levels.items() if level != others[name]]
     return {
         "metric": metric,
-        "unit": find_facts(metric, first.results.study.define).unit,
-        "better": find_facts(metric, first.results.study.define).better,
+        "unit": first.results.study.describe_metric(metric).unit,
+        "better": first.results.study.describe_metric(metric).better,
         "row": first.label,
         "baseline_row": second.label,
         "differs": ", ".join(differing),
@@ -291,7 +291,7 @@ def build_contrast_numbers(first: Side, second: Side, metric: Metric) -> dict[st
     if contrast.test and contrast.status == "tested" and contrast.n_pairs:
         below, equivalent, above = contrast.test.build_posterior(rope)
         worse, better = (
-            (below, above) if find_facts(metric, first.results.study.define).better == "higher" else (above, below)
+            (below, above) if first.results.study.describe_metric(metric).better == "higher" else (above, below)
         )
         numbers |= {"p_worse": worse, "p_equivalent": equivalent, "p_better": better}
     return numbers | {"status": contrast.status, "reason": contrast.reason}

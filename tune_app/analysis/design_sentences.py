@@ -183,12 +183,12 @@ class _Spelling:
     def _spell_bounds(self, row: Row, sign: float) -> tuple[str, str]:
         """The interval of the size of an effect, its lower bound first."""
         bounds = (row["ci95_low"], row["ci95_high"]) if sign > 0 else (-row["ci95_high"], -row["ci95_low"])
-        low, high = (f"{bound * self.scale:.{self.decimals}f}".replace("-", "−") for bound in bounds)
+        low, high = (f"{bound * self.scale:z.{self.decimals}f}".replace("-", "−") for bound in bounds)
         return low, high
 
     def _spell_signed(self, row: Row) -> str:
         low, high = self._spell_bounds(row, 1.0)
-        value = f"{row['estimate'] * self.scale:+.{self.decimals}f}{self.unit and ' '}{self.unit}".replace("-", "−")
+        value = f"{row['estimate'] * self.scale:+z.{self.decimals}f}{self.unit and ' '}{self.unit}".replace("-", "−")
         return f"{value} ({low} to {high})"
 
 

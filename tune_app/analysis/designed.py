@@ -10,7 +10,7 @@ from tune_app.analysis.metrics import Scores, build_scores
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results
 from tune_app.study.expansion import DesignedEntry
-from tune_app.study.metrics import SHARE, find_facts
+from tune_app.study.metrics import SHARE
 
 
 def build_designs(results: Results) -> pd.DataFrame:
@@ -42,7 +42,7 @@ def build_design_sentences(results: Results, designs: pd.DataFrame) -> list[str]
 def choose_scale(results: Results) -> tuple[str, float, str]:
     """The primary metric in words, what its scores are multiplied by to be read, and the unit of that."""
     primary = results.study.primary
-    facts = find_facts(primary, results.study.define)
+    facts = results.study.describe_metric(primary)
     name = primary.replace("_", " ")
     return (name, 100.0, "points") if facts.unit == SHARE else (name, 1.0, facts.unit)
 

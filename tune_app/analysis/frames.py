@@ -17,7 +17,8 @@ SCORES = {
     "epoch": ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"),
     "fold": ("test_loss", "test_accuracy"),
 }
-_LEFT_OUT = ("trial", "scores", "predictions", "fingerprints", "environment", "extra")
+_WHERE_KNOWN = ("tested_epoch",)  # columns of frames in which some row has something to say
+_LEFT_OUT = ("trial", "scores", "predictions", "fingerprints", "environment", "undefined", "extra")
 
 
 def build_epochs(results: Results) -> pd.DataFrame:
@@ -51,7 +52,8 @@ def _build_rows(results: Results, kind: str) -> pd.DataFrame:
             row["single_class"] = is_single_class(record)
             row["test_accuracy_wilson95_low"], row["test_accuracy_wilson95_high"] = _wilson(record)
         rows.append(row)
-    return pd.DataFrame(rows)
+    frame = pd.DataFrame(rows)
+    return frame.drop(columns=[name for name in _WHERE_KNOWN if name in frame and frame[name].isna().all()])
 
 
 def _wilson(record: FoldRecord) -> tuple[float | None, float | None]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from tune_app.analysis.frames import is_single_class
 from tune_app.analysis.labels import build_row_label
 from tune_app.analysis.speed import build_area_under_curve, find_epochs_to_target
+from tune_app.analysis.undefined import describe_undefined
 from tune_app.errors import RefusedError
 from tune_app.records import FoldRecord
 from tune_app.records.results import Results
@@ -27,7 +28,7 @@ def find_overlap(results: Results, specs: Sequence[TrialSpec]) -> float | None:
     sizes = [
         (record.n_test, record.n_train)
         for spec in specs
-        for record in _find_folds(results, spec)
+        for record in find_folds(results, spec)
         if record and record.n_test and record.n_train
     ]
     return float(np.mean([test / train for test, train in sizes])) if sizes else None
@@ -39,7 +40,7 @@ def find_mixed_code(results: Results, specs: Sequence[TrialSpec]) -> str:
         return ""
     seen: dict[str, set[str]] = {}
     for spec in specs:
-        for record in _find_folds(results, spec):
+        for record in find_folds(results, spec):
             for kind, value in record.fingerprints.items() if record else ():
                 part = {"model": f"model {spec.model}", "data": f"data set {spec.dataset}"}.get(kind, f"part {kind}")
                 seen.setdefault(part, set()).add(value)
@@ -54,7 +55,7 @@ def build_scores(results: Results, specs: Sequence[TrialSpec], metric: Metric, w
     """
     if metric == "fit_seconds" and (shared := _find_shared(results.study, specs)):
         raise RefusedError(f"{_label(results, specs)} shares its training with {shared}: its time is counted once.")
-    records = [_find_folds(results, spec) for spec in specs]
+    records = [find_folds(results, spec) for spec in specs]
     fits = [record for row in records for record in row if record is not None]
     planned = sum(spec.folds for spec in specs)
     if len(fits) < planned:
@@ -68,6 +69,8 @@ def build_scores(results: Results, specs: Sequence[TrialSpec], metric: Metric, w
             f"{stuck} of the {planned} networks of {_label(results, specs)} give (nearly) every test image the same "
             "label: they have not learnt, and a mean of learnt and unlearnt networks describes neither."
         )
+    if undefined := describe_undefined(fits, metric):
+        raise RefusedError(undefined)
     scores = [
         [_score(results, spec, record, metric, window) for record in row if record]
         for spec, row in zip(specs, records, strict=True)
@@ -101,7 +104,8 @@ def _label(results: Results, specs: Sequence[TrialSpec]) -> str:
     return build_row_label(specs[0], results.study)
 
 
-def _find_folds(results: Results, spec: TrialSpec) -> list[FoldRecord | None]:
+def find_folds(results: Results, spec: TrialSpec) -> list[FoldRecord | None]:
+    """The completed records of a trial's folds, None for each that there is not."""
     trial = spec.id
     records = [results.records.folds.get((trial, fold)) for fold in range(spec.folds)]
     return [record if record and record.status == "completed" else None for record in records]
@@ -114,11 +118,6 @@ def _score(
         return record.fit_seconds
     if metric in record.scores:
         return record.scores[metric]
-    if metric.startswith("test_"):
-        raise RefusedError(
-            f"{metric} of {record.trial}, fold {record.fold + 1}, is not recorded: it is undefined for what was tested "
-            "(a class may be absent), or needs outputs that were not kept."
-        )
     last = record.epochs if spec.recipe.patience else spec.recipe.epochs
     if not record.epochs:
         raise RefusedError(f"{_label(results, [spec])} is fitted at once: it has no epochs, and no {metric}.")

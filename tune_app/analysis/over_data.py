@@ -10,7 +10,6 @@ from tune_app.errors import RefusedError
 from tune_app.records.results import Results
 from tune_app.study import TrialSpec
 from tune_app.study.labels import Labelling
-from tune_app.study.metrics import find_facts
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +40,7 @@ def build_over_data(results: Results) -> OverData | None:
     first = next((s for s in conditions if s[0].condition.items() >= named.items()), conditions[0])
     baseline = labelling.label(_leave_out(first[0]))
     try:
-        better = find_facts(study.primary, study.define).better
+        better = study.describe_metric(study.primary).better
         return OverData(means, baseline, summarise_over_data_sets(means.T, better, baseline))
     except RefusedError as refusal:
         return OverData(means, baseline, None, str(refusal))

@@ -49,7 +49,8 @@ class Course:
 
     `factor` gives the learning rate's factor at a step of all, from the training losses of the epochs so far.
     `augment` changes a batch with the fold's own generator. `watch` is shown the network after each epoch: it gives
-    scores to record with it, and whether the fit ends there.
+    scores to record with it, and whether the fit ends there. `settle` gives the network that ended the weights that it
+    is tested with.
     """
 
     factor: Callable[[int, int, list[float]], float] | None = None
@@ -57,6 +58,7 @@ class Course:
     generator: torch.Generator | None = None
     validate: Validate | None = None
     watch: Callable[[nn.Module, int], tuple[Mapping[str, float], bool]] | None = None
+    settle: Callable[[nn.Module], None] | None = None
 
 
 PLAIN = Course()
@@ -120,7 +122,9 @@ def fit(
             validation={**(course.validate(outputs, held_out) if course.validate else {}), **watched},
         )
         if ends:
-            return
+            break
+    if course.settle:  # once the last epoch has been read: it may be kept as it was trained
+        course.settle(network)
 
 
 @dataclass(frozen=True)

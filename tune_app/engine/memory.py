@@ -26,3 +26,8 @@ def read_peak_memory(device: torch.device) -> int:
         if found:
             return int(found[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def describe_device(device: torch.device) -> str:
+    """`cpu`, or `cuda:0 NVIDIA H200`."""
+    return str(device) if device.type == "cpu" else f"{device} {torch.cuda.get_device_name(device)}"

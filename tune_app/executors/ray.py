@@ -3,10 +3,10 @@
 import contextlib
 import logging
 import os
-import shutil
 import signal
+import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ if (Path.home() / ".ray" / "auth_token").exists():
 
 import ray
 from ray import tune
+from ray.exceptions import GetTimeoutError, RayError
 from ray.tune.experiment import Trial
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -38,15 +39,17 @@ from tune_app.errors import ResourceError
 from tune_app.executors.flow import Flow
 from tune_app.executors.inline import choose_device
 from tune_app.executors.scratch import hold_folder
-from tune_app.parts.closure import find_users_modules
+from tune_app.executors.staging import find_users_packages, make_absolute, stage_source, stage_study, use_staged_study
+from tune_app.parts.closure import INSTALLED
+from tune_app.parts.references import Scope
 from tune_app.plan import WorkItem
 from tune_app.records import FoldRecord, Record, build_failed_fold, record_from_dict, record_to_dict
 from tune_app.study import TrialSpec
+from tune_app.study.define import Definition
 from tune_app.trial import BestNetwork, Carried, Carrier, Keep, KeepOutputs, RunTrial, TrialOptions, run_trial
 
 SILENT_END = "the trial's process ended without a message"
-PACKAGE = Path(__file__).resolve().parents[1]
-TRAVELS = ("study", "models", "data", "parts", "engine", "plan", "trial", "records", "executors")  # rooms of a trial
+CHECK_SECONDS = 300  # until a node has unpacked what it was sent, imported torch and built a network or two
 # Starting an actor costs about 5 s (a process, ray, torch). Below this length of a trial, actors take the next
 # trial instead; the price is that the dashboard keeps calling such an actor by its first trial.
 REUSE_BELOW_SECONDS = 60.0
@@ -60,14 +63,21 @@ class Cluster:
     dashboard: str | None
 
 
-def start_ray(address: str | None = None, root: Path | None = None, **options: Any) -> Cluster:
+def start_ray(
+    address: str | None = None,
+    scope: Scope | None = None,
+    definitions: Mapping[str, Definition] | None = None,
+    **options: Any,
+) -> Cluster:
     """Start Ray on this machine, or connect to the cluster at `address` and send it the source.
 
-    The study's own modules, beside it in `root`, are found by every worker: on this machine by its path, on a cluster
-    by copies of what the study imports.
+    The study's own parts, which lie where `scope` says, are found by every worker: on this machine by the path, on a
+    cluster by copies of what the study imports and of the files that its definitions name.
 
-    Raises ResourceError if there is no cluster at that address. `options` go to `ray.init`.
+    Raises ResourceError if there is no cluster at that address, StudyError for more than it can be sent. `options` go
+    to `ray.init`.
     """
+    paths = _find_paths(scope, definitions or {}) if scope and not address else []
     settings: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     if address:
         settings |= {"address": address}
@@ -78,9 +88,9 @@ def start_ray(address: str | None = None, root: Path | None = None, **options: A
     try:
         with hold_folder() as folder:
             if address:
-                staged = [stage_source(folder), *(stage_modules(root, folder / "study") if root else ())]
+                staged = [stage_source(folder), *([stage_study(folder, scope, definitions or {})] if scope else ())]
                 settings["runtime_env"] = {"py_modules": [str(path) for path in staged]}
-            with _on_path(root):
+            with _on_path(paths):
                 context = ray.init(**(settings | options))
     except (OSError, ValueError, RuntimeError) as error:
         where = f"the cluster at {address}" if address else "Ray on this machine"
@@ -96,49 +106,60 @@ def start_ray(address: str | None = None, root: Path | None = None, **options: A
     return Cluster(nodes, f"http://{url}" if url else None)
 
 
-def stage_source(folder: Path) -> Path:
-    """Copy what trials import of this package into `folder`, nothing else, and return the copy.
-
-    A checkout's links become files, and a cluster is sent no archives, no tables and no page.
-    """
-    target = folder / PACKAGE.name
-    for source in sorted(
-        [*PACKAGE.glob("*.py"), *(path for room in TRAVELS for path in (PACKAGE / room).glob("*.py"))]
-    ):
-        copy = target / source.relative_to(PACKAGE)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, copy)
-    return target
-
-
 @contextlib.contextmanager
-def _on_path(root: Path | None) -> Iterator[None]:
+def _on_path(paths: Sequence[str]) -> Iterator[None]:
     """Workers inherit the path that a local Ray is started with; it is put back afterwards."""
     before = os.environ.get("PYTHONPATH")
-    if root is not None:
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), before]))
+    if paths:
+        os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(filter(None, [*paths, before])))
     try:
         yield
     finally:
-        if root is not None:
+        if paths:
             os.environ.pop("PYTHONPATH")
             if before is not None:
                 os.environ["PYTHONPATH"] = before
 
 
-def stage_modules(root: Path, folder: Path) -> list[Path]:
-    """Copies of the modules and packages beside the study that this process has imported from there."""
-    staged = []
-    for name in sorted({name.partition(".")[0] for name in find_users_modules(root)}):
-        source = root / name if (root / name).is_dir() else root / f"{name}.py"
-        copy = folder / name / source.name  # a folder for each: Ray puts what a path holds on the workers' path
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-        else:
-            shutil.copyfile(source, copy)
-        staged.append(copy if source.is_dir() else copy.parent)
-    return staged
+def _find_paths(scope: Scope, definitions: Mapping[str, Definition]) -> list[str]:
+    """The study's folder, and those that its modules and this package come from by a path set in this process.
+
+    What comes after the installed packages on the path is there in every process of this Python.
+    """
+    installed = (at for at, entry in enumerate(sys.path) if Path(entry).name in INSTALLED)
+    own = {make_absolute(__file__).parents[2], *(base for base, _ in find_users_packages(scope, definitions))}
+    entries = [make_absolute(entry) for entry in sys.path[: next(installed, None)]]
+    return [str(scope.root), *(str(entry) for entry in entries if entry in own)]
+
+
+def check_nodes(find_problems: Callable[[], list[str]], can_run: Callable[[Mapping[str, float]], bool]) -> None:
+    """Ask every node that trials can run on what it lacks, before any of them starts.
+
+    Raises ResourceError with a sentence for each problem that `find_problems` gives there, and for a node that cannot
+    be asked; it names the node. `can_run` is given a node's resources.
+    """
+    asked = {}
+    for node in ray.nodes():  # type: ignore[no-untyped-call]
+        if node["Alive"] and can_run(node["Resources"]):
+            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            # A process that has looked for GPUs keeps what it saw: where there are some, no trial may run in it.
+            calls = {"max_calls": 1} if node["Resources"].get("GPU") else {}
+            question = ray.remote(lambda: find_problems()).options(num_cpus=0, scheduling_strategy=there, **calls)
+            asked[f"node {node['NodeManagerHostname']} ({node['NodeManagerAddress']})"] = question.remote()
+    problems = [f"{name}: {problem}" for name, reply in asked.items() for problem in _read_reply(reply)]
+    if problems:
+        raise ResourceError("\n".join(problems))
+
+
+def _read_reply(reply: Any) -> list[str]:
+    try:
+        found: list[str] = ray.get(reply, timeout=CHECK_SECONDS)
+    except GetTimeoutError:
+        return [f"it has not answered for {CHECK_SECONDS} s; see `ray status`, or leave it out of the cluster"]
+    except RayError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        return [f"trials cannot start there: {lines[-1] if lines else type(error).__name__}"]
+    return found
 
 
 def stop_ray() -> None:
@@ -248,6 +269,7 @@ def _build_trainable(shared: Any, writers: "_Writers", run: RunTrial) -> type[tu
         def _start(self) -> Iterator[Record]:
             config = self.config
             spec = TrialSpec(**config["spec"])
+            root = use_staged_study()
             return run(
                 spec,
                 ray.get(shared[spec.dataset]),
@@ -258,6 +280,7 @@ def _build_trainable(shared: Any, writers: "_Writers", run: RunTrial) -> type[tu
                 keep=writers.keep if writers.keeps else None,
                 carrier=writers if writers.carries else None,
                 **({"keep_outputs": writers.keep_outputs} if writers.keeps_outputs else {}),
+                **({"root": root} if root else {}),
             )
 
         def __repr__(self) -> str:

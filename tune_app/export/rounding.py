@@ -18,7 +18,11 @@ def choose_decimals(half_width: float | None) -> int:
 
 
 def format_number(value: float | None, decimals: int = _PLAIN_DECIMALS, sign: str = "") -> str:
-    return MISSING if value is None or pd.isna(value) else f"{value:{sign}.{decimals}f}"
+    """The number with so many decimals; what is rounded to zero has no sign."""
+    if value is None or pd.isna(value):
+        return MISSING
+    text = f"{value:{sign}.{decimals}f}"
+    return text if text.strip("+-0.,") else text.lstrip("+-")
 
 
 def format_estimate(value: float | None, low: float | None, high: float | None, sign: str = "") -> tuple[str, str]:
@@ -26,7 +30,9 @@ def format_estimate(value: float | None, low: float | None, high: float | None, 
     if low is None or high is None or pd.isna(low):
         return format_number(value, sign=sign), MISSING
     decimals = choose_decimals((high - low) / 2)
-    return format_number(value, decimals, sign), f"[{low:{sign}.{decimals}f}, {high:{sign}.{decimals}f}]"
+    return format_number(
+        value, decimals, sign
+    ), f"[{', '.join(format_number(end, decimals, sign) for end in (low, high))}]"
 
 
 def format_p_value(p_value: float | None) -> str:

@@ -58,18 +58,22 @@ def build_catalog(content: Mapping[str, Any] | None = None, scope: Scope | None 
     defined = content.get("define") if content else None
     if not isinstance(defined, Mapping) or scope is None:
         return Catalog(tuple(MODELS), sizes, parts=parts)
-    signatures, problems, models = {}, list[str](), list(MODELS)
+    signatures, problems, models, unusable = {}, list[str](), list(MODELS), set[str]()
     for name, given in defined.items():
+        if not isinstance(name, str):
+            continue  # it is said to be no name where the study is validated
         try:
             definition = Definition.model_validate(given)
         except (ValidationError, StudyError):  # what is wrong with it is said where the study is validated
             models, sizes = [*models, name], {**sizes, name: None}
             parts = {kind: (*names, name) for kind, names in parts.items()}  # and not that nothing has the name
+            unusable.add(name)
             continue
         taken = [*MODELS] if definition.kind == "model" else [*DATASETS, *parts.get(definition.kind, ())]
         what = "data set" if definition.kind == "data" else definition.kind
         if name in taken:
             problems.append(f"define.{name}: a {what} that ships has this name; choose another")
+            unusable.add(name)
             continue
         if definition.kind == "model":
             models.append(name)
@@ -80,7 +84,8 @@ def build_catalog(content: Mapping[str, Any] | None = None, scope: Scope | None 
         except StudyError as error:
             problems += [f"define.{name}: {problem}" for problem in error.problems]
             signatures[name] = Signature()
-    return Catalog(tuple(models), sizes, signatures, parts, tuple(problems))
+            unusable.add(name)
+    return Catalog(tuple(models), sizes, signatures, parts, tuple(problems), frozenset(unusable))
 
 
 def read_definition(definition: Definition, scope: Scope) -> Signature:

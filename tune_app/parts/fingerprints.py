@@ -18,6 +18,7 @@ from tune_app.study import TrialSpec
 from tune_app.study.define import Definition
 
 _PACKAGE = "tune_app.models"
+_METRIC, _VERSION = "metric ", "-v"
 LENGTH = 16  # hexadecimal digits: enough to tell versions of one file apart
 
 
@@ -112,12 +113,36 @@ def fingerprint_definition(definition: Definition, root: Path | None = None) -> 
     return digest.hexdigest()[:LENGTH]
 
 
-def fingerprint_code(spec: TrialSpec, root: Path | None = None) -> dict[str, str]:
-    """The source that a fit of the trial depends on: of its network, and of each part that the study defines."""
+def fingerprint_files(definitions: Iterable[Definition], root: Path) -> dict[str, str]:
+    """The files in `root` that a study's own parts are made of, by their paths from there, with a hash of each.
+
+    Of a Python file it is that of its syntax tree, of what a definition lists under `files` or `weights` its bytes'.
+    """
+    found = {}
+    for definition in definitions:
+        module, colon, _ = definition.reference.partition(":")
+        sources = find_source_closure(module) if colon and not describe_distribution(module) else []
+        for path in sources:
+            if path.resolve().is_relative_to(root.resolve()):
+                found[path.resolve().relative_to(root.resolve()).as_posix()] = fingerprint_source([path])
+        for name in (*definition.files, *([definition.weights] if definition.weights else [])):
+            found[name] = hashlib.sha256((root / name).read_bytes()).hexdigest()[:LENGTH]
+    return dict(sorted(found.items()))
+
+
+def fingerprint_code(
+    spec: TrialSpec, root: Path | None = None, known: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The source that a fit of the trial depends on: of its network, and of each part that the study defines.
+
+    What is `known` of loaders is taken as it is: they ran where the study was started, and need not be here.
+    """
     found = {}
     for name in (spec.model, *sorted(spec.definitions)):
         definition = spec.definitions.get(name)
-        if name == spec.model:
+        if definition is not None and definition.kind == "data" and name in (known or {}):
+            found[name] = (known or {})[name]
+        elif name == spec.model:
             found["model"] = fingerprint_definition(definition, root) if definition else fingerprint_model(name)
         elif definition is not None and (value := fingerprint_definition(definition, root)):
             found[name] = value
@@ -125,27 +150,41 @@ def fingerprint_code(spec: TrialSpec, root: Path | None = None) -> dict[str, str
 
 
 def fingerprint_metrics(definitions: Mapping[str, Definition], root: Path | None = None) -> dict[str, str]:
-    """What the values of a study's own metrics depend on: their source and their arguments, which no id hashes."""
+    """What the values of a study's own metrics depend on: their source and their arguments, which no id hashes.
+
+    A version that was raised stands at the end: a change that comes with one was stated by the user.
+    """
     found = {}
     for name, definition in definitions.items():
         if definition.kind == "metric" and ":" in definition.reference:
             told = json.dumps(definition.model_dump(mode="json"), sort_keys=True)
             content = f"{told} {fingerprint_definition(definition, root)}"
-            found[f"metric {name}"] = hashlib.sha256(content.encode()).hexdigest()[:LENGTH]
+            value = hashlib.sha256(content.encode()).hexdigest()[:LENGTH]
+            found[f"{_METRIC}{name}"] = value if definition.version == 1 else f"{value}{_VERSION}{definition.version}"
     return found
 
 
-def build_fingerprints(spec: TrialSpec, dataset: Data, root: Path | None = None) -> dict[str, str]:
-    """What a fit of the trial depends on besides its id."""
-    return fingerprint_code(spec, root) | {"data": dataset.fingerprint}
+def build_fingerprints(
+    spec: TrialSpec, dataset: Data, root: Path | None = None, known: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """What a fit of the trial depends on besides its id; `known` is as for `fingerprint_code`."""
+    return fingerprint_code(spec, root, known) | {"data": dataset.fingerprint}
+
+
+Fit = tuple[str, int]  # trial, fold
 
 
 @dataclass(frozen=True)
 class Change:
-    """What has changed since fits were made: a part or the data, its name, and the fits (trial, fold)."""
+    """What has changed since fits were made: a part or the data, its name, and the fits (trial, fold).
+
+    `metric` names one of which the scores alone depend, and no training; `is_stated`: its version has been raised.
+    """
 
     what: str
-    fits: tuple[tuple[str, int], ...]
+    fits: tuple[Fit, ...]
+    metric: str = ""
+    is_stated: bool = False
 
     @property
     def sentence(self) -> str:
@@ -165,7 +204,7 @@ def find_changes(
 
     Records without fingerprints, which earlier versions wrote, are taken as they are.
     """
-    changed: dict[str, dict[tuple[str, int], None]] = {}
+    changed: dict[tuple[str, str, bool], dict[Fit, None]] = {}
     scored = fingerprint_metrics(metrics or {}, root)
     for spec in specs:
         own = {} if data is None else {"data": pick_data(data, spec.dataset).fingerprint}
@@ -174,15 +213,23 @@ def find_changes(
             if not records.is_completed(spec.id, fold):
                 continue
             then = records.folds[spec.id, fold].fingerprints
-            for kind, value in now.items():
-                if then.get(kind, value) != value:
-                    changed.setdefault(_name_part(spec, kind), {})[spec.id, fold] = None
-    return [Change(what, tuple(fits)) for what, fits in changed.items()]
+            kinds = [kind for kind, value in now.items() if then.get(kind, value) != value]
+            for kind in kinds:
+                metric = kind.removeprefix(_METRIC) if kind in scored else ""
+                if metric in kinds:
+                    continue  # early stopping watches it: it is a change of the training already
+                is_stated = bool(metric) and _read_version(then[kind]) != _read_version(now[kind])
+                changed.setdefault((_name_part(spec, kind), metric, is_stated), {})[spec.id, fold] = None
+    return [Change(what, tuple(fits), metric, stated) for (what, metric, stated), fits in changed.items()]
+
+
+def _read_version(fingerprint: str) -> str:
+    return fingerprint.partition(_VERSION)[2]
 
 
 def _name_part(spec: TrialSpec, kind: str) -> str:
     if kind == "model":
         return f"model {spec.model}"
-    if kind.startswith("metric "):
+    if kind.startswith(_METRIC):
         return kind
     return f"data set {spec.dataset}" if kind == "data" else f"{spec.definitions[kind].kind} {kind}"

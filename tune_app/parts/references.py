@@ -133,17 +133,14 @@ def _forget_others(scope: Scope) -> None:
 
     What belongs to them goes as well: a package half of which is old is worse than one that is imported again.
     """
-    stale = set()
-    for name, module in list(sys.modules.items()):
-        origin = getattr(module, "__file__", None)
-        if not origin or name.partition(".")[0] == OWN_PACKAGE or name == "__main__":
-            continue
-        path = Path(origin)
-        if (name in _seen and (not path.is_file() or path.stat().st_mtime != _seen[name])) or (
-            name in _seen and not scope.holds(path) and _lies_beside(name, scope)
-        ):
-            stale.add(name)
-    for name in [each for each in _seen if each in sys.modules] if stale else []:
+    known = {name: Path(str(sys.modules[name].__file__)) for name in _seen if name in sys.modules}
+    is_stale = any(
+        not path.is_file()
+        or path.stat().st_mtime != _seen[name]
+        or (not scope.holds(path) and _lies_beside(name, scope))
+        for name, path in known.items()
+    )
+    for name in known if is_stale else ():
         del sys.modules[name]
 
 
@@ -155,10 +152,12 @@ def _lies_beside(name: str, scope: Scope) -> bool:
 def _note_files(scope: Scope) -> None:
     for name, module in list(sys.modules.items()):
         origin = getattr(module, "__file__", None)
-        if origin and name != "__main__" and name.partition(".")[0] != OWN_PACKAGE and name not in _seen:
-            path = Path(origin)
-            if scope.holds(path) and path.is_file():
-                _seen[name] = path.stat().st_mtime
+        if not origin or not origin.startswith(str(scope.root)):  # of thousands of modules few are anywhere near
+            continue
+        path = Path(origin)
+        is_ours = name == "__main__" or name.partition(".")[0] == OWN_PACKAGE
+        if name not in _seen and not is_ours and scope.holds(path) and path.is_file():
+            _seen[name] = path.stat().st_mtime
 
 
 def _unwrap(found: Any) -> Any:

@@ -22,6 +22,8 @@ from tune_app.study.define import Definition
 
 PRIMARY: dict[Task, str] = {"classification": "accuracy", "multilabel": "subset_accuracy", "regression": "rmse"}
 
+LONGEST_REASON = 500  # characters of a record
+
 
 @dataclass(frozen=True)
 class Scoring:
@@ -67,7 +69,20 @@ class Scoring:
         has_scores: bool = True,
     ) -> dict[str, float]:
         """The values by name; those that are undefined for these targets are left out, and so are scores of labels."""
-        found = {}
+        return self.explain(names, outputs, targets, task, labels=labels, has_scores=has_scores)[0]
+
+    def explain(
+        self,
+        names: tuple[str, ...],
+        outputs: NDArray[Any],
+        targets: NDArray[Any],
+        task: Task,
+        *,
+        labels: NDArray[Any] | None = None,
+        has_scores: bool = True,
+    ) -> tuple[dict[str, float], dict[str, str]]:
+        """The values by name, and for each that is left out the reason, a clause without a stop."""
+        found, reasons = dict[str, float](), dict[str, str]()
         for name in names:
             metric = self.find(name)
             try:
@@ -76,9 +91,12 @@ class Scoring:
                     found[name] = compute_from_labels(metric, targets, named, task, outputs.shape[-1])
                 elif has_scores:
                     found[name] = compute_metric(metric, targets, outputs, task)
-            except RefusedError:
-                continue
-        return found
+                else:
+                    reasons[name] = "it needs scores, and these are labels alone"
+            except RefusedError as refusal:
+                reason = str(refusal).removeprefix(f"{metric.name} is undefined: ").rstrip(".")
+                reasons[name] = reason.removeprefix(f"{metric.name}: ")[:LONGEST_REASON]
+        return found, reasons
 
 
 def build_scoring(study: Study) -> Scoring:

@@ -35,7 +35,13 @@ _SCORES_OF_2 = (
     *("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"),
     *("test_loss", "test_accuracy"),
 )
-_WHERE_KNOWN = ("outputs", "n_train", "n_test")  # fields that lines have only where there is something to say
+_WHERE_KNOWN = (
+    "outputs",
+    "n_train",
+    "n_test",
+    "tested_epoch",
+    "undefined",
+)  # fields that lines have only where there is something to say
 _WIDE = "u2:"  # before packed labels of two bytes each
 MAX_CLASSES = 2**16
 
@@ -64,7 +70,7 @@ def record_to_dict(record: Record) -> dict[str, Any]:
     kind = "epoch" if isinstance(record, EpochRecord) else "fold"
     known = {each.name: getattr(record, each.name) for each in fields(record) if each.name != "extra"}
     for name in _WHERE_KNOWN:
-        if known.get(name, ...) is None:
+        if known.get(name, ...) in (None, {}):
             del known[name]
     return {"schema": SCHEMA, "kind": kind, **known, **record.extra}
 

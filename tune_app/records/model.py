@@ -39,14 +39,16 @@ class EpochRecord:
 class FoldRecord:
     """One fit, completed or failed. A failed one has no scores, but an `error_type` and an `error_message`.
 
-    `scores` are named `test_`: of the network of the last epoch on the test set. `predictions` holds the labels that it
-    predicts there, packed (see `unpack_labels`). `best_epoch` is the first one with the highest validation accuracy.
-    `started` is in seconds since 1970; `peak_memory_bytes` is the allocator's peak on a GPU, the process's peak
-    resident set on a CPU. `engine` is `eager` or `stacked`, and `engine_reason` says why where that needs a reason; of
-    a stack's seconds and bytes each fold has an equal share. `fingerprints` are hashes of the network's source
-    (`model`) and of the arrays (`data`). `environment` is a key to where the fit ran. `outputs` is the address of the
-    side file with the outputs, below the records' folder. `n_train` and `n_test` are the samples of the fold's training
-    and held-out part where folds may be unequal. `extra` is as in `EpochRecord`.
+    `scores` are named `test_`: of the network of the last epoch on the test set, or of `tested_epoch`. `predictions`
+    holds the labels that it predicts there, packed (see `unpack_labels`). `best_epoch` is the first one with the
+    highest validation accuracy. `started` is in seconds since 1970; `peak_memory_bytes` is the allocator's peak on a
+    GPU, the process's peak resident set on a CPU. `engine` is `eager` or `stacked`, and `engine_reason` says why where
+    that needs a reason; of a stack's seconds and bytes each fold has an equal share. `fingerprints` are hashes of the
+    network's source (`model`) and of the arrays (`data`). `environment` is a key to where the fit ran. `outputs` is the
+    address of the side file with the outputs, below the records' folder. `n_train` and `n_test` are the samples of the
+    fold's training and held-out part where folds may be unequal. `tested_epoch` is the epoch whose weights were tested
+    where early stopping puts back the best ones by its holdout; without it the last epoch's are. `undefined` says why
+    scores are left out, by name. `extra` is as in `EpochRecord`.
     """
 
     trial: str
@@ -71,6 +73,8 @@ class FoldRecord:
     outputs: str | None = None
     n_train: int | None = None
     n_test: int | None = None
+    tested_epoch: int | None = None
+    undefined: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def score(self, metric: str) -> float | None:

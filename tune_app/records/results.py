@@ -154,6 +154,11 @@ def build_digest(results: Results) -> str:
     texts += (
         [] if results.test is None else [results.test.labels.tobytes().hex(), results.test.positions.tobytes().hex()]
     )
+    texts += (
+        []
+        if results.pooled is None or results.pooled.empty
+        else [results.pooled.to_csv(index=False, float_format="%.9g")]
+    )
     for text in texts:
         digest.update(text.encode() + b"\0")
     return digest.hexdigest()

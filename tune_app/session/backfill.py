@@ -1,7 +1,7 @@
-"""Scores of metrics that a study named after its fits were made: computed from what was recorded, trained never."""
+"""Scores of metrics that a study named or changed after its fits were made: computed from what was recorded."""
 
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,21 +11,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tune_app.data import Task
-from tune_app.errors import RefusedError, StudyError
+from tune_app.errors import StudyError
 from tune_app.parts.fingerprints import fingerprint_metrics
 from tune_app.parts.scoring import Scoring, build_scoring
 from tune_app.records import FoldRecord, RecordSet, RecordStore, unpack_labels
 from tune_app.study import Study, TrialSpec
 
+OWN_FIT = "own fit"  # what records call the engine of a user's own fit
+Outputs = tuple[NDArray[Any], NDArray[Any], bool]  # outputs (N, …), targets (N, …), whether the outputs are scores
 # A trial → its test part's classes (N,), and how many classes there are; None without a test part.
 FindTargets = Callable[[TrialSpec], tuple[NDArray[Any], int] | None]
 
 
-def _build_from_labels(
-    labels: NDArray[np.int64], known: tuple[NDArray[Any], int] | None
-) -> tuple[NDArray[Any], NDArray[Any], bool] | None:
+def _build_from_labels(labels: NDArray[np.int64] | None, known: tuple[NDArray[Any], int] | None) -> Outputs | None:
     """Outputs that name the labels and are no scores, as a side file would hold them."""
-    if known is None or len(known[0]) != len(labels):
+    if labels is None or known is None or len(known[0]) != len(labels):
         return None
     return np.eye(known[1], dtype=np.float16)[labels], known[0], False
 
@@ -48,22 +48,115 @@ def add_metrics(
     completed = 0
     for record in _find_completed(store.records, specs):
         lacking = tuple(name for name in scoring.names if f"test_{name}" not in record.scores)
-        labels = None if record.predictions is None else unpack_labels(record.predictions).astype(np.int64)
-        found = _read_outputs(folder / record.outputs) if lacking and record.outputs else None
-        if found is None and lacking and labels is not None and find_targets is not None:
-            found = _build_from_labels(labels, find_targets(by_id[record.trial]))
-        if not lacking or found is None:
+        found = _find_outputs(record, by_id[record.trial], folder, find_targets) if lacking else None
+        if found is None:
             continue
-        outputs, targets, has_scores = found
-        task = find_task(outputs, targets)
-        scores = scoring.compute(lacking, outputs, targets, task, labels=labels, has_scores=has_scores)
-        if scores:
-            named = {**record.scores, **{f"test_{name}": value for name, value in scores.items()}}
-            own = {name: part for name, part in scoring.definitions.items() if name in scores}
-            code = {**record.fingerprints, **fingerprint_metrics(own, root)}
-            store.append(replace(record, scores=named, fingerprints=code))
-            completed += 1
+        scores, reasons = _score(scoring, record, lacking, found)
+        marked = _mark(record, scoring, scores, reasons, scores, root)
+        if marked != record:
+            store.append(marked)
+            completed += bool(scores)
     return completed
+
+
+def rescore(
+    store: RecordStore,
+    study: Study,
+    specs: Sequence[TrialSpec],
+    stale: Mapping[tuple[str, int], Collection[str]],
+    folder: Path,
+    root: Path | None = None,
+    find_targets: FindTargets | None = None,
+) -> int:
+    """Append records whose scores by the `stale` metrics are of the metrics' present code; how many fits they are of.
+
+    `stale` has the names by fit (trial, fold), of fits that `can_score` holds of; the rest is as in `add_metrics`. A
+    score that is undefined now is left out. The epochs of networks lose their validation scores by these metrics, and
+    the fits their best epoch by the primary one: outputs are kept of what was tested alone.
+    """
+    scoring, by_id = build_scoring(study), {spec.id: spec for spec in specs}
+    rescored = 0
+    for record in _find_completed(store.records, specs):
+        names = tuple(name for name in scoring.names if name in stale.get((record.trial, record.fold), ()))
+        found = _find_outputs(record, by_id[record.trial], folder, find_targets) if names else None
+        if found is None:
+            continue
+        scores, reasons = _score(scoring, record, names, found)
+        lacking = {f"test_{name}" for name in names}
+        left = {name: value for name, value in record.scores.items() if name not in lacking}
+        if record.engine != OWN_FIT:  # the epochs of a user's own fit hold what the fit says
+            _drop_from_epochs(store, record, names)
+        best = None if scoring.names[0] in names else record.best_epoch
+        store.append(_mark(replace(record, scores=left, best_epoch=best), scoring, scores, reasons, names, root))
+        rescored += 1
+    return rescored
+
+
+def can_score(
+    record: FoldRecord,
+    spec: TrialSpec,
+    metric: str,
+    study: Study,
+    folder: Path,
+    find_targets: FindTargets | None = None,
+) -> bool:
+    """Whether a fit's score by the metric can be computed from what is recorded; arguments as of `add_metrics`."""
+    found = _find_outputs(record, spec, folder, find_targets)
+    if found is None:
+        return False
+    is_whole = record.outputs is not None and _read_outputs(folder / record.outputs) is not None
+    return is_whole or build_scoring(study).find(metric).needs == "labels"
+
+
+def _find_outputs(
+    record: FoldRecord, spec: TrialSpec, folder: Path, find_targets: FindTargets | None
+) -> Outputs | None:
+    """What was recorded of a fit to compute scores from: its side file, or what its labels give; None if neither."""
+    found = _read_outputs(folder / record.outputs) if record.outputs else None
+    if found is None and record.predictions is not None and find_targets is not None:
+        found = _build_from_labels(_read_labels(record), find_targets(spec))
+    return found
+
+
+def _read_labels(record: FoldRecord) -> NDArray[np.int64] | None:
+    return None if record.predictions is None else unpack_labels(record.predictions).astype(np.int64)
+
+
+def _score(
+    scoring: Scoring, record: FoldRecord, names: tuple[str, ...], found: Outputs
+) -> tuple[dict[str, float], dict[str, str]]:
+    """The scores by metric, and for those that are undefined the reason; names as in a record."""
+    outputs, targets, has_scores = found
+    task = find_task(outputs, targets)
+    labels = _read_labels(record)
+    scores, reasons = scoring.explain(names, outputs, targets, task, labels=labels, has_scores=has_scores)
+    return scores, {f"test_{name}": reason for name, reason in reasons.items()}
+
+
+def _mark(
+    record: FoldRecord,
+    scoring: Scoring,
+    scores: Mapping[str, float],
+    reasons: Mapping[str, str],
+    names: Collection[str],
+    root: Path | None,
+) -> FoldRecord:
+    """The record with the scores, and with the fingerprints of the named metrics as they are now."""
+    own = {name: part for name, part in scoring.definitions.items() if name in names}
+    named = {**record.scores, **{f"test_{name}": value for name, value in scores.items()}}
+    defined = {name: reason for name, reason in record.undefined.items() if name not in named}
+    code = {**record.fingerprints, **fingerprint_metrics(own, root)}
+    return replace(record, scores=named, undefined={**defined, **reasons}, fingerprints=code)
+
+
+def _drop_from_epochs(store: RecordStore, record: FoldRecord, names: Collection[str]) -> None:
+    """Append the epochs of a fit without their validation scores by the named metrics, where they have such."""
+    old = {f"validation_{name}" for name in names}
+    for epoch in range(1, record.epochs + 1):
+        found = store.records.epochs.get((record.trial, record.fold, epoch))
+        if found and old & found.scores.keys():
+            left = {name: value for name, value in found.scores.items() if name not in old}
+            store.append(replace(found, scores=left))
 
 
 def build_pooled(records: RecordSet, study: Study, folder: Path) -> pd.DataFrame:
@@ -82,20 +175,17 @@ def build_pooled(records: RecordSet, study: Study, folder: Path) -> pd.DataFrame
     return pd.DataFrame(rows, columns=["metric", "trial", "replicate", "value", "n", "reason"])
 
 
-def _pool(
-    scoring: Scoring, name: str, spec: TrialSpec, read: Sequence[tuple[NDArray[Any], NDArray[Any], bool]]
-) -> dict[str, Any]:
+def _pool(scoring: Scoring, name: str, spec: TrialSpec, read: Sequence[Outputs]) -> dict[str, Any]:
     outputs, targets = (np.concatenate([part[index] for part in read]) for index in (0, 1))
     row = {"metric": f"test_{name}", "trial": spec.id, "replicate": spec.replicate, "value": None, "n": len(targets)}
     task = find_task(outputs, targets)
     if not all(part[2] for part in read) and scoring.find(name).needs == "scores":
         return row | {"reason": "it needs scores, and the condition gives labels alone."}
     try:
-        metric = scoring.find(name)
-        value = scoring.compute((name,), outputs, targets, task)
-    except (RefusedError, StudyError) as error:
+        value, reasons = scoring.explain((name,), outputs, targets, task)
+    except StudyError as error:
         return row | {"reason": str(error)}
-    reason = "" if value else f"{metric.name} is undefined for these samples."
+    reason = f"{name} is undefined: {reasons[name]}." if reasons else ""
     return row | {"value": value.get(name), "reason": reason}
 
 
@@ -113,7 +203,7 @@ def _find_completed(records: RecordSet, specs: Sequence[TrialSpec]) -> Iterator[
                 yield records.folds[spec.id, fold]
 
 
-def _read_outputs(path: Path) -> tuple[NDArray[Any], NDArray[Any], bool] | None:
+def _read_outputs(path: Path) -> Outputs | None:
     """Outputs, targets, whether they are scores; None for a file that is gone or damaged."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:

@@ -28,12 +28,13 @@ PROBED = 2  # samples
 
 
 def find_part_problems(
-    study: Study, specs: Iterable[TrialSpec], datasets: Mapping[str, Data], scope: Scope
+    study: Study, specs: Iterable[TrialSpec], datasets: Mapping[str, Data], scope: Scope, *, has_all: bool = True
 ) -> list[str]:
     """A sentence for each thing that the study's own parts do wrong; nothing is written, no record is made.
 
     Each network is built once with its arguments, and shown two samples: the shape of its outputs, a finite first loss,
-    outputs that depend on the order of a batch, an input that it changes. Metrics are tried on the first split.
+    outputs that depend on the order of a batch, an input that it changes. Metrics are tried on the first split. Designs
+    are looked at where the study `has_all` that its user wrote.
     """
     problems = [p for name, data in datasets.items() for p in _find_metric_problems(study, name, data, scope)]
     problems += [
@@ -48,7 +49,7 @@ def find_part_problems(
             continue
         seen.add(key)
         problems += _probe(spec, datasets[spec.dataset], scope)
-    if not problems:  # whatever could not be built has been named
+    if has_all and not problems:  # whatever could not be built has been named
         problems += find_idle_components(study, datasets)
     randomness.restore()
     return list(dict.fromkeys(problems))

@@ -4,6 +4,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,11 +15,12 @@ from tensorboardX import SummaryWriter
 
 from tune_app.data import Data
 from tune_app.errors import ResourceError, StudyError
+from tune_app.executors.arrival import find_lacking_parts
 from tune_app.executors.inline import run_inline
 from tune_app.monitor import Monitor, RecordFlow
 from tune_app.monitor.tensorboard import TensorBoardMonitor
 from tune_app.monitor.terminal import Progress, Watched, build_display, shorten_path
-from tune_app.parts.fingerprints import fingerprint_code
+from tune_app.parts.fingerprints import fingerprint_code, fingerprint_definition
 from tune_app.parts.networks import choose_network
 from tune_app.parts.references import Scope, describe_refusal
 from tune_app.parts.scoring import build_scoring
@@ -32,6 +34,7 @@ from tune_app.session.interrupts import ignore_interrupts
 from tune_app.session.options import RunOptions
 from tune_app.session.planning import Plan, make_plan
 from tune_app.study import TrialSpec
+from tune_app.study.define import Definition
 from tune_app.study.seeds import build_seed
 from tune_app.trial.keeper import CarriedStates, Keeper
 from tune_app.trial.outputs import OutputFiles
@@ -87,7 +90,7 @@ class Execution:
     report: Report
     console: Console | None  # None: nothing is displayed
     callbacks: Sequence[Monitor] = ()
-    root: Path | None = None  # the study's folder
+    scope: Scope | None = None  # where the study's own parts lie
 
     def run(self, missing: Mapping[str, tuple[int, ...]], store: RecordStore) -> bool:
         """Run the folds; True if it was interrupted. Records are in the store when this returns, come what may."""
@@ -102,12 +105,13 @@ class Execution:
             if self.options.executor == "ray":
                 on_ray = _import_ray()
                 run, stop = on_ray.run_on_ray, on_ray.stop_ray
-                cluster = on_ray.start_ray(self.options.address, self.root)
+                cluster = on_ray.start_ray(self.options.address, self.scope, self._find_definitions())
                 known = {name: describe_data(data) for name, data in self.datasets.items()}
                 self.plan = make_plan(self.plan.study, self.options, cluster.nodes, known)
                 self.plan.check_shares()
                 work = build_work(self.plan, missing)
                 self._report_where(cluster.dashboard)
+                self._check_nodes(on_ray, work)
             else:
                 self._report_where(None)
             flow = RecordFlow(store, self._build_monitors(find_settled(store.records, self.plan, work)))
@@ -120,7 +124,7 @@ class Execution:
                 carrier=carrier,
                 keep_outputs=OutputFiles(self.folder),
                 scoring=build_scoring(self.plan.study),
-                root=self.root,
+                root=self._root,
                 expected=self._fingerprint_code(),
             )
         except KeyboardInterrupt:
@@ -133,10 +137,37 @@ class Execution:
                 stop()
         return False
 
+    @property
+    def _root(self) -> Path | None:
+        return self.scope.root if self.scope else None
+
+    def _find_definitions(self) -> dict[str, Definition]:
+        """The study's own parts that its trials use, those that score them among them."""
+        found = {name: part for trial in self.plan for name, part in trial.spec.definitions.items()}
+        return found | dict(build_scoring(self.plan.study).definitions)
+
+    def _check_nodes(self, on_ray: ModuleType, work: Sequence[WorkItem]) -> None:
+        """Raise ResourceError if nodes that trials can run on lack what these need, or have another version."""
+        specs = [trial.spec for item in work for trial in item.trials if trial.spec.definitions]
+        if not specs and not self.options.address:
+            return
+        definitions = self._find_definitions()
+        networks = {
+            spec.model: choose_network(spec, describe_data(self.datasets[spec.dataset]))
+            for spec in reversed(specs)
+            if spec.model in spec.definitions
+        }
+        expected = {name: fingerprint_definition(part, self._root) for name, part in definitions.items()}
+        shares = {trial.share for trial in self.plan}
+        on_ray.check_nodes(
+            partial(find_lacking_parts, definitions, networks, expected, self._root),
+            lambda node: any(share.cpus <= node.get("CPU", 0) and share.gpus <= node.get("GPU", 0) for share in shares),
+        )
+
     def _fingerprint_code(self) -> dict[str, dict[str, str]]:
         """The source of users' parts as it is here, by trial: actors compare theirs with it."""
         specs = [trial.spec for trial in self.plan if trial.spec.definitions]
-        return {spec.id: fingerprint_code(spec, self.root) for spec in specs}
+        return {spec.id: fingerprint_code(spec, self._root) for spec in specs}
 
     def _announce(self, work: Sequence[WorkItem]) -> None:
         fits = sum(len(item.folds) * len(item.trials) for item in work)

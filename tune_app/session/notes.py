@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tune_app.errors import ResultsError
+from tune_app.parts.fingerprints import fingerprint_files
 from tune_app.parts.splits import build_limit
 from tune_app.records import RecordSet, RecordStore
 from tune_app.records.results import (
@@ -25,6 +26,7 @@ from tune_app.study import TrialSpec
 from tune_app.study.seeds import build_seed
 
 if TYPE_CHECKING:
+    from tune_app.session.backfill import FindTargets
     from tune_app.session.session import Session
 
 
@@ -49,11 +51,21 @@ def find_environment(session: "Session") -> Mapping[str, Any]:
     environment = read_environment(session.folder)
     if environment is None:
         raise ResultsError(f"{path} was there and is gone; run the same command again")
-    if session.asserted:
-        said = dict.fromkeys((*environment.get("same_code", ()), *session.asserted))
+    if session.study.define and (modules := find_modules(session)):
+        environment = {**environment, "modules": modules}
+    if session.remedies.asserted:
+        said = dict.fromkeys((*environment.get("same_code", ()), *session.remedies.asserted))
         environment = {**environment, "same_code": list(said)}
         write_environment(path, environment)
     return environment
+
+
+def find_modules(session: "Session") -> dict[str, str]:
+    """The files of the study's own parts with their fingerprints; empty where they cannot be read any more."""
+    try:
+        return fingerprint_files(session.study.define.values(), session.found.scope.root)
+    except (OSError, SyntaxError):
+        return {}
 
 
 def find_plan(session: "Session", folder: Path) -> pd.DataFrame:
@@ -75,6 +87,13 @@ def add_metrics(session: "Session", store: RecordStore) -> int:
         return 0
     from tune_app.session.backfill import add_metrics
 
+    root = session.found.scope.root
+    return add_metrics(store, session.study, session.specs, session.folder, root, build_target_finder(session))
+
+
+def build_target_finder(session: "Session") -> "FindTargets":
+    """What gives the classes of a trial's test part, from the study's data."""
+
     def find_targets(spec: TrialSpec) -> "tuple[NDArray[Any], int] | None":
         data = session.load_data()[spec.dataset]
         if data.test is None or data.task != "classification" or spec.test == "none":
@@ -82,8 +101,7 @@ def add_metrics(session: "Session", store: RecordStore) -> int:
         limit = build_limit(data.test.targets, spec.test_images, build_seed(spec.seed, "limit"))
         return data.test.targets[limit], data.outputs
 
-    root = session.found.scope.root
-    return add_metrics(store, session.study, session.specs, session.folder, root, find_targets)
+    return find_targets
 
 
 def pool(session: "Session", records: RecordSet) -> pd.DataFrame | None:

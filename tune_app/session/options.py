@@ -19,10 +19,10 @@ class RunOptions:
     `auto` is a GPU for trials that hold a share of one. `cpus_per_trial`, `gpus_per_trial`: shares of a node (None: one
     core; a share of a GPU by predicted memory). `keep`: `best` saves each trial's best network. `only`: factor → level.
     `fresh` starts over and keeps the old records beside the new ones. `same_code` states that changes of networks and
-    data since the records were made make no difference; `rerun_changed` runs the fits again that they concern. `allow`
-    are packages that references may lead to, besides modules beside the study. `continue_from`: a results folder whose
-    records are taken over first. `runs`, `results`, `data`: where records, tables and unpacked data sets go. `command`
-    is what a user types to resume.
+    data since the records were made make no difference; `rerun_changed` runs the fits again that they concern, or
+    scores them anew where metrics alone have changed. `allow` are packages that references may lead to, besides modules
+    beside the study. `continue_from`: a results folder whose records are taken over first. `runs`, `results`, `data`:
+    where records, tables and unpacked data sets go. `command` is what a user types to resume.
     """
 
     executor: Literal["ray", "inline"] = "ray"

@@ -21,6 +21,7 @@ from tune_app.plan import build_plan as build_planned_trials
 from tune_app.session.environment import count_cpus
 from tune_app.session.options import RunOptions
 from tune_app.study import Study
+from tune_app.study.fractions import choose_generators, find_aliases
 
 Node = Mapping[str, float]  # CPU and GPU → how many
 HEADINGS = ("trial", "fits", "parameters", "training images", "CPUs", "GPUs", "engine", "about")
@@ -86,7 +87,24 @@ class Plan:
             table.add_column(heading, justify="left" if is_id else "right", no_wrap=not is_id, overflow="fold")
         for trial in self.trials:
             table.add_row(*_spell_trial(trial))
-        return Group(table, Text(self.describe()), *(Text(line) for line in self._describe_undecidable()))
+        return Group(
+            table, Text(self.describe()), *map(Text, [*self.describe_aliases(), *self._describe_undecidable()])
+        )
+
+    def find_aliases(self) -> list[str]:
+        """A sentence for each group of effects that a fractional design of the study cannot tell apart."""
+        found = []
+        for number, entry in enumerate(self.study.grid, start=1):
+            if "fractional" in entry.design and "factorial" not in entry.design:  # a whole one tells them apart
+                names = tuple(entry.parts)
+                sentences = find_aliases(names, choose_generators(len(names), entry.resolution))
+                found += [f"grid, entry {number}: {sentence}" for sentence in sentences]
+        return found
+
+    def describe_aliases(self) -> list[str]:
+        """These sentences as the lines of a list with its heading; empty without any."""
+        lines = [f"- {line}" for line in self.find_aliases()]
+        return ["A fractional design cannot tell these effects apart:", *lines] if lines else []
 
     def _describe_undecidable(self) -> list[str]:
         lines = [f"- {line}" for line in self.find_undecidable()]
@@ -96,7 +114,8 @@ class Plan:
     def _repr_html_(self) -> str:
         headings = [(heading, heading in ("trial", "engine")) for heading in HEADINGS]
         table = build_html_table(headings, map(_spell_trial, self.trials))
-        return f"<p>{escape(self.describe())}</p>\n{table}\n{build_html_list(self.find_undecidable())}"
+        remarks = build_html_list([*self.find_aliases(), *self.find_undecidable()])
+        return f"<p>{escape(self.describe())}</p>\n{table}\n{remarks}"
 
 
 def _spell_trial(trial: PlannedTrial) -> tuple[str, ...]:

@@ -1,16 +1,17 @@
 """What has to be right before a study starts, looked at all at once. Importing this takes torch along."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
 from tune_app.data import Data
 from tune_app.data.checks import INPUT_TYPES
-from tune_app.errors import StudyError
+from tune_app.errors import DataError, StudyError
 from tune_app.session.checking import find_part_problems, find_warnings, split_plainly
 from tune_app.session.execution import find_split_problems
 from tune_app.session.planning import Plan
-from tune_app.study import TrialSpec
+from tune_app.study import Recipe, Study, TrialSpec
 
 if TYPE_CHECKING:
     from tune_app.session.session import Session
@@ -28,7 +29,7 @@ def prepare(session: "Session") -> tuple[Plan, dict[str, Data]]:
     study, scope = session.study, session.found.scope
     plan = None if study.define else _plan(session)
     problems: list[str] = []
-    datasets, specs = _load(session, problems)
+    datasets, specs = _load(session, session.specs, problems)
     is_loaded = not problems
     if is_loaded:
         problems += find_split_problems(specs, datasets, scope)
@@ -43,14 +44,54 @@ def prepare(session: "Session") -> tuple[Plan, dict[str, Data]]:
     return plan, datasets
 
 
-def _load(session: "Session", problems: list[str]) -> tuple[dict[str, Data], list[TrialSpec]]:
+def refuse(session: "Session") -> NoReturn:
+    """Raise StudyError with the problems that the study was found with, and with those of the parts that are left."""
+    found = session.found
+    problems = list(found.problems)
+    study, specs = find_usable(session.study, found.unusable)
+    is_split = session.study.splitter not in found.unusable
+    if study.define and specs:
+        wrong: list[str] = []
+        try:
+            datasets, specs = _load(session, specs, wrong)
+        except DataError as error:
+            datasets, specs = {}, []
+            problems.append(str(error))
+        if not wrong and is_split:
+            wrong += find_split_problems(specs, datasets, found.scope)
+        problems += [*wrong, *find_part_problems(study, specs, datasets, found.scope, has_all=False)]
+    raise StudyError(dict.fromkeys(problems))
+
+
+def find_usable(study: Study, unusable: Collection[str]) -> tuple[Study, list[TrialSpec]]:
+    """The study without metrics, and its trials without parts, that are not usable; no trial of such a network or data.
+
+    What is left in place of a part of the recipe is what a recipe has by itself, and of a splitter a plain one.
+    """
+    metrics = tuple(name for name in study.metrics.named if name not in unusable)
+    choice = study.metrics.model_copy(update={"primary": None, "also": metrics})
+    specs = []
+    for trial in study.grid_trials():
+        spec, recipe = trial.spec, trial.spec.recipe
+        if spec.model in unusable or spec.dataset in unusable:
+            continue
+        names = ("optimizer", "loss", "schedule", "augment", "stop_metric")
+        plain = {name: Recipe.model_fields[name].default for name in names if getattr(recipe, name) in unusable}
+        spec = spec.model_copy(update={"recipe": recipe.model_copy(update=plain)})
+        specs.append(split_plainly(spec, STAND_IN_FOLDS) if spec.splitter in unusable else spec)
+    return study.model_copy(update={"metrics": choice}), specs
+
+
+def _load(
+    session: "Session", wanted: Sequence[TrialSpec], problems: list[str]
+) -> tuple[dict[str, Data], list[TrialSpec]]:
     """The data sets and the trials to try on them; what is wrong with data is added to `problems`.
 
     For data that cannot be used there are samples that stand in for them, or neither data nor trials.
     """
     datasets: dict[str, Data] = {}
     refused: set[str] = set()
-    for name in dict.fromkeys(spec.dataset for spec in session.specs):
+    for name in dict.fromkeys(spec.dataset for spec in wanted):
         wrong: list[str] = []
         try:
             data: Data | None = session.load_data_set(name, wrong)
@@ -63,7 +104,7 @@ def _load(session: "Session", problems: list[str]) -> tuple[dict[str, Data], lis
             data = _build_stand_in(data)
         if data is not None:
             datasets[name] = data
-    specs = [spec for spec in session.specs if spec.dataset in datasets]
+    specs = [spec for spec in wanted if spec.dataset in datasets]
     return datasets, [split_plainly(spec, STAND_IN_FOLDS) if spec.dataset in refused else spec for spec in specs]
 
 

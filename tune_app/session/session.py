@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from tune_app.data import Data
-from tune_app.errors import DataError, StudyError
+from tune_app.errors import DataError
 from tune_app.export.folder import check_writable, choose_folder, is_current, write_results
-from tune_app.parts.fingerprints import Change, find_changes
+from tune_app.parts.fingerprints import find_changes
 from tune_app.parts.sources import DataFacts, describe_data, load_source
 from tune_app.records import RecordSet, RecordStore, read_records, set_records_aside
 from tune_app.records.results import (
@@ -35,6 +35,7 @@ from tune_app.records.results import (
     Results as StoredResults,
 )
 from tune_app.records.store import RECORDS_FILE
+from tune_app.session.changes import Remedies, find_remedies, score_anew
 from tune_app.session.environment import build_environment
 from tune_app.session.notes import add_metrics, find_earlier, find_environment, find_plan, pool
 from tune_app.session.options import RunOptions
@@ -70,12 +71,15 @@ class Session:
 
     def __post_init__(self) -> None:
         self.study = self.found.study
+        self._data: dict[str, Data] = {}
+        if self.found.problems:
+            from tune_app.session.preparation import refuse
+
+            refuse(self)
         self.specs: list[TrialSpec] = [
             trial.spec for trial in select_trials(self.study.grid_trials(), self.options.only)
         ]
-        self.asserted: list[str] = []
-        self.outdated: set[tuple[str, int]] = set()  # fits that run again because their code or data changed
-        self._data: dict[str, Data] = {}
+        self.remedies = Remedies()  # what to do about code or data that changed
         self.folder = self.options.runs.resolve() / self.study.name
         self.results = self.options.results.resolve() / self.study.name
 
@@ -127,6 +131,7 @@ class Session:
         store = RecordStore(self.folder)
         try:
             self._take_over(store, origin)
+            score_anew(self, store)
             interrupted = bool(plan and dataset and self._execute(plan, dataset, store))
             return self._finish(store, interrupted, dataset)
         finally:
@@ -153,21 +158,7 @@ class Session:
     def _check_unchanged(self, known: RecordSet, dataset: dict[str, Data] | None) -> None:
         """Raise StudyError if networks or data have changed since the records were made, unless that is no matter."""
         changes = find_changes(self.specs, known, dataset, self.found.scope.root, self._find_metrics())
-        if changes and self.options.rerun_changed:
-            self.outdated |= {fit for change in changes for fit in change.fits}
-        elif changes and not self.options.same_code:
-            raise StudyError(
-                f"{change.sentence}: scores must not be mixed; run them again with --rerun-changed, start over with "
-                f"--fresh, {self._offer_version(change)}or state with --same-code that the change makes no difference"
-                for change in changes
-            )
-        else:
-            self.asserted = [change.sentence for change in changes]
-
-    def _offer_version(self, change: Change) -> str:
-        name = change.what.rpartition(" ")[2]
-        is_in_ids = name in self.study.define and not change.what.startswith("metric ")
-        return f"raise define.{name}.version to make new trials, " if is_in_ids else ""
+        self.remedies = find_remedies(self, changes, known)
 
     def _find_metrics(self) -> dict[str, Definition]:
         return {name: part for name, part in self.study.define.items() if name in self.study.metrics.named}
@@ -175,7 +166,7 @@ class Session:
     def _find_missing(self, records: RecordSet) -> dict[str, tuple[int, ...]]:
         """Trial → the folds to run: those without a record, without a kept network, or of code that has changed."""
         missing = find_missing(self.specs, records, self._find_holder())
-        again = {trial: [fold for name, fold in self.outdated if name == trial] for trial in missing}
+        again = {trial: [fold for name, fold in self.remedies.train if name == trial] for trial in missing}
         return {trial: tuple(sorted({*folds, *again[trial]})) for trial, folds in missing.items()}
 
     def _find_holder(self) -> HoldsBest | None:
@@ -203,7 +194,7 @@ class Session:
         from tune_app.session.planning import find_gpu_names, make_plan
 
         shown = self.report, self.console, self.callbacks
-        execution = Execution(plan, self.options, self.folder, dataset, *shown, self.found.scope.root)
+        execution = Execution(plan, self.options, self.folder, dataset, *shown, self.found.scope)
         earlier = find_earlier(self)
         self.phase = "Interrupted: every finished fit is on disk."
 

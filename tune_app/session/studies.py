@@ -1,7 +1,7 @@
 """A study by its name, path or content, with the reported figures that it names."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from tune_app.study.file import (
     SHIPPED,
     build_yaml,
     find_study_file,
+    mend_content,
+    mend_file,
 )
 from tune_app.study.file import (
     build_study as build_study_from,
@@ -27,12 +29,18 @@ from tune_app.study.file import (
 
 @dataclass(frozen=True)
 class FoundStudy:
-    """A study that this installation can run, and its reference table."""
+    """A study that this installation can run, and its reference table.
+
+    With `problems`, which are told when it is planned or run, the study is what is left without them; names that are
+    `unusable` stand for nothing in it.
+    """
 
     study: Study
     scope: Scope
     reference: Reference = field(default_factory=dict)
     reference_text: str = ""
+    problems: tuple[str, ...] = ()
+    unusable: frozenset[str] = frozenset()
 
 
 def build_scope(path: Path | None, allow: Sequence[str] = ()) -> Scope:
@@ -78,22 +86,38 @@ def write_study(path: str | Path, study: Study) -> None:
 def find_study(study: Study | str | Path, overrides: Sequence[str] = (), allow: Sequence[str] = ()) -> FoundStudy:
     """The study with its reference table, which lies beside the file or among those that ship.
 
-    Raises StudyError for a bad study or a table that is not there, ResultsError for a table with mistakes.
+    Raises StudyError for a study that nothing can be made of, or for a table that is not there, ResultsError for a
+    table with mistakes. Other problems are in what is found, as more is known with the data.
     """
     if isinstance(study, Study):
         scope = build_scope(None, allow)
-        beside, study = Path.cwd(), build_study(study, overrides, allow)
+        beside, content = Path.cwd(), study.model_dump(mode="json", exclude_none=True)
+        mended = mend_content(content, overrides, _find_catalog(scope))
     else:
         path = find_study_file(str(study))
         scope = build_scope(path, allow)
-        beside, study = path.parent, read_study_file(path, overrides, _find_catalog(scope))
-    if study.reference is None:
-        return FoundStudy(study, scope)
+        beside, mended = path.parent, mend_file(path, overrides, _find_catalog(scope))
+    if mended.study is None:
+        raise StudyError(mended.problems)
+    study = mended.study
+    try:
+        reference, text = _find_reference(study.reference, beside)
+    except (StudyError, ResultsError) as error:
+        if not mended.problems:
+            raise
+        mended, reference, text = replace(mended, problems=(*mended.problems, str(error))), {}, ""
+    return FoundStudy(study, scope, reference, text, mended.problems, mended.unusable)
+
+
+def _find_reference(name: str | None, beside: Path) -> tuple[Reference, str]:
+    """The reported figures in the table of that name, and its text; nothing without a name."""
+    if name is None:
+        return {}, ""
     for folder in (beside, SHIPPED):
-        path = folder / study.reference
+        path = folder / name
         if path.is_file():
-            return FoundStudy(study, scope, read_reference(path), path.read_text(encoding="utf-8"))
+            return read_reference(path), path.read_text(encoding="utf-8")
     raise StudyError(
-        f"reference: {study.reference} is neither in {beside} nor among the tables that ship; put it there, name the "
+        f"reference: {name} is neither in {beside} nor among the tables that ship; put it there, name the "
         "study by the path of the file that it lies beside, or leave it out"
     )

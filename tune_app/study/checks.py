@@ -1,7 +1,7 @@
 """What is wrong with a study as a whole: sentences, each with the value, what is allowed and the remedy."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from tune_app.errors import choices
@@ -16,23 +16,33 @@ from tune_app.study.spec import TrialSpec
 
 def find_problems(study: ExpandedStudy, catalog: Catalog | None) -> list[str]:
     """Every problem of a study whose keys are valid by themselves; sizes are checked with a catalog alone."""
-    unknown = [*_find_unknown_factors(study), *(_find_part_problems(study, catalog) if catalog else ())]
-    if unknown:
-        return unknown
-    problems = list(dict.fromkeys(_find_protocol_problems(study)))
-    problems += [*_find_baseline_problems(study), *_find_repetitions(study), *_find_claim_problems(study)]
-    problems += _find_label_problems(study)
+    unusable = catalog.unusable if catalog else frozenset[str]()
+    arguments = list(_find_unknown_arguments(study, unusable))
+    problems = [*arguments, *(_find_part_problems(study, catalog) if catalog else ())]
+    if arguments:
+        return problems
+    # What models take that cannot be used is not known, and where something was taken out, other things seem to lack.
+    has_all_factors = not any(name in unusable for entry in study.grid for name in entry.model)
+    factors = list(_find_unknown_factors(study)) if has_all_factors else []
+    problems += [*factors, *_find_unknown_metrics(study), *dict.fromkeys(_find_protocol_problems(study, unusable))]
+    if has_all_factors and not factors and not (catalog and catalog.is_reduced):
+        problems += [*_find_baseline_problems(study), *_find_repetitions(study), *_find_claim_problems(study)]
+        problems += _find_label_problems(study)
     for name in study.data.names if catalog else ():
         sizes = catalog.datasets.get(name) if catalog else None
         problems += _find_size_problems(study, name, *sizes) if sizes else []
     return problems
 
 
-def _find_unknown_factors(study: ExpandedStudy) -> Iterator[str]:
-    """Keys and factors that no network of the study takes; with a catalog the entries themselves are checked before."""
+def _find_unknown_arguments(study: ExpandedStudy, unusable: Collection[str]) -> Iterator[str]:
+    """Arguments that no network of an entry takes; with a catalog the entries themselves are checked before."""
     for number, entry in enumerate(study.grid, start=1):
-        found = find_argument_problems(entry.model, entry.arguments, study.signatures)
-        yield from (f"grid, entry {number}: {problem}" for problem in found)
+        found = find_argument_problems(entry.model, entry.arguments, study.signatures, unusable)
+        yield from (f"grid, entry {number}: {problem.text}" for problem in found)
+
+
+def _find_unknown_factors(study: ExpandedStudy) -> Iterator[str]:
+    """Factors that no network of the study takes, outside the grid."""
     for name in study.baseline.model_extra or ():
         if name not in study.factors:
             yield f"baseline: unknown key {name!r}{choices(name, study.factors)}"
@@ -46,10 +56,7 @@ def _find_unknown_factors(study: ExpandedStudy) -> Iterator[str]:
         arguments = {name: study.find_argument(name) for name in label.model_extra or () if name in keys}
         wrong = [argument.find_problem((label.model_extra or {})[name]) for name, argument in arguments.items()]
         yield from (f"labels, entry {number}: {problem}" for problem in wrong if problem)
-    known = list_known(study.metrics.named)
     for number, claim in enumerate(study.claims, start=1):
-        if claim.metric not in known:
-            yield f"claims, entry {number}: unknown metric {claim.metric!r}{choices(claim.metric, known)}"
         for side in ("levels", "against"):
             unknown = [name for name in getattr(claim, side) if name not in study.factors]
             yield from (
@@ -58,18 +65,31 @@ def _find_unknown_factors(study: ExpandedStudy) -> Iterator[str]:
             )
 
 
+def _find_unknown_metrics(study: ExpandedStudy) -> Iterator[str]:
+    known = list_known(study.metrics.named)
+    for number, claim in enumerate(study.claims, start=1):
+        if claim.metric not in known:
+            yield f"claims, entry {number}: unknown metric {claim.metric!r}{choices(claim.metric, known)}"
+
+
 def _find_part_problems(study: ExpandedStudy, catalog: Catalog) -> Iterator[str]:
     """Names that neither ship nor are defined as parts of that kind."""
     yield from catalog.problems
+    for number, entry in enumerate(study.grid, start=1):
+        for name in entry.named("data"):
+            if name not in study.data.names and catalog.unusable.isdisjoint(study.data.names):
+                yield f"grid, entry {number}: data {name!r} is not among the study's{choices(name, study.data.names)}"
+    for place, kind, name, known in find_unknown_parts(study, catalog):
+        yield f"{place}unknown {kind} {name!r}{choices(name, known)}"
+
+
+def find_unknown_parts(study: ExpandedStudy, catalog: Catalog) -> Iterator[tuple[str, str, str, list[str]]]:
+    """The place, the kind and the name of parts that are unknown, and the names that are known."""
     named: dict[tuple[str, str, str], None] = {("", "splitter", study.splitter): None}
     for kind in ("optimizer", "loss", "schedule", "augment"):
         named["recipe: ", kind, getattr(study.recipe, kind)] = None
         for number, entry in enumerate(study.grid, start=1):
             named |= {(f"grid, entry {number}: ", kind, level): None for level in entry.named(kind)}
-    for number, entry in enumerate(study.grid, start=1):
-        for name in entry.named("data"):
-            if name not in study.data.names:
-                yield f"grid, entry {number}: data {name!r} is not among the study's{choices(name, study.data.names)}"
     for stop in {study.recipe.stop_metric: None} | {
         s: None for entry in study.grid for s in entry.named("stop_metric")
     }:
@@ -79,13 +99,15 @@ def _find_part_problems(study: ExpandedStudy, catalog: Catalog) -> Iterator[str]
         named["metrics: ", "metric", metric] = None
     for place, kind, name in named:
         known = [*catalog.parts.get(kind, ()), *(n for n, part in study.define.items() if part.kind == kind)]
-        if name not in known:
-            yield f"{place}unknown {kind} {name!r}{choices(name, known)}"
+        if name not in known and name not in catalog.unusable:
+            yield place, kind, name, known
 
 
-def _find_protocol_problems(study: ExpandedStudy) -> Iterator[str]:
+def _find_protocol_problems(study: ExpandedStudy, unusable: Collection[str]) -> Iterator[str]:
     for number, entry in enumerate(study.grid, start=1):
         texts = study.levels(entry, "protocol", entry.model[0])
+        if any(model in unusable for model in entry.model):
+            continue
         shipped = [model for model in entry.model if model not in study.define]
         regularizers = study.levels(entry, "regularizer", shipped[0]) if shipped else ()
         if AS_REPORTED in " ".join(texts) and len(shipped) < len(entry.model):

@@ -16,8 +16,9 @@ class Definition(Frozen):
     """What a name means: a function or class by reference (`nets:build_net`, or one that ships), and its arguments.
 
     A study writes it as `{model: my_package.nets:build_net, width: 64}`. Raising `version` makes new trials of all that
-    use the part. `files` are what the part reads: their content counts as its code. `weights` is a file that a network
-    starts from. `better`, `unit` and `needs` are of metrics: which way is better, and if it takes labels or scores.
+    use the part, and new scores by a metric. `files` are what the part reads: their content counts as its code.
+    `weights` is a file that a network starts from. `better`, `unit` and `needs` are of metrics: which way is better,
+    and if it takes labels or scores.
     """
 
     kind: PartKind

@@ -1,13 +1,13 @@
 """What holds levels: the entries of a grid, the baseline. Which keys they may have depends on the networks."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationInfo, create_model, field_validator, model_validator
 
-from tune_app.errors import StudyError, choices
+from tune_app.errors import StudyError, choices, find_near
 from tune_app.study.designs import Component, build_conditions, read_components
 from tune_app.study.factors import (
     FACTORS,
@@ -20,6 +20,7 @@ from tune_app.study.factors import (
     Share,
     refuse_empty_or_repeated,
 )
+from tune_app.study.messages import PlacedError, Problem
 from tune_app.study.signatures import ENTRY_KEYS, SHIPPED, Signature
 
 
@@ -35,10 +36,16 @@ class Catalog:
     signatures: Mapping[str, Signature] = field(default_factory=dict)  # of the models and parts that a study defines
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # kind of part → the names that ship
     problems: tuple[str, ...] = ()  # with what the study defines
+    unusable: frozenset[str] = frozenset()  # names with problems that are told elsewhere: no more is said about them
+    # While all problems are looked for: whether a study is built though it has some, and if it lacks what had some.
+    is_lenient: bool = False
+    is_reduced: bool = False
 
 
 def _entry_field(kind: Any, default: tuple[Any, ...] | None, required: bool) -> tuple[Any, Any]:
-    return (Levels[kind], ...) if required else (Levels[kind] | None, default)
+    if required:
+        return Levels[kind], ...
+    return Levels[kind] | None if default is None else Levels[kind], default
 
 
 class _Labelled(Frozen):
@@ -114,7 +121,7 @@ class GridEntry(_EntryLevels):
     @classmethod
     def _known(cls, models: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         catalog: Catalog | None = info.context
-        unknown = [name for name in models if catalog and name not in catalog.models]
+        unknown = [name for name in models if catalog and name not in (*catalog.models, *catalog.unusable)]
         if catalog and unknown:
             raise ValueError("; ".join(f"unknown model {name!r}{choices(name, catalog.models)}" for name in unknown))
         return models
@@ -127,13 +134,17 @@ class GridEntry(_EntryLevels):
     @model_validator(mode="after")
     def _known_arguments(self, info: ValidationInfo) -> "GridEntry":
         catalog: Catalog | None = info.context
-        problems = [f"{name}: {text}" for name, levels in self.arguments.items() for text in _find_repeated(levels)]
+        problems = [
+            Problem(f"{name}: {text}", (name,))
+            for name, levels in self.arguments.items()
+            for text in _find_repeated(levels)
+        ]
         try:
             told = [*_find_component_problems(self)]
         except StudyError as error:
             told = list(error.problems)
         if problems or told:
-            raise ValueError("\n".join([*problems, *told]))
+            raise PlacedError([*problems, *(Problem(text, ("components",)) for text in told)])
         if catalog:
             arguments = {name: list(levels) for name, levels in self.arguments.items()}
             for component in self.parts.values():
@@ -141,9 +152,9 @@ class GridEntry(_EntryLevels):
                     for name, level in side.items():
                         if name not in FACTORS:
                             arguments.setdefault(name, []).append(level)
-            problems += find_argument_problems(self.model, arguments, catalog.signatures)
+            problems += find_argument_problems(self.model, arguments, catalog.signatures, catalog.unusable)
         if problems:
-            raise ValueError("\n".join(problems))
+            raise PlacedError(problems)
         return self
 
 
@@ -187,19 +198,32 @@ def _find_repeated(levels: tuple[Any, ...]) -> list[str]:
 
 
 def find_argument_problems(
-    models: Iterable[str], arguments: Mapping[str, Sequence[Any]], signatures: Mapping[str, Signature]
-) -> list[str]:
-    """A sentence for each argument that no model takes, each level that none can have, each one missing."""
-    known = {model: signatures.get(model, SHIPPED) for model in models}
+    models: Collection[str],
+    arguments: Mapping[str, Sequence[Any]],
+    signatures: Mapping[str, Signature],
+    unusable: Collection[str] = (),
+) -> list[Problem]:
+    """A sentence for each argument that no model takes, each level that none can have, each one missing.
+
+    What models that are `unusable` take is not known, so nothing is an unknown argument beside them.
+    """
+    known = {model: signatures.get(model, SHIPPED) for model in models if model not in unusable}
     taken = list(dict.fromkeys(factor for signature in known.values() for factor in signature.factors))
     keys = (*FACTORS, *taken, *ENTRY_KEYS)
-    problems = [f"unknown key {name!r}{choices(name, keys)}" for name in arguments if name not in taken]
+    problems = [
+        Problem(f"unknown key {name!r}{choices(name, keys)}", (name,), find_near(name, keys))
+        for name in arguments
+        if name not in taken and len(known) == len(set(models))
+    ]
+    meant = {problem.near for problem in problems}
     for model, signature in known.items():
         for argument in signature.arguments:
             levels = arguments.get(argument.factor, ())
-            problems += [problem for level in levels if (problem := argument.find_problem(level))]
-            if argument.required and not levels:
-                problems.append(f"{model} needs a level of {argument.factor}; add {argument.factor}: … to the entry")
+            found = [problem for level in levels if (problem := argument.find_problem(level))]
+            problems += [Problem(problem, (argument.factor,)) for problem in found]
+            if argument.required and not levels and argument.factor not in meant:
+                text = f"{model} needs a level of {argument.factor}; add {argument.factor}: … to the entry"
+                problems.append(Problem(text, (argument.factor,), follows=True))
     return list(dict.fromkeys(problems))
 
 

@@ -11,6 +11,7 @@ from tune_app.study.define import Definition
 from tune_app.study.designs import build_levels
 from tune_app.study.entries import GridEntry
 from tune_app.study.factors import FACTORS, TABLE, Recipe, order_factors
+from tune_app.study.metrics import MetricFacts, find_facts, find_loss_unit
 from tune_app.study.protocol import build_protocol, slices_batches, spell_protocol
 from tune_app.study.schema import StudySchema
 from tune_app.study.signatures import SHIPPED, Argument, Signature
@@ -73,6 +74,20 @@ class ExpandedStudy(StudySchema):
         defaults = {a.name: a.default for a in self.find_signature(part).arguments if not a.required}
         told = {k: v for k, v in definition.arguments.items() if k not in defaults or defaults[k] != v}
         return definition.model_copy(update={"arguments": told})
+
+    @property
+    def sample(self) -> str:
+        """What a sample is called: an `image` of the data sets that ship, a `sample` of a user's own."""
+        return "sample" if any(name in self.define for name in self.data.names) else "image"
+
+    @cached_property
+    def _loss_unit(self) -> str:
+        losses = {trial.spec.recipe.loss for trial in self.grid_trials()}
+        return find_loss_unit(self.metrics.named, losses, self.define, self.sample)
+
+    def describe_metric(self, metric: str) -> MetricFacts:
+        """Unit and direction of a metric named with its part, such as `test_macro_f1`; KeyError for an unknown one."""
+        return find_facts(metric, self.define, self._loss_unit)
 
     def entries(self) -> tuple[tuple[GridTrial, ...], ...]:
         """The trials of each grid entry."""
@@ -180,6 +195,7 @@ class ExpandedStudy(StudySchema):
             arguments = {name: condition.pop(name) for name in self.factors if name not in FACTORS}
             dataset = condition.pop("data")
             parts = [condition["model"], dataset, self.splitter, *recipe.parts]
+            parts += [recipe.stop_metric] if recipe.patience else []
             definitions = {name: part for name in parts if (part := self.find_definition(name))}
             for replicate in range(entry.replicates or self.replicates):
                 spec = TrialSpec(

@@ -1,12 +1,13 @@
 """What can vary between the conditions of a study: one table of factors, with the type of their levels."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from tune_app.study.messages import explain
+from tune_app.study.messages import PlacedError, Problem, explain
 from tune_app.study.protocol import check_protocol
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def refuse_empty_or_repeated(levels: tuple[Any, ...]) -> tuple[Any, ...]:
 def _check_level(value: Any) -> Any:
     if not isinstance(value, str | bool | int | float):
         raise ValueError(f"a level is a name or a number, not {value!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"a level is finite, not {value!r}")
     return value
 
 
@@ -134,7 +137,8 @@ class Recipe(Frozen):
         stop = content["stop"]
         names = {"metric": "stop_metric", "patience": "patience", "holdout": "holdout"}
         if not isinstance(stop, Mapping) or not set(stop) <= set(names) or "patience" not in stop:
-            raise ValueError(f"stop {stop!r}; write stop: {{metric: loss, patience: 8, holdout: 0.1}}")
+            text = f"stop {stop!r}; write stop: {{metric: loss, patience: 8, holdout: 0.1}}"
+            raise PlacedError([Problem(text, ("stop",))])
         rest = {name: value for name, value in content.items() if name != "stop"}
         return rest | {names[name]: value for name, value in stop.items()}
 

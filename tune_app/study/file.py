@@ -3,6 +3,7 @@
 import copy
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from tune_app.errors import StudyError
 from tune_app.study import Baseline, Catalog, Claim, DataChoice, GridEntry, Label, Recipe, Study, choices
+from tune_app.study.mending import MendedStudy, mend, rename_unknown_keys
 from tune_app.study.messages import LISTS, explain
 
 SHIPPED = Path(__file__).resolve().parents[1] / "studies"
@@ -48,8 +50,19 @@ def read_study(path: Path, overrides: Sequence[str] = (), catalog: Catalog | Fin
 
     Raises StudyError listing every problem, each with the place, the value, what is allowed and the remedy.
     """
+    mended = mend_file(path, overrides, catalog)
+    if mended.problems or mended.study is None:
+        raise StudyError(mended.problems)
+    return mended.study
+
+
+def mend_file(path: Path, overrides: Sequence[str] = (), catalog: Catalog | FindCatalog | None = None) -> MendedStudy:
+    """Every problem of a study file, and what is left of the study without them.
+
+    Raises StudyError where the file cannot be read, or is no plain YAML.
+    """
     try:
-        content = _load_yaml(path.read_text(encoding="utf-8"))
+        content, twice = _load_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise StudyError(f"study file {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -58,40 +71,70 @@ def read_study(path: Path, overrides: Sequence[str] = (), catalog: Catalog | Fin
         raise StudyError(f"study file {path} is not plain YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise StudyError(f"study file {path} must hold a mapping with the keys {', '.join(Study.model_fields)}")
-    return build_study(content, overrides, catalog)
+    told = [f"study file {path} is not plain YAML: {problem}" for problem in twice]
+    return mend_content(content, overrides, catalog, told)
 
 
 def build_study(
     content: Mapping[str, Any], overrides: Sequence[str] = (), catalog: Catalog | FindCatalog | None = None
 ) -> Study:
     """The study with the given keys after overrides, which leave `content` as it is; StudyError as `read_study`."""
+    mended = mend_content(content, overrides, catalog)
+    if mended.problems or mended.study is None:
+        raise StudyError(mended.problems)
+    return mended.study
+
+
+def mend_content(
+    content: Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    catalog: Catalog | FindCatalog | None = None,
+    told: Sequence[str] = (),
+) -> MendedStudy:
+    """Every problem of a study with these keys after overrides, and what is left of it; `told` come first."""
     changed = copy.deepcopy(dict(content))
-    problems = [problem for override in overrides for problem in _apply_override(changed, override)]
+    problems = [*told, *(problem for override in overrides for problem in _apply_override(changed, override))]
+    if catalog is not None:
+        changed, unknown = rename_unknown_keys(changed)
+        problems += unknown
     known = catalog(changed) if callable(catalog) else catalog
     if known and known.signatures:
         changed["signatures"] = {name: signature.model_dump() for name, signature in known.signatures.items()}
     try:
-        study = Study.model_validate(changed, context=known)
+        if not problems:
+            return MendedStudy(Study.model_validate(changed, context=known))
     except ValidationError as error:
-        raise StudyError([*problems, *explain(error, Study).problems]) from None
-    if problems:
-        raise StudyError(problems)
-    return study
+        if known is None:
+            problems += explain(error, Study).problems
+    if known is None:
+        return MendedStudy(None, tuple(problems))
+    mended = mend(changed, known)
+    return replace(mended, problems=tuple(dict.fromkeys([*problems, *mended.problems])))
 
 
 class _Loader(yaml.SafeLoader):
     """Plain YAML in which a mapping names each key once: of two, YAML's own rule keeps the last without a word."""
 
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.twice: dict[str, None] = {}  # sentences on keys that are given twice
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for index, (key, (place, _)) in enumerate(zip(keys, node.value, strict=True)):
             if key in keys[:index]:
-                raise yaml.MarkedYAMLError(problem=f"the key {key!r} is given twice", problem_mark=place.start_mark)
+                error = yaml.MarkedYAMLError(problem=f"the key {key!r} is given twice", problem_mark=place.start_mark)
+                self.twice[" ".join(str(error).split())] = None
         return super().construct_mapping(node, deep)
 
 
-def _load_yaml(text: str) -> Any:
-    return yaml.load(text, Loader=_Loader)  # noqa: S506 - it is a SafeLoader
+def _load_yaml(text: str) -> tuple[Any, list[str]]:
+    """What the text says, and sentences on keys that it gives twice."""
+    loader = _Loader(text)
+    try:
+        return loader.get_single_data(), list(loader.twice)
+    finally:
+        loader.dispose()
 
 
 def build_yaml(study: Study) -> str:
@@ -108,8 +151,10 @@ def _apply_override(content: dict[str, Any], override: str) -> list[str]:
     if not equals or not key:
         return [f"--set {override}: write key=value, such as recipe.epochs=1"]
     try:
-        value = _load_yaml(text)
+        value, twice = _load_yaml(text)
     except (yaml.YAMLError, ValueError):
+        twice, value = ["not plain"], None
+    if twice:
         return [f"--set {override}: the value {text!r} is not plain YAML"]
     place: Any = content
     *parents, last = key.split(".")

@@ -9,6 +9,7 @@ from typing import Any
 from tune_app.study.designs import spell_present
 from tune_app.study.expansion import ExpandedStudy, has_levels
 from tune_app.study.factors import FACTORS, TABLE
+from tune_app.study.protocol import SOUND
 from tune_app.study.schema import LONGEST_LABEL, Label
 from tune_app.study.signatures import QUALIFIER
 
@@ -53,21 +54,27 @@ class Labelling:
     A label is the condition's name (the study's labels, else model and regularizer as far as they vary), followed by
     the levels of the other factors that vary: those that differ among the members of that name, and those that are
     not the level of `reference`. So labels are unique among the members and leave out what goes without saying.
-    `varying` are the factors that vary in the whole study.
+    `varying` are the factors that vary in the whole study; `captioned` are those that captions name in any case.
     """
 
     def __init__(
-        self, members: Sequence[Condition], labels: Sequence[Label], reference: Condition, varying: Sequence[str]
+        self,
+        members: Sequence[Condition],
+        labels: Sequence[Label],
+        reference: Condition,
+        varying: Sequence[str],
+        captioned: Sequence[str] = ALWAYS_CAPTIONED,
     ) -> None:
         self.members = tuple(members)
         self.varying = tuple(varying)
+        self._captioned = tuple(captioned)
         self._labels = sorted(labels, key=lambda label: -len(label.levels))  # the most specific one is tried first
         self._reference = reference
         self._order = {factor: place for place, factor in enumerate(reference)}
 
     def within(self, members: Sequence[Condition]) -> "Labelling":
         """Labels of some of the members, without what these have in common."""
-        return Labelling(members, self._labels, self._reference, self.varying)
+        return Labelling(members, self._labels, self._reference, self.varying, self._captioned)
 
     def label(self, condition: Condition, leave_out: Collection[str] = ()) -> str:
         """The label of a member; a condition from elsewhere is also named by what no member has."""
@@ -90,7 +97,7 @@ class Labelling:
         names = [self._build_full_name(member) for member in self.members]
         common = set.intersection(*map(set, names))
         covered = set.intersection(*({factor for _, factors in name for factor in factors} for name in names))
-        named = {*self.varying, *ALWAYS_CAPTIONED, "width"} - (
+        named = {*self.varying, *self._captioned, "width"} - (
             {"width"} if condition.get("width") in (None, 1) else set()
         )
         constants = [
@@ -169,7 +176,10 @@ def build_labelling(study: ExpandedStudy) -> Labelling:
     named = study.baseline.model_dump(exclude_none=True)
     reference = next((condition for condition in conditions if has_levels(condition, named)), conditions[0])
     varying = [factor for factor in factors if len({condition[factor] for condition in conditions}) > 1]
-    return Labelling(conditions, [*study.labels, *build_design_labels(study)], reference, varying)
+    # The defects are those of one report's code: where nobody asks for one, a user's own study has no protocol to name.
+    is_plain = bool(study.define) and all(condition["protocol"] == SOUND for condition in conditions)
+    captioned = [factor for factor in ALWAYS_CAPTIONED if factor != "protocol" or not is_plain]
+    return Labelling(conditions, [*study.labels, *build_design_labels(study)], reference, varying, captioned)
 
 
 def build_design_labels(study: ExpandedStudy) -> list[Label]:

@@ -1,18 +1,57 @@
 """Pydantic's errors as the sentences of a StudyError: place, rule, value, what is allowed."""
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from tune_app.errors import StudyError, choices
+from tune_app.errors import StudyError, choices, find_near
 
 LISTS = ("grid", "claims", "labels")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A sentence on what is wrong, and the place of it in a study's content.
+
+    `near` is the key that was probably meant; `follows` says that the problem may come from another one there.
+    """
+
+    text: str
+    place: tuple[str | int, ...] = ()
+    near: str = ""
+    follows: bool = False
+
+
+class PlacedError(ValueError):
+    """What is wrong below the place that is validated."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(problem.text for problem in self.problems))
 
 
 def explain(error: ValidationError, root: type[BaseModel]) -> StudyError:
     """The error with a sentence for each problem; `root` is the model that was validated, a study or a part of one."""
     return StudyError(line for detail in error.errors() for line in _explain_detail(detail, root))
+
+
+def find_problems_of(error: ValidationError, root: type[BaseModel]) -> list[Problem]:
+    """The sentences of `explain`, each with its place."""
+    found = []
+    for detail in error.errors():
+        place = tuple(part for part in detail["loc"] if not (isinstance(part, str) and "[" in part))
+        cause = detail.get("ctx", {}).get("error")
+        if isinstance(cause, PlacedError):
+            at = _spell(list(place))
+            found += [Problem(f"{at}{p.text}", (*place, *p.place), p.near, p.follows) for p in cause.problems]
+            continue
+        is_unknown = detail["type"] == "extra_forbidden"
+        near = find_near(str(place[-1]), _fields_at(list(place[:-1]), root)) if is_unknown else ""
+        found += [Problem(line, place, near) for line in _explain_detail(detail, root)]
+    return found
 
 
 def _explain_detail(detail: Any, root: type[BaseModel]) -> list[str]:

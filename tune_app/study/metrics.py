@@ -3,7 +3,8 @@
 In records, claims and tables a metric's name begins with the part that it is of: `test_macro_f1`, `validation_loss`.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +13,7 @@ from tune_app.study.define import Definition
 Better = Literal["higher", "lower"]
 ROLES = ("test", "validation", "train", "holdout")
 SHARE = "share"  # the unit of what lies between 0 and 1
+NATS_PER_IMAGE = "nats/image"
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,14 @@ SHIPPED_METRICS |= {name: MetricFacts("", "higher") for name in ("mcc", "kappa",
 SHIPPED_METRICS |= {name: MetricFacts(SHARE, "lower") for name in ("ece", "hamming_loss")}
 _ERRORS = ("rmse", "mse", "mae", "median_absolute_error", "max_error")
 SHIPPED_METRICS |= {"log_loss": MetricFacts("nats", "lower"), "brier": MetricFacts("", "lower")}
-SHIPPED_METRICS |= {
-    name: MetricFacts("", "lower") for name in ("rmse", "mse", "mae", "median_absolute_error", "max_error")
-}
+SHIPPED_METRICS |= {name: MetricFacts("", "lower") for name in _ERRORS}
+# What tells the task of a study; of most metrics of classification there are several tasks.
+_OF_NUMBERS = frozenset((*_ERRORS, "r2"))
+_OF_LABELS = frozenset(("subset_accuracy", "hamming_loss"))
+# Where the values of metrics end whose unit does not say so; those of errors end at 0.
+_BOUNDS: dict[str, tuple[float, float]] = {"mcc": (-1, 1), "kappa": (-1, 1), "r2": (-math.inf, 1), "brier": (0, 2)}
+_BOUNDS |= dict.fromkeys((*_ERRORS, "log_loss"), (0, math.inf))
+_NATS = frozenset(("auto", "cross_entropy", "binary_cross_entropy"))  # losses that are cross-entropies
 # What scikit-learn calls them, where we say it otherwise. Its neg_brier_score is another: that of two classes halved.
 ALIASES = {
     "f1_macro": "macro_f1",
@@ -72,7 +79,9 @@ def is_epoch_metric(metric: str) -> bool:
     return metric.startswith(("train_", "validation_", "holdout_")) and metric not in _OF_A_FIT
 
 
-def find_facts(metric: str, definitions: Mapping[str, Definition] | None = None) -> MetricFacts:
+def find_facts(
+    metric: str, definitions: Mapping[str, Definition] | None = None, loss_unit: str = NATS_PER_IMAGE
+) -> MetricFacts:
     """Unit and direction of a metric named with its part, such as `test_macro_f1`; KeyError for an unknown one."""
     if metric in _OF_A_FIT:
         return _OF_A_FIT[metric]
@@ -80,15 +89,45 @@ def find_facts(metric: str, definitions: Mapping[str, Definition] | None = None)
     if role not in ROLES:
         raise KeyError(metric)
     if name == "loss":
-        return MetricFacts("nats/image", "lower")
+        return MetricFacts(loss_unit, "lower")
     definition = (definitions or {}).get(name)
     if definition is not None and definition.kind == "metric":
-        shipped = SHIPPED_METRICS.get(
-            ALIASES.get(definition.reference, definition.reference), MetricFacts("", "higher")
-        )
+        shipped = SHIPPED_METRICS.get(find_shipped(name, definitions), MetricFacts("", "higher"))
         unit = shipped.unit if definition.unit is None else definition.unit
         return MetricFacts(unit, definition.better or shipped.better)
     return SHIPPED_METRICS[ALIASES.get(name, name)]
+
+
+def find_shipped(name: str, definitions: Mapping[str, Definition] | None = None) -> str:
+    """The name by which the metric ships, or the reference of a study's own."""
+    definition = (definitions or {}).get(name)
+    reference = definition.reference if definition is not None and definition.kind == "metric" else name
+    return ALIASES.get(reference, reference)
+
+
+def find_bounds(metric: str, definitions: Mapping[str, Definition] | None = None) -> tuple[float, float] | None:
+    """The least and the greatest value of a metric named with its part, infinite where there is none; None for both."""
+    shipped = find_shipped(metric.partition("_")[2], definitions)
+    if shipped in _BOUNDS:
+        return _BOUNDS[shipped]
+    # No share lies outside [0, 1]; of a study's own metrics the unit says so.
+    return (0, 1) if find_facts(metric, definitions).unit == SHARE else None
+
+
+def find_loss_unit(
+    named: Collection[str], losses: Collection[str], definitions: Mapping[str, Definition], sample: str
+) -> str:
+    """The unit of a study's losses: nats per `sample` of a cross-entropy, empty for any other loss.
+
+    `named` are the study's metrics: they tell its task, which decides what the loss `auto` is. Where they are all the
+    user's own, the task is not known, and there is no unit.
+    """
+    shipped = {find_shipped(name, definitions) for name in named}
+    used = {definitions[loss].reference if loss in definitions else loss for loss in losses}
+    is_unknown = bool(named) and not shipped & SHIPPED_METRICS.keys()
+    if not used <= _NATS or shipped & _OF_NUMBERS or ("auto" in used and is_unknown):
+        return ""
+    return "nats/label" if "binary_cross_entropy" in used or shipped & _OF_LABELS else f"nats/{sample}"
 
 
 def list_summarised(named: tuple[str, ...]) -> tuple[str, ...]:

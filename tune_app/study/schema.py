@@ -24,6 +24,7 @@ from tune_app.study.factors import (
     Share,
     refuse_empty_or_repeated,
 )
+from tune_app.study.messages import PlacedError, Problem
 from tune_app.study.signatures import Signature
 
 LONGEST_LABEL = 60  # characters
@@ -60,7 +61,7 @@ class DataChoice(Frozen):
     def _known(cls, given: str | tuple[str, ...], info: ValidationInfo) -> str | tuple[str, ...]:
         catalog: Catalog | None = info.context
         names = (given,) if isinstance(given, str) else given
-        unknown = [name for name in names if catalog and name not in catalog.datasets]
+        unknown = [name for name in names if catalog and name not in (*catalog.datasets, *catalog.unusable)]
         if catalog and unknown:
             raise ValueError(
                 "; ".join(f"unknown data set {name!r}{choices(name, catalog.datasets)}" for name in unknown)
@@ -153,7 +154,8 @@ class StudySchema(Frozen):
             return content
         splitter = dict(content["splitter"])
         if not set(splitter) <= {"kind", "groups"} or "kind" not in splitter or "groups" in content:
-            raise ValueError(f"splitter {splitter!r}; write splitter: {{kind: stratified-group, groups: patient}}")
+            text = f"splitter {splitter!r}; write splitter: {{kind: stratified-group, groups: patient}}"
+            raise PlacedError([Problem(text, ("splitter",))])
         named = {"splitter": splitter["kind"]} | ({"groups": splitter["groups"]} if "groups" in splitter else {})
         return {**content, **named}
 

@@ -120,8 +120,9 @@ def _hash_arguments(spec: TrialSpec, content: dict[str, Any]) -> None:
     elif levels:
         content["arguments"] = levels
     if definitions:
-        # A file's name says nothing of what is in it, and a metric's facts change no training: both are left out.
-        keys = ("files", "better", "unit", "needs")
+        # A file's name says nothing of what is in it, and a unit changes no training: both are left out. The only
+        # metric here is the one that early stopping watches: which way is better changes where a fit stops.
+        keys = ("files", "unit")
         content["definitions"] = {
             name: {key: value for key, value in part.items() if key not in keys} for name, part in definitions.items()
         }

@@ -21,7 +21,8 @@ from tune_app.trial.outputs import round_outputs
 class EarlyStop:
     """Ends a fit once the holdout's score has not improved for `patience` epochs, and puts the best weights back.
 
-    The holdout is carved from the training part: the validation fold has no say.
+    The holdout is carved from the training part: the validation fold has no say. `best_epoch` is the first one with the
+    best score, 0 where there is none yet: weights are then left as they are.
     """
 
     def __init__(self, images: Images, holdout: torch.Tensor, recipe: Recipe, objective: Objective, scoring: Scoring):
@@ -36,7 +37,7 @@ class EarlyStop:
         self._state: dict[str, torch.Tensor] = {}
 
     def watch(self, network: nn.Module, epoch: int) -> tuple[Mapping[str, float], bool]:
-        """The holdout's scores after an epoch, and whether the fit ends; the network then has its best weights."""
+        """The holdout's scores after an epoch, and whether the fit ends."""
         order = self.images, self.holdout, self.recipe.precision, None, self.objective
         loss, outputs = predict(network, *order)
         scores = {"holdout_loss": loss}
@@ -55,9 +56,12 @@ class EarlyStop:
             self._best, self.best_epoch = merit, epoch
             self._state = copy.deepcopy(network.state_dict())
         ends = epoch - self.best_epoch >= self.recipe.patience or epoch == self.recipe.epochs
-        if ends and self._state:
-            network.load_state_dict(self._state)
         return scores, ends
+
+    def settle(self, network: nn.Module) -> None:
+        """Put the best weights back."""
+        if self._state:
+            network.load_state_dict(self._state)
 
 
 def build_course(
@@ -93,4 +97,5 @@ def build_course(
         generator=generator,
         validate=None if primary == "accuracy" else validate,
         watch=stop.watch if stop else None,
+        settle=stop.settle if stop else None,
     )

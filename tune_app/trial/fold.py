@@ -1,6 +1,5 @@
 """One fold of a trial: its network, its clock, its records."""
 
-import copy
 import socket
 import time
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from torch import nn
 from tune_app.engine import EpochScores, Images
 from tune_app.engine.defects import prepare_test, prepare_training, report_scores
 from tune_app.engine.fit import build_optimizer, predict
-from tune_app.engine.memory import read_peak_memory
+from tune_app.engine.memory import describe_device, read_peak_memory
 from tune_app.engine.randomness import GlobalRandomness, seed_everything
 from tune_app.engine.rewrite import build_rewritten
 from tune_app.errors import FitError, describe_error
@@ -26,6 +25,7 @@ from tune_app.records import EpochRecord, FoldRecord, pack_labels
 from tune_app.study import TrialSpec
 from tune_app.study.seeds import Role, build_seed
 from tune_app.trial.carry import BestNetwork, Carried
+from tune_app.trial.compilation import compile_network, describe_gaps, try_out
 from tune_app.trial.course import EarlyStop, build_course
 from tune_app.trial.outputs import pack_outputs, round_outputs
 from tune_app.trial.setup import TrialSetup
@@ -80,8 +80,9 @@ class Fold:
         self.rewritten = build_rewritten(network, self.masks)
         self.optimizer = self._build_optimizer()
         augmentation = torch.Generator(trial.device).manual_seed(self.seed("augment"))
-        stop = self.carve() if spec.recipe.patience else None
-        self.course = build_course(spec.recipe, spec.definitions, trial.scoring, self.objective, augmentation, stop)
+        self.stop = self.carve() if spec.recipe.patience else None
+        parts = spec.recipe, spec.definitions, trial.scoring, self.objective
+        self.course = build_course(*parts, augmentation, self.stop)
         if carried is not None:
             carried.restore(self.network, self.optimizer)
         if spec.recipe.compile:
@@ -126,14 +127,14 @@ class Fold:
 
     def _compile(self) -> None:
         """Compile the network; one that cannot be compiled trains as it is, and its record says why."""
-        batch, targets = self.images.batch(self.train[:2])
-        try:
-            probe = torch.compile(copy.deepcopy(self.rewritten))
-            self.objective.compute(probe(batch), targets).backward()  # type: ignore[no-untyped-call]
-        except Exception as error:  # whatever the compiler makes of somebody's network, or of this machine
-            self.reason = f"not compiled: {describe_error(error)}"
-            return
-        self.rewritten = torch.compile(self.rewritten)  # type: ignore[assignment]
+        trial, spec = self.trial, self.trial.spec
+        key = trial.network, spec.protocol, spec.batch_slices, spec.recipe.precision, trial.device
+        work = self.images, self.train, self.validation, spec.recipe, self.objective
+        self.rewritten, problem = compile_network(self.rewritten, key, lambda copied: try_out(copied, *work))
+        self._add_reason(problem)
+
+    def _add_reason(self, reason: str) -> None:
+        self.reason = "; ".join(filter(None, (self.reason, reason))) or None
 
     def record_epoch(self, scores: EpochScores) -> Iterator[EpochRecord]:
         """The epoch as each trial's protocol reports it."""
@@ -166,6 +167,8 @@ class Fold:
         """
         if fit_seconds is None:
             fit_seconds = time.perf_counter() - self.clock - self.paused
+        if self.trial.spec.recipe.compile:
+            self._add_reason(describe_gaps())
         randomness = GlobalRandomness()
         for place, spec in enumerate(self.trial.specs):
             clock = time.perf_counter() - (fit_seconds if place == 0 else 0)  # training counts once, for the first
@@ -183,6 +186,8 @@ class Fold:
             except Exception as error:
                 yield self._build_failure(spec, error, time.perf_counter() - clock)
                 continue
+            # Without early stopping it is the last one, which goes unsaid.
+            outcome["tested_epoch"] = self.stop.best_epoch or len(self.epochs) if self.stop else None
             yield self.build_record(spec, time.perf_counter() - clock, status="completed", **outcome)
 
     def find_tested(self, spec: TrialSpec) -> tuple[Images, torch.Tensor]:
@@ -211,9 +216,11 @@ class Fold:
         names = tuple(name for name in scoring.names or (scoring.choose_primary(task),) if name != "accuracy")
         truth = targets.cpu().numpy()
         given = outputs.float().cpu().numpy()
-        found = scoring.compute(names, round_outputs(given, task), truth, task, labels=labels, has_scores=has_scores)
+        rounded = round_outputs(given, task)
+        found, reasons = scoring.explain(names, rounded, truth, task, labels=labels, has_scores=has_scores)
         scores |= {f"test_{name}": value for name, value in found.items()}
         outcome: dict[str, Any] = {"scores": scores, "predictions": None if labels is None else pack_labels(labels)}
+        outcome["undefined"] = {f"test_{name}": reason for name, reason in reasons.items()}
         if trial.keep_outputs and scoring.keeps_outputs(task, trial.has_test_part):
             places = np.arange(len(truth)) if trial.has_test_part else trial.positions[self.split.validation]
             content = pack_outputs(given, truth, places, task, has_scores)
@@ -291,8 +298,3 @@ class Fold:
             build = {"model": spec.model, "reference": own.reference, "arguments": asked.keywords}
             build |= {"inputs": asked.shape, "outputs": asked.outputs}
         return BestNetwork(spec.id, build, facts, self.best_state)
-
-
-def describe_device(device: torch.device) -> str:
-    """`cpu`, or `cuda:0 NVIDIA H200`."""
-    return str(device) if device.type == "cpu" else f"{device} {torch.cuda.get_device_name(device)}"

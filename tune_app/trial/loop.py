@@ -70,8 +70,9 @@ def run_trial(
     torch.set_num_threads(threads)
 
     def set_up() -> TrialSetup:
-        trial = TrialSetup(spec, data, device, also, keep, keep_outputs, scoring, root)
-        check_code(trial.fingerprints, (expected or {}).get(spec.id, {}))
+        known = (expected or {}).get(spec.id, {})
+        trial = TrialSetup(spec, data, device, also, keep, keep_outputs, scoring, root, known)
+        check_code(trial.fingerprints, known)
         return trial
 
     yield from keep_randomness_apart(_run_folds(set_up, (spec, *also), list(folds), carrier))

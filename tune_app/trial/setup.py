@@ -1,6 +1,6 @@
 """The set-up of one trial: what its folds share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,10 @@ ACCURACY = Scoring()
 
 
 class TrialSetup:
-    """What the folds of a trial share: its samples on the device, its splits, the trials that share its training."""
+    """What the folds of a trial share: its samples on the device, its splits, the trials that share its training.
+
+    `known` are fingerprints of the code where the study was started.
+    """
 
     def __init__(
         self,
@@ -43,11 +46,12 @@ class TrialSetup:
         keep_outputs: KeepOutputs | None = None,
         scoring: Scoring = ACCURACY,
         root: Path | None = None,
+        known: Mapping[str, str] | None = None,
     ) -> None:
         self.spec, self.data, self.device, self.keep, self.keep_outputs = spec, data, device, keep, keep_outputs
         self.scoring, self.root = scoring, root
         self.specs = (spec, *also)
-        self.fingerprints = build_fingerprints(spec, data, root) | fingerprint_metrics(scoring.definitions, root)
+        self.fingerprints = build_fingerprints(spec, data, root, known) | fingerprint_metrics(scoring.definitions, root)
         self.positions = build_limit(data.targets, spec.train_images, build_seed(spec.seed, "limit"))
         self.way = spec.normalise or data.normalise
         self.normalisation = self._normalise(self.positions)

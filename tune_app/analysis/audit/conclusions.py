@@ -57,11 +57,11 @@ def _judge(rows: Rows, defect: str, hypothesis: str) -> str:
 
 
 def _spell_cost(row: dict[Any, Any]) -> str:
-    median = "" if pd.isna(row["cost_median"]) else f", median {row['cost_median'] * 100:.2f}"
+    median = "" if pd.isna(row["cost_median"]) else f", median {row['cost_median'] * 100:z.2f}"
     if pd.isna(row["ci95_low"]):
-        return f"{row['cost'] * 100:.2f} points (no interval{median})"
-    interval = f"[{row['ci95_low'] * 100:.2f}, {row['ci95_high'] * 100:.2f}]"
-    return f"{row['cost'] * 100:.2f} points {interval}" + (f" ({median[2:]})" if median else "")
+        return f"{row['cost'] * 100:z.2f} points (no interval{median})"
+    interval = f"[{row['ci95_low'] * 100:z.2f}, {row['ci95_high'] * 100:z.2f}]"
+    return f"{row['cost'] * 100:z.2f} points {interval}" + (f" ({median[2:]})" if median else "")
 
 
 def _spell_signs(row: dict[Any, Any], what: str) -> str:

@@ -1,5 +1,6 @@
 """Condition scores: every fold, the mean with its interval, the reported figure."""
 
+import math
 from typing import Any
 
 import altair as alt
@@ -10,16 +11,19 @@ from tune_app.analysis.labels import build_rows
 from tune_app.export.figures.figure import Drawing, build_data
 from tune_app.export.figures.theme import WIDTH
 from tune_app.records.results import Results
-from tune_app.study.metrics import SHARE, find_facts
+from tune_app.study.metrics import find_bounds
 
 KINDS = ("one fold", "mean, 95% interval", "reported figure")
 
 
 def build_scores(results: Results) -> pd.DataFrame:
-    """One row per mark: row, entry, kind (of `KINDS`), the primary metric, ci95_low, ci95_high, detail."""
+    """One row per mark: row, entry, kind (of `KINDS`), the primary metric, ci95_low, ci95_high, detail.
+
+    Its attributes: `kinds`, those that there can be, and `unit`, that of the metric in words.
+    """
     marks: list[dict[str, object]] = []
     metric = results.study.primary
-    is_share = find_facts(metric, results.study.define).unit == SHARE
+    least, greatest = find_bounds(metric, results.study.define) or (-math.inf, math.inf)
     conditions = {
         (entry, row["row"]): row
         for entry, table in enumerate(build_conditions(results), start=1)
@@ -41,8 +45,8 @@ def build_scores(results: Results) -> pd.DataFrame:
                 **where,
                 "kind": KINDS[1],
                 metric: summary[f"{metric}_mean"],
-                "ci95_low": None if pd.isna(low) else max(low, 0.0) if is_share else low,
-                "ci95_high": None if pd.isna(high) else min(high, 1.0) if is_share else high,
+                "ci95_low": None if pd.isna(low) else max(low, least),
+                "ci95_high": None if pd.isna(high) else min(high, greatest),
                 "detail": f"{summary['fits_completed']} of {summary['fits_planned']} fits",
             }
         )
@@ -50,7 +54,10 @@ def build_scores(results: Results) -> pd.DataFrame:
             reported = summary["reported_test_accuracy"]
             marks.append({**where, "kind": KINDS[2], metric: reported, "detail": "one network, one test"})
     columns = ["row", "entry", "kind", metric, "ci95_low", "ci95_high", "detail"]
-    return pd.DataFrame(marks, columns=columns).dropna(subset=metric)
+    scores = pd.DataFrame(marks, columns=columns).dropna(subset=metric)
+    scores.attrs["kinds"] = list(KINDS if results.reference else KINDS[:2])
+    scores.attrs["unit"] = f"share of {results.study.sample}s" if metric == "test_accuracy" else ""
+    return scores
 
 
 def build_scores_chart(scores: pd.DataFrame) -> alt.VConcatChart:
@@ -66,11 +73,11 @@ def _build_panel(data: dict[str, Any], scores: pd.DataFrame, entry: int) -> Draw
     base = alt.Chart(data).transform_filter(f"datum.entry === {entry}")
     scale = alt.Scale(domain=_build_domain(scores), nice=False)
     metric = find_metric(scores)
-    title = spell_metric(metric)
+    title = _spell_title(scores)
     x = alt.X(f"{metric}:Q", title=title, scale=scale, axis=alt.Axis(tickCount=8))
     y = alt.Y("row:N", title=None, sort=rows)
-    color = alt.Color("kind:N", title=None, scale=alt.Scale(domain=list(KINDS)))
-    shape = alt.Shape("kind:N", title=None, scale=alt.Scale(domain=list(KINDS)))
+    color = alt.Color("kind:N", title=None, scale=alt.Scale(domain=scores.attrs["kinds"]))
+    shape = alt.Shape("kind:N", title=None, scale=alt.Scale(domain=scores.attrs["kinds"]))
     tooltip = [
         alt.Tooltip("row:N", title="condition"),
         alt.Tooltip("kind:N", title="mark"),
@@ -92,6 +99,7 @@ def _build_panel(data: dict[str, Any], scores: pd.DataFrame, entry: int) -> Draw
     points = [
         chart.transform_filter(f"datum.kind === '{kind}'").encode(x=x, y=y, color=color, shape=shape, tooltip=tooltip)
         for kind, chart in marks
+        if kind in scores.attrs["kinds"]
     ]
     return alt.layer(interval, *points).properties(width=WIDTH, height=alt.Step(24))
 
@@ -111,7 +119,7 @@ def find_metric(scores: pd.DataFrame) -> str:
     return str(scores.columns[3])
 
 
-def spell_metric(metric: str) -> str:
+def _spell_title(scores: pd.DataFrame) -> str:
     """The title of an axis: `Test accuracy (share of images)`, `Test macro f1`."""
-    words = metric.replace("_", " ").capitalize()
-    return f"{words} (share of images)" if metric == "test_accuracy" else words
+    words, unit = find_metric(scores).replace("_", " ").capitalize(), scores.attrs["unit"]
+    return f"{words} ({unit})" if unit else words

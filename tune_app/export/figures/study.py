@@ -63,7 +63,8 @@ def _build_scores(results: Results) -> list[Figure]:
     scores = build_scores(results)
     if scores.empty:
         return []
-    caption = "Corrected resampled 95% interval over folds and replicates; a reported figure is one test."
+    caption = "Corrected resampled 95% interval over folds and replicates"
+    caption += "; a reported figure is one test." if results.reference else "."
     name = results.study.primary.replace("_", " ").capitalize()
     return [Figure("scores", f"{name} by condition", caption, build_scores_chart(scores))]
 
@@ -101,9 +102,8 @@ def _build_curves(results: Results) -> list[Figure]:
     if curves.empty:
         return []
     how = "Mean over fits by epoch, training figures as trained, validation after each epoch."
-    captions = {"loss": f"{how} {BAND} Mean cross-entropy, on a logarithmic axis."}
-    if results.study.metrics.named:
-        captions["loss"] = f"{how} {BAND} On a logarithmic axis."
+    is_entropy = curves.attrs["units"]["loss"] and not results.study.metrics.named
+    captions = {"loss": f"{how} {BAND} {'Mean cross-entropy, on' if is_entropy else 'On'} a logarithmic axis."}
     return [
         Figure(
             metric,

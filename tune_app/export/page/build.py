@@ -111,12 +111,14 @@ def build_page(
         "reported": [render_page(table) for table in (*tables.reported, tables.check) if table],
         "audit": tables.audit and render_page(_leave_out(tables.audit, conclusions)),
         "conditions": render_page(tables.conditions),
+        "metrics": tables.metrics and render_page(tables.metrics),
         "contrasts": [render_page(table) for table in tables.contrasts],
         "figures": figures,
         "failed": dict(failed or {}),
         "trials": trials,
         "plan": plan and render_page(plan),
-        "without_test": results.test is None,
+        "has_reference": bool(results.reference),
+        "without_test": _lacks_test_labels(results),
         "environment": results.environment or {},
         "study_yaml": build_yaml(results.study),
         "charts": Markup(pool.build_json()),
@@ -139,7 +141,15 @@ def _build_trial(
         figures.append((key, figure))
     label = f"{row.label}, replicate {spec.replicate}" if len(row.trials) > 1 else row.label
     summary = build_trial_summary(results, spec)
-    return TrialSection(spec.id, label, summary, tuple(figures), render_page(build_fold_table(folds, spec.id)))
+    loss_unit = results.study.describe_metric("test_loss").unit.partition("/")[0]  # of one network's test
+    table = build_fold_table(folds, spec.id, loss_unit)
+    return TrialSection(spec.id, label, summary, tuple(figures), render_page(table))
+
+
+def _lacks_test_labels(results: Results) -> bool:
+    """Whether there would be confusions if the folder held the labels of the one test part."""
+    has_one = results.study.test != "none" and len(results.study.data.names) == 1
+    return has_one and results.test is None and any(record.predictions for record in results.records.folds.values())
 
 
 def _leave_out(table: Table, sentences: list[str]) -> Table:

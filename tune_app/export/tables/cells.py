@@ -49,7 +49,7 @@ def _spell_number(value: float, column: Column) -> str:
         case Kind.SPREAD:
             return format_number(value, choose_decimals(value))
         case _:
-            return f"{value:{sign},.{column.decimals}f}"
+            return format_number(value, column.decimals, f"{sign},")
 
 
 def find_sort_key(row: Row, column: Column) -> str | float | None:

@@ -10,7 +10,6 @@ from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, 
 from tune_app.export.tables.notes import build_notes, share_reasons
 from tune_app.records.results import Results
 from tune_app.study import Metric
-from tune_app.study.metrics import find_facts
 
 BASELINE = Column("baseline", "baseline", wraps=True)
 COLUMNS = (
@@ -51,7 +50,7 @@ def build_contrast_table(results: Results, contrasts: pd.DataFrame, metric: Metr
         f"{group.caption}; compared with {rows[0].values['baseline']}" if is_captioned else group.caption
         for group, rows in groups
     ]
-    unit = find_facts(metric, results.study.define).unit
+    unit = results.study.describe_metric(metric).unit
     reasons = share_reasons([(row, record["reason"]) for row, record in records.items()], leave_out=(DETECTABLE,))
     return Table(
         f"contrasts-{metric}",

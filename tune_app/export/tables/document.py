@@ -7,6 +7,7 @@ import pandas as pd
 from rich.console import RenderableType
 
 from tune_app.analysis.claims import build_verdicts
+from tune_app.analysis.conditions import build_condition_scores
 from tune_app.export.tables.audit import build_audit_table
 from tune_app.export.tables.claims import build_claim_table
 from tune_app.export.tables.conditions import build_condition_table
@@ -14,7 +15,8 @@ from tune_app.export.tables.contrasts import build_contrast_table
 from tune_app.export.tables.data_sets import build_data_set_table
 from tune_app.export.tables.designs import build_design_table
 from tune_app.export.tables.markdown import escape_markdown, render_markdown
-from tune_app.export.tables.model import Table
+from tune_app.export.tables.metrics import build_metric_table
+from tune_app.export.tables.model import Medium, Table
 from tune_app.export.tables.reference import build_check_table, build_reported_tables
 from tune_app.export.tables.terminal import render_terminal
 from tune_app.records.results import Results
@@ -34,6 +36,7 @@ class StudyTables:
     contrasts: tuple[Table, ...]
     designs: Table | None = None
     data_sets: Table | None = None
+    metrics: Table | None = None
 
     @property
     def on_paper(self) -> list[Table]:
@@ -45,6 +48,7 @@ class StudyTables:
             self.check,
             self.designs,
             self.conditions,
+            self.metrics,
             *self.contrasts[:1],
         )
         return [table for table in found if table]
@@ -66,6 +70,7 @@ def build_tables(results: Results, frames: Mapping[str, pd.DataFrame]) -> StudyT
         contrasts=tuple(table for table in contrasts if table.rows),
         designs=build_design_table(results, frames["designs"]) if "designs" in frames else None,
         data_sets=build_data_set_table(results, frames["data_sets"]) if "data_sets" in frames else None,
+        metrics=build_metric_table(results, frames["conditions"]),
     )
 
 
@@ -99,23 +104,28 @@ def describe_samples(study: Study, digits: str = "") -> str:
     test = format(study.data.test_images, digits) if study.data.test_images else "all"
     if study.test == "none":
         return f"{spell_data(study)}: {train} samples, scored on the held-out folds."
-    return f"{spell_data(study)}: {train} training and {test} test images."
+    return f"{spell_data(study)}: {train} training and {test} test {study.sample}s."
 
 
 def build_terminal_tables(results: Results) -> list[RenderableType]:
-    """The claims, in brief, and the conditions for a rich console."""
+    """The claims, in brief, the conditions and, where there are several, the metrics for a rich console."""
     claims = build_claim_table(build_verdicts(results))
-    return [line for table in (claims, build_condition_table(results)) if table.rows for line in render_terminal(table)]
+    several = len(results.study.metrics.named) > 1
+    metrics = build_metric_table(results, build_condition_scores(results)) if several else None
+    tables = [table for table in (claims, build_condition_table(results), metrics) if table and table.rows]
+    if metrics and len(metrics.select_columns(Medium.TERMINAL)) == 1:  # nothing but its rows' names
+        tables.remove(metrics)
+    return [line for table in tables for line in render_terminal(table)]
 
 
 def build_reading(results: Results) -> list[str]:
     """Paragraphs: how the numbers came about and what they do not say."""
-    rope = results.study.find_rope(results.study.primary)
-    name = results.study.primary.replace("_", " ").capitalize()
+    study = results.study
+    rope, name = study.find_rope(study.primary), study.primary.replace("_", " ").capitalize()
     notes = [
         f"{name} is the mean over folds and replicates. The interval is the corrected resampled one (Nadeau & "
-        "Bengio 2003), which allows for the training images that folds share; it is a heuristic, no more: no unbiased "
-        "estimate of a cross-validation's variance exists.",
+        f"Bengio 2003), which allows for the training {study.sample}s that folds share; it is a heuristic, no "
+        "more: no unbiased estimate of a cross-validation's variance exists.",
         "An effect is the row minus its baseline, paired on (replicate, fold) and tested by the corrected resampled "
         "t-test where both have the same splits, else by Welch's test over replicate means. p is adjusted by Holm over "
         "the contrasts of the metric; P(worse), P(equal) and P(better) are the Bayesian correlated t-test's, equal "
@@ -128,11 +138,12 @@ def build_reading(results: Results) -> list[str]:
     )
     notes.append(
         held_out
-        if results.study.test == "none"
-        else "All networks are tested on one test set, and folds share most training images: for test metrics the "
-        "numbers speak of new seeds and splits of these very images, not of new images (docs/statistics.md)."
+        if study.test == "none"
+        else f"All networks are tested on one test set, and folds share most training {study.sample}s: for test "
+        f"metrics the numbers speak of new seeds and splits of these very {study.sample}s, not of new {study.sample}s "
+        "(docs/statistics.md)."
     )
-    if results.study.claims:
+    if study.claims:
         notes.append(
             "A claim is supported where the 95% interval of its effect lies within the effects claimed, refuted where "
             "it lies outside, undecided where it reaches across the edge. The intervals are not widened for the number "

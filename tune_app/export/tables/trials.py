@@ -16,7 +16,6 @@ FOLDS = (
     Column("error_type", "error"),
     Column("error_message", "message"),
 )
-UNITS = {"test_accuracy": "share", "test_loss": "nats"}
 PLAN = (
     Column("trial", "trial", wraps=True),
     Column("done", "fits", Kind.PART),
@@ -30,13 +29,19 @@ PLAN = (
 )
 
 
-def build_fold_table(folds: pd.DataFrame, trial: str) -> Table:
+def build_fold_table(folds: pd.DataFrame, trial: str, loss_unit: str = "nats") -> Table:
     """A row for each fold of one trial, failed ones included; `folds` are its rows of `build_folds`."""
-    rows = tuple(Row(r | {"peak_memory_mib": r["peak_memory_bytes"] / 2**20}) for r in list_records(folds))
+    rows = tuple(Row(r | {"peak_memory_mib": _scale(r["peak_memory_bytes"], 2**20)}) for r in list_records(folds))
     names = [str(name) for name in folds if str(name).startswith("test_") and "wilson" not in str(name)]
     order = sorted(names, key=lambda name: name == "test_loss")
-    scores = [Column(name, name.replace("_", " "), Kind.NUMBER, unit=UNITS.get(name, "")) for name in order]
+    units = {"test_accuracy": "share", "test_loss": loss_unit}
+    scores = [Column(name, name.replace("_", " "), Kind.NUMBER, unit=units.get(name, "")) for name in order]
     return Table(f"folds-{trial}", "Folds of this trial", (*FOLDS[:2], *scores, *FOLDS[2:]), (Group("", rows),))
+
+
+def _scale(value: float | None, unit: float) -> float | None:
+    """The value in that unit; None stays: a fit that failed before it began has no peak."""
+    return None if value is None else value / unit
 
 
 def build_plan_table(results: Results) -> Table | None:
