@@ -1,20 +1,20 @@
-"""The study's claims, judged by their contrasts."""
+"""The study's claims, judged by their contrasts, each family of them as one."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from tune_app.analysis.contrasts import (
-    MIN_REPLICATES,
-    Contrast,
-    Side,
-    build_contrast,
-    find_fewest_replicates,
-    share_splits,
-)
+from tune_app.analysis.comparable import share_splits
+from tune_app.analysis.contrasts import Contrast, build_contrast
+from tune_app.analysis.estimands import find_fewest_replicates, find_source
 from tune_app.analysis.metrics import choose_rope
-from tune_app.analysis.t_tests import MAX_REPLICATES, TTest, find_replicates
+from tune_app.analysis.power import MOST_REPLICATES, Power, Region, find_power
+from tune_app.analysis.sides import Side
+from tune_app.analysis.t_tests import LEVEL, TTest, adjust_by_holm
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results
 from tune_app.study import Claim, Study, Window
@@ -23,36 +23,74 @@ from tune_app.study.metrics import is_epoch_metric
 COLUMNS = (
     "sentence",
     "verdict",
+    "family",
     "metric",
     "unit",
     "epochs",
     "contrast",
     "expect",
     "by",
+    "between_low",
+    "between_high",
     "mean",
     "mean_against",
     "effect",
     "ci95_low",
     "ci95_high",
+    "p_value",
+    "p_holm",
+    "verdict_unadjusted",
+    "adjusted_low",
+    "adjusted_high",
+    "adjusted_level",
     "method",
+    "estimand",
     "n_pairs",
     "n_replicates",
     "n_replicates_against",
     "n_conditions",
+    "power",
     "needed_replicates",
+    "needed_replicates_90",
     "reason",
+    "note",
 )
-Region = tuple[float, float]  # the effects that a claim allows, from and to
+COUNTS = ("n_pairs", "needed_replicates", "needed_replicates_90")
+UNDECIDED = "undecided"
+
+
+@dataclass
+class Judged:
+    """A claim on its way to a verdict: its row, and if it has one its test with the effects that it allows."""
+
+    claim: Claim
+    row: dict[str, Any]
+    region: Region
+    margin: float
+    contrast: Contrast | None = None
+    fewest: int = 1
+
+    @property
+    def test(self) -> TTest | None:
+        """The test of a contrast that may have a p-value."""
+        return self.contrast.test if self.contrast and self.contrast.status == "tested" else None
 
 
 def build_verdicts(results: Results) -> pd.DataFrame:
     """One row per claim of the study; the columns are in docs/results.md.
 
-    A claim allows a region of effects: above `by` (higher), below −`by` (lower), within ±`by` (equal). It is supported
-    if the 95% interval lies inside, refuted if it lies outside, and undecided if it reaches across the edge.
+    A claim allows a region of effects: above `by` (higher), below −`by` (lower), within ±`by` (equal), or between two
+    values. It is supported if the interval of its effect lies inside. If the interval lies outside, it is negligible
+    where it is within ±`by` and an effect was claimed, else refuted. Across an edge it is undecided. The interval is
+    widened by Holm's rule over the claims of a family, so that the chance of any wrong verdict in it stays below 5%.
     """
-    rows = [_judge(results, claim) for claim in results.study.claims]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n_pairs": "Int64", "needed_replicates": "Int64"})
+    judged = [_assess(results, claim) for claim in results.study.claims]
+    for family in dict.fromkeys(each.row["family"] for each in judged):
+        _judge_family([each for each in judged if each.row["family"] == family and each.test])
+    for each in judged:
+        _look_ahead(each)
+    rows = [each.row for each in judged]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(COUNTS, "Int64"))
 
 
 def find_undecidable(study: Study) -> list[str]:
@@ -60,67 +98,176 @@ def find_undecidable(study: Study) -> list[str]:
     lines = []
     for claim in study.claims:
         first, second = study.claim_pairs(claim)[0]
-        paired = share_splits(first[0], second[0])
-        folds = first[0].folds if paired and not first[0].has_dependent_folds else None
-        fewest = find_fewest_replicates(folds)
+        fewest = find_fewest(study, claim)
         if min(len(first), len(second)) < fewest:
             have = f"{len(first)} and {len(second)}" if len(first) != len(second) else f"{len(first)}"
             lines.append(f"{claim.sentence} It needs {fewest} replicates on either side and has {have}.")
     return lines
 
 
-def _judge(results: Results, claim: Claim) -> dict[str, Any]:
+def find_fewest(study: Study, claim: Claim) -> int:
+    """The replicates from which on the claim can have a verdict."""
+    first, second = study.claim_pairs(claim)[0]
+    folds = [1 if specs[0].has_dependent_folds else specs[0].folds for specs in (first, second)]
+    paired = share_splits(first[0], second[0])
+    source, wants_new = find_source(first[0], claim.metric), study.inference == "new-images"
+    return find_fewest_replicates(source, min(folds), paired=paired, wants_new_images=wants_new)
+
+
+def build_region(claim: Claim, margin: float) -> Region:
+    """The effects that the claim allows, from and to."""
+    if claim.between:
+        return claim.between
+    return {"higher": (margin, math.inf), "lower": (-math.inf, -margin), "equal": (-margin, margin)}[claim.expect]
+
+
+def _assess(results: Results, claim: Claim) -> Judged:
+    study = results.study
     pairs = [
         (Side(results, first, claim.epochs), Side(results, second, claim.against_epochs or claim.epochs))
-        for first, second in results.study.claim_pairs(claim)
+        for first, second in study.claim_pairs(claim)
     ]
-    margin = choose_rope(results.study, claim.metric) if claim.by is None else claim.by
-    row: dict[str, Any] = {
+    margin = choose_rope(study, claim.metric) if claim.by is None else claim.by
+    region = build_region(claim, margin)
+    row: dict[str, Any] = dict.fromkeys(COLUMNS) | {
         "sentence": claim.sentence,
-        "verdict": "undecided",
+        "verdict": UNDECIDED,
+        "verdict_unadjusted": UNDECIDED,
+        "family": study.find_family(claim),
         "metric": claim.metric,
-        "unit": results.study.describe_metric(claim.metric).unit,
+        "unit": study.describe_metric(claim.metric).unit,
         "epochs": _spell_epochs(claim, pairs[0][0].specs[0].recipe.epochs),
         "contrast": _spell_contrast(claim),
         "expect": claim.expect,
-        "by": margin,
+        "by": None if claim.between else margin,
         "n_replicates": len(pairs[0][0].specs),
         "n_replicates_against": len(pairs[0][1].specs),
         "n_conditions": len(pairs),
+        "method": "",
+        "estimand": "",
+        "reason": "",
+        "note": find_note(claim, pairs),
     }
+    row["between_low"], row["between_high"] = claim.between or (None, None)
+    judged = Judged(claim, row, region, margin, fewest=find_fewest(study, claim))
     try:
         contrast = build_contrast(pairs, claim.metric)
     except RefusedError as refusal:
-        return row | {"method": "", "reason": str(refusal)}
-    row |= {"method": contrast.method, "n_pairs": contrast.n_pairs, "effect": contrast.effect}
+        row["reason"] = str(refusal)
+        return judged
+    judged.contrast = contrast
+    row |= {"method": contrast.method, "estimand": contrast.estimand or "", "n_pairs": contrast.n_pairs}
+    row |= {"effect": contrast.effect, "reason": contrast.reason}
     row["mean"], row["mean_against"] = contrast.means
-    if contrast.test is None:
-        needed = None if contrast.n_pairs else MIN_REPLICATES
-        return row | {"needed_replicates": needed, "reason": contrast.reason}
-    row["ci95_low"], row["ci95_high"] = contrast.test.interval
-    region = {"higher": (margin, float("inf")), "lower": (float("-inf"), -margin), "equal": (-margin, margin)}
-    return row | _decide(contrast, contrast.test, region[claim.expect], len(pairs[0][0].specs))
+    if contrast.test:
+        row["ci95_low"], row["ci95_high"] = contrast.test.interval
+    return judged
 
 
-def _decide(contrast: Contrast, test: TTest, region: Region, replicates: int) -> dict[str, Any]:
-    low, high = test.interval
-    bounds = f"the 95% interval [{low:.4g}, {high:.4g}]"
-    asked = _spell_region(region)
-    if contrast.status == "tested" and region[0] < low and high < region[1]:
-        return {"verdict": "supported", "reason": f"{bounds} lies within the effects claimed, {asked}."}
-    if contrast.status == "tested" and (high < region[0] or low > region[1]):
-        return {"verdict": "refuted", "reason": f"{bounds} lies outside the effects claimed, {asked}."}
-    folds = contrast.n_pairs // replicates if contrast.n_pairs else None
-    fewest = max(replicates, find_fewest_replicates(folds))
-    distance = min(abs(contrast.effect - edge) for edge in region)
-    needed = find_replicates(test, distance, fewest)
-    outlook = (
-        f"{needed} replicates would decide it if effect and spread stay as they are."
-        if needed
-        else f"not even {MAX_REPLICATES} replicates would decide it with this effect and spread."
-    )
-    why = contrast.reason or f"{bounds} reaches across the edge of the effects claimed, {asked}."
-    return {"needed_replicates": needed, "reason": f"{why} {outlook[0].upper()}{outlook[1:]}"}
+def find_note(claim: Claim, pairs: Sequence[tuple[Side, Side]]) -> str:
+    """What must be known to read the numbers: training scores are taken with dropout at work."""
+    if not claim.metric.startswith("train_"):
+        return ""
+    drops = [{_drops_out(side.specs[0].condition) for side in sides} for sides in zip(*pairs, strict=True)]
+    if drops[0] == drops[1]:
+        return ""
+    return "Training scores are taken with dropout at work, on one side alone: part of the effect is that."
+
+
+def _drops_out(condition: dict[str, Any]) -> bool:
+    level = condition.get("dropout")
+    return "dropout" in str(condition.get("regularizer") or "") or (isinstance(level, int | float) and level > 0)
+
+
+def find_decision_p_value(test: TTest, region: Region) -> float:
+    """The least error rate at which the interval lies inside the region, or outside it."""
+    edges = [edge for edge in region if math.isfinite(edge)]
+    p_values = [test.find_p_value(edge) for edge in edges]
+    if region[0] < test.effect < region[1]:
+        return max(p_values)
+    return p_values[int(np.argmin([abs(test.effect - edge) for edge in edges]))]
+
+
+def _judge_family(family: list[Judged]) -> None:
+    tests = [each.test for each in family if each.test]
+    p_values = [find_decision_p_value(test, each.region) for test, each in zip(tests, family, strict=True)]
+    rates = find_error_rates(p_values)
+    for each, test, p, p_holm, rate in zip(family, tests, p_values, adjust_by_holm(p_values), rates, strict=True):
+        low, high = test.build_interval(1 - rate)
+        each.row |= {"p_value": p, "p_holm": float(p_holm), "adjusted_level": 1 - rate}
+        each.row |= {"adjusted_low": low, "adjusted_high": high}
+        each.row["verdict"] = find_verdict(each, (low, high))
+        each.row["verdict_unadjusted"] = find_verdict(each, test.interval)
+        if each.row["verdict"] != UNDECIDED:
+            each.row["reason"] = _explain(each, each.row["verdict"], (low, high), rate)
+
+
+def find_error_rates(p_values: Sequence[float]) -> list[float]:
+    """The error rate that Holm's step-down rule leaves to each member: for those not decided, that of the next step."""
+    order, rates = np.argsort(p_values, kind="stable"), [0.0] * len(p_values)
+    rate = (1 - LEVEL) / max(1, len(p_values))
+    is_open = True
+    for step, index in enumerate(order):
+        if is_open:
+            rate = (1 - LEVEL) / (len(p_values) - step)
+            is_open = p_values[index] < rate
+        rates[index] = rate
+    return rates
+
+
+def find_verdict(judged: Judged, interval: Region) -> str:
+    """Supported, refuted, negligible, or undecided."""
+    low, high = interval
+    if judged.region[0] < low and high < judged.region[1]:
+        return "supported"
+    if not (high < judged.region[0] or low > judged.region[1]):
+        return UNDECIDED
+    is_small = judged.claim.expect in ("higher", "lower") and -judged.margin < low and high < judged.margin
+    return "negligible" if is_small else "refuted"
+
+
+def _explain(judged: Judged, verdict: str, interval: Region, rate: float) -> str:
+    bounds = f"{_spell_level(1 - rate)} interval [{interval[0]:.4g}, {interval[1]:.4g}]"
+    asked = _spell_region(judged.region)
+    if verdict == "supported":
+        return f"the {bounds} lies within the effects claimed, {asked}."
+    if verdict == "negligible":
+        return f"the {bounds} lies within ±{judged.margin:g}: whatever the direction, the effect is smaller than that."
+    return f"the {bounds} lies outside the effects claimed, {asked}."
+
+
+def _look_ahead(judged: Judged) -> None:
+    """Of a claim that is undecided: the power to decide it, and the replicates that would."""
+    if judged.row["verdict"] != UNDECIDED or judged.contrast is None:
+        return
+    if judged.contrast.test is None:
+        judged.row["needed_replicates"] = judged.fewest if judged.row["n_replicates"] < judged.fewest else None
+        return
+    level = judged.row["adjusted_level"] or LEVEL
+    power = find_power(judged.contrast.test, judged.contrast.effect, judged.region, judged.fewest, level)
+    judged.row |= {"power": power.power}
+    judged.row["needed_replicates"], judged.row["needed_replicates_90"] = power.replicates
+    why = judged.contrast.reason
+    if not why:
+        low, high = judged.row["adjusted_low"], judged.row["adjusted_high"]
+        why = (
+            f"the {_spell_level(level)} interval [{low:.4g}, {high:.4g}] reaches across the edge of the effects claimed, "
+            f"{_spell_region(judged.region)}."
+        )
+    judged.row["reason"] = f"{why} {spell_outlook(power)}"
+
+
+def spell_outlook(power: Power) -> str:
+    """What would decide a claim, in a sentence."""
+    eighty, ninety = power.replicates
+    if eighty is None:
+        return f"Not even {MOST_REPLICATES} replicates would decide it four times in five, if the effect is as observed."
+    more = f", {ninety} nine times in ten" if ninety else ""
+    return f"{eighty} replicates would decide it four times in five{more}, if the effect is as observed."
+
+
+def _spell_level(level: float) -> str:
+    return f"{100 * level:.4g}%"
 
 
 def _spell_region(region: Region) -> str:

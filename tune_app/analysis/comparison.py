@@ -5,8 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from tune_app.analysis.contrasts import NUMBERS, Condition, Side, build_contrast_numbers
+from tune_app.analysis.contrast_rows import NUMBERS, build_contrast_numbers
 from tune_app.analysis.metrics import build_scores
+from tune_app.analysis.sides import Condition, Side
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results
 from tune_app.study import Metric, Study

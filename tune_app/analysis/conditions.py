@@ -6,18 +6,19 @@ from typing import Any
 
 import pandas as pd
 
-from tune_app.analysis.contrasts import Condition
+from tune_app.analysis.cells import find_cells
+from tune_app.analysis.contrast_rows import SHARES
+from tune_app.analysis.crossed import CrossedTTest
+from tune_app.analysis.estimands import Inference, Sample, find_source, infer
 from tune_app.analysis.frames import find_reported, is_single_class
-from tune_app.analysis.intervals import corrected_interval
 from tune_app.analysis.labels import build_row_label
-from tune_app.analysis.metrics import build_scores, find_overlap
+from tune_app.analysis.metrics import Scores, build_scores, find_overlap
+from tune_app.analysis.sides import Condition
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results
 from tune_app.study import Metric, TrialSpec
 from tune_app.study.metrics import list_summarised
 
-METHOD = "mean over replicates and folds, corrected resampled interval"
-DEPENDENT_METHOD = "mean over replicates (of each its last fold's network), t interval"
 
 
 def build_trials(results: Results) -> pd.DataFrame:
@@ -110,16 +111,32 @@ def _condition_row(results: Results, specs: Condition, metric: Metric) -> dict[s
 
 def _summarise(results: Results, specs: Condition, metric: Metric) -> dict[str, Any]:
     names = ("mean", "std", "min", "max", "ci95_low", "ci95_high")
+    none = {"method": "", "estimand": "", "n": 0, **dict.fromkeys((*names, *SHARES))}
     try:
         scores = build_scores(results, specs, metric)
     except RefusedError as refusal:
-        return {"method": "", "n": 0, **dict.fromkeys(names), "reason": str(refusal)}
-    low, high = corrected_interval(scores.ravel().tolist(), scores.shape[1], find_overlap(results, specs))
+        return none | {"reason": str(refusal)}
+    found = infer_mean(results, specs, metric, scores)
+    low, high = found.test.interval if found.test else (math.nan, math.nan)
     std = float(scores.std(ddof=1)) if scores.size > 1 else math.nan
     numbers = (scores.mean(), std, scores.min(), scores.max(), low, high)
+    shares = found.test.shares if isinstance(found.test, CrossedTTest) else (None,) * len(SHARES)
     return {
-        "method": DEPENDENT_METHOD if specs[0].has_dependent_folds else METHOD,
+        "method": found.method,
+        "estimand": found.estimand or "",
         "n": scores.size,
         **dict(zip(names, map(float, numbers), strict=True)),
+        **dict(zip(SHARES, shares, strict=True)),
         "reason": "",
     }
+
+
+def infer_mean(results: Results, specs: Condition, metric: Metric, scores: Scores) -> Inference:
+    """What the mean of a condition's scores is known with."""
+    source = find_source(specs[0], metric)
+    cells = find_cells(results, specs, metric) if source == "test" else None
+    sample = Sample(scores, cells, find_overlap(results, specs))
+    try:
+        return infer([sample], source, results.study.inference == "new-images")
+    except RefusedError as refusal:
+        return Inference(reason=str(refusal))

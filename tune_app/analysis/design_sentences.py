@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from tune_app.analysis.contrasts import DETECTABLE
 from tune_app.analysis.designs import (
     ADD_IN,
     INTERACTION,

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from tune_app.analysis.cells import find_cells
 from tune_app.analysis.design_sentences import build_design_sentence
-from tune_app.analysis.designs import COLUMNS, Present, build_design_effects, build_interaction_cells
+from tune_app.analysis.designs import COLUMNS, Measured, Present, build_design_effects, build_interaction_cells
+from tune_app.analysis.estimands import find_source
 from tune_app.analysis.metrics import Scores, build_scores
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results
@@ -49,14 +51,20 @@ def choose_scale(results: Results) -> tuple[str, float, str]:
 
 def _find_arguments(
     results: Results, design: DesignedEntry
-) -> tuple[dict[Present, Scores], tuple[str, ...], tuple[str, ...], int]:
+) -> tuple[dict[Present, Scores], tuple[str, ...], tuple[str, ...], int, Measured]:
     scores: dict[Present, Scores] = {}
+    cells = {}
+    primary = results.study.primary
     for present, specs in design.conditions.items():
         try:
-            scores[present] = build_scores(results, specs, results.study.primary)
+            scores[present] = build_scores(results, specs, primary)
+            if (found := find_cells(results, specs, primary)) is not None:
+                cells[present] = found
         except RefusedError:  # the effects that need the condition say that it is missing
             continue
-    return scores, design.components, tuple(design.entry.design), design.entry.resolution
+    source = find_source(next(iter(design.conditions.values()))[0], primary)
+    measured = Measured(source, results.study.inference == "new-images", cells if source == "test" else {})
+    return scores, design.components, tuple(design.entry.design), design.entry.resolution, measured
 
 
 def _name(design: DesignedEntry) -> str:

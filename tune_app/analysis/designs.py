@@ -3,13 +3,15 @@
 import itertools
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tune_app.analysis.contrasts import contrast_differences
+from tune_app.analysis.contrasts import contrast_samples
+from tune_app.analysis.crossed import Cells
+from tune_app.analysis.estimands import Sample, Source
 from tune_app.analysis.metrics import Scores
 from tune_app.analysis.t_tests import adjust_by_holm
 from tune_app.errors import RefusedError
@@ -28,7 +30,7 @@ TOTAL = "total"  # full − base
 FAMILIES = (TOTAL, SHAPLEY, MAIN, INTERACTION, LEAVE_OUT, ADD_IN, OWED, MEAN_OF_BOTH, REMAINDER)
 NUMBERS = ("estimate", "ci95_low", "ci95_high", "t", "p_value", "p_holm")
 CELL_NUMBERS = ("component", "estimate", "ci95_low", "ci95_high", "p_holm", "aliased_with")
-COLUMNS = ("family", "component", *NUMBERS, "n_pairs", "aliased_with", "reason")
+COLUMNS = ("family", "component", *NUMBERS, "n_pairs", "method", "estimand", "aliased_with", "reason")
 Present = frozenset[str]
 Weights = Mapping[Present, float]
 
@@ -43,17 +45,33 @@ class Effect:
     aliased_with: str = ""
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Where scores were taken, and on one test set what each fit scores on each image, by the components present."""
+
+    source: Source = "held-out"
+    wants_new_images: bool = True
+    cells: Mapping[Present, Cells] = field(default_factory=dict)
+
+
+HELD_OUT = Measured()
+
+
 def build_design_effects(
-    scores: Mapping[Present, Scores], components: Collection[str], design: str | Sequence[str], resolution: int = 4
+    scores: Mapping[Present, Scores],
+    components: Collection[str],
+    design: str | Sequence[str],
+    resolution: int = 4,
+    measured: Measured = HELD_OUT,
 ) -> pd.DataFrame:
-    """One row per effect that the design can estimate, with its corrected 95% interval, in the order of FAMILIES.
+    """One row per effect that the design can estimate, with its 95% interval, in the order of FAMILIES.
 
     `scores` (replicate, fold) by the components present, paired between conditions. Holm's family is a `family`. An
     effect without a number or without a p-value has a `reason`. StudyError as `build_conditions`.
     """
     rows = []
     for _, effects in itertools.groupby(find_effects(components, design, resolution), lambda effect: effect.family):
-        family = [_build_row(effect, scores, components) for effect in effects]
+        family = [_build_row(effect, scores, components, measured) for effect in effects]
         tested = [row for row in family if row["p_value"] is not None]
         for row, p_holm in zip(tested, adjust_by_holm([row["p_value"] for row in tested]), strict=True):
             row["p_holm"] = float(p_holm)
@@ -61,14 +79,20 @@ def build_design_effects(
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(NUMBERS, float) | {"n_pairs": "Int64"})
 
 
-def _build_row(effect: Effect, scores: Mapping[Present, Scores], components: Collection[str]) -> dict[str, Any]:
+def _build_row(
+    effect: Effect, scores: Mapping[Present, Scores], components: Collection[str], measured: Measured
+) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     row |= {"family": effect.family, "component": effect.component, "aliased_with": effect.aliased_with, "reason": ""}
+    row |= {"method": "", "estimand": ""}
     try:
-        contrast = contrast_differences(weigh_scores(effect.weights, scores, components), (math.nan, math.nan))
+        sample = Sample(weigh_scores(effect.weights, scores, components), _weigh_cells(effect.weights, measured.cells))
+        means = math.nan, math.nan
+        contrast = contrast_samples([sample], means, measured.source, measured.wants_new_images)
     except RefusedError as refusal:
         return row | {"reason": str(refusal)}
     row |= {"estimate": contrast.effect, "n_pairs": contrast.n_pairs, "reason": contrast.reason}
+    row |= {"method": contrast.method, "estimand": contrast.estimand or ""}
     if contrast.test:
         row["ci95_low"], row["ci95_high"] = contrast.test.interval
     if contrast.test and contrast.status == "tested":
@@ -93,6 +117,14 @@ def weigh_scores(weights: Weights, scores: Mapping[Present, Scores], components:
         spelt = " and ".join(f"{shape[0]} replicates of {shape[1]} folds" for shape in shapes)
         raise RefusedError(f"its conditions have {spelt}, so not every fold has its counterpart; give all the same.")
     total: Scores = np.sum([weight * scores[present] for present, weight in used.items()], axis=0)
+    return total
+
+
+def _weigh_cells(weights: Weights, cells: Mapping[Present, Cells]) -> Cells | None:
+    used = {present: weight for present, weight in weights.items() if weight}
+    if not used.keys() <= cells.keys():
+        return None
+    total: Cells = np.sum([weight * cells[present] for present, weight in used.items()], axis=0)
     return total
 
 
@@ -161,14 +193,18 @@ def _combine(parts: Sequence[tuple[float, Weights]]) -> dict[Present, float]:
 
 
 def build_interaction_cells(
-    scores: Mapping[Present, Scores], components: Collection[str], design: str | Sequence[str], resolution: int = 4
+    scores: Mapping[Present, Scores],
+    components: Collection[str],
+    design: str | Sequence[str],
+    resolution: int = 4,
+    measured: Measured = HELD_OUT,
 ) -> pd.DataFrame:
     """Mean scores by the sides of two components: four rows per interaction that has a number.
 
     Arguments as `build_design_effects`. Columns: component (of the interaction), first, second, first_side, second_side
     (`with` or `without`), mean, and the interaction's own estimate, ci95_low, ci95_high, p_holm and aliased_with.
     """
-    effects = build_design_effects(scores, components, design, resolution)
+    effects = build_design_effects(scores, components, design, resolution, measured)
     weights = {effect.component: effect.weights for effect in find_effects(components, design, resolution)}
     shown = effects[(effects["family"] == INTERACTION) & effects["estimate"].notna()]
     rows = []

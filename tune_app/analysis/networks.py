@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from tune_app.analysis.contrasts import find_contrasts
 from tune_app.analysis.labels import build_row_label
+from tune_app.analysis.sides import find_contrasts
 from tune_app.analysis.t_tests import LEVEL
 from tune_app.records import unpack_labels
 from tune_app.records.results import Results

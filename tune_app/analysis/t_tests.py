@@ -2,7 +2,6 @@
 
 import math
 from abc import ABC, abstractmethod
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,7 +11,6 @@ from scipy import optimize, stats
 
 LEVEL = 0.95
 POWER = 0.80
-MAX_REPLICATES = 1000
 
 
 class TTest(ABC):
@@ -49,7 +47,16 @@ class TTest(ABC):
     @property
     def interval(self) -> tuple[float, float]:
         """The 95% interval of the effect."""
-        return self.effect - self.half_width, self.effect + self.half_width
+        return self.build_interval()
+
+    def build_interval(self, level: float = LEVEL) -> tuple[float, float]:
+        """The two-sided interval of the effect at a level of confidence."""
+        half = float(stats.t.ppf((1 + level) / 2, self.df)) * self.standard_error
+        return self.effect - half, self.effect + half
+
+    def find_p_value(self, value: float) -> float:
+        """Two-sided, against an effect of `value`."""
+        return float(2 * stats.t.sf(abs(self.effect - value) / self.standard_error, self.df))
 
     def build_posterior(self, rope: float) -> tuple[float, float, float]:
         """P(effect < -rope), P(|effect| ≤ rope), P(effect > rope) under Student(df, effect, standard error).
@@ -106,11 +113,12 @@ class CorrectedTTest(TTest):
 
 @dataclass(frozen=True)
 class WelchTTest(TTest):
-    """Welch's t-test between sets of replicate means, whose spreads may differ: two, or a sum of more."""
+    """Welch's t-test between sets of independent observations, whose spreads may differ: two, or a sum of more."""
 
     effect: float
     variances: tuple[float, ...]
     counts: tuple[int, ...]
+    per_replicate: tuple[int, ...] = ()  # how many of the observations are of one replicate, 1 if left out
 
     @property
     def _shares(self) -> list[float]:
@@ -126,7 +134,7 @@ class WelchTTest(TTest):
         return sum(self._shares) ** 2 / sum(weights)
 
     def with_replicates(self, replicates: int) -> "WelchTTest":
-        return replace(self, counts=(replicates,) * len(self.counts))
+        return replace(self, counts=tuple(replicates * each for each in self.per_replicate or (1,) * len(self.counts)))
 
 
 def build_corrected_t_test(
@@ -140,9 +148,11 @@ def build_corrected_t_test(
     return CorrectedTTest(mean, spread, len(differences), n_splits, overlap)
 
 
-def build_welch_t_test(first: NDArray[np.float64], second: NDArray[np.float64]) -> WelchTTest:
-    """The test of mean(first) − mean(second); two replicate means or more on either side."""
-    return build_sum_t_test([first, -second])
+def build_welch_t_test(
+    first: NDArray[np.float64], second: NDArray[np.float64], per_replicate: tuple[int, ...] = ()
+) -> WelchTTest:
+    """The test of mean(first) − mean(second); two independent observations or more on either side."""
+    return replace(build_sum_t_test([first, -second]), per_replicate=per_replicate)
 
 
 def build_sum_t_test(parts: Sequence[NDArray[np.float64]]) -> WelchTTest:
@@ -154,17 +164,6 @@ def build_sum_t_test(parts: Sequence[NDArray[np.float64]]) -> WelchTTest:
 def run_sign_test(higher: int, lower: int) -> float:
     """The two-sided p-value of the exact sign test; ties are left out, as the test has it."""
     return float(stats.binomtest(higher, higher + lower).pvalue) if higher + lower else 1.0
-
-
-def find_replicates(test: TTest, distance: float, start: int) -> int | None:
-    """The fewest replicates from `start` on whose 95% interval is narrower than `distance` on each side.
-
-    None if 1000 are too few: the corrected interval never gets narrower than 1.96·s·sqrt(1/(K-1)), because more
-    replicates bring no new images.
-    """
-    counts = range(start, MAX_REPLICATES + 1)  # along which the interval gets narrower and narrower
-    index = bisect_left(counts, True, key=lambda count: test.with_replicates(count).half_width < distance)
-    return counts[index] if index < len(counts) else None
 
 
 def adjust_by_holm(p_values: Sequence[float]) -> NDArray[np.float64]:

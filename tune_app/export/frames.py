@@ -14,7 +14,7 @@ from tune_app.analysis.audit.costs import build_audit
 from tune_app.analysis.audit.reference_check import build_reference_check
 from tune_app.analysis.claims import build_verdicts
 from tune_app.analysis.conditions import build_condition_scores, build_trials
-from tune_app.analysis.contrasts import build_contrasts
+from tune_app.analysis.contrast_rows import build_contrasts
 from tune_app.analysis.designed import build_designs
 from tune_app.analysis.frames import build_epochs, build_folds
 from tune_app.analysis.networks import build_networks

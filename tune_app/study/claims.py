@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, FiniteFloat, field_validator, model_validator
 
 from tune_app.study.factors import FACTORS, Count, Frozen, Level, Share, rename_former
 from tune_app.study.metrics import is_epoch_metric
@@ -24,7 +24,8 @@ class Claim(Frozen):
     being equal as far as both models have them, `against`. `epochs` is the window [first, last] that an epoch metric is
     averaged over, the last epoch if left out; `against_epochs` is the other side's window, the same if left out. `by`
     is the margin beyond which an effect counts as higher or lower, and within which it counts as equal: for accuracies
-    the study's `rope` if left out, for other metrics 0.
+    the study's `rope` if left out, for other metrics 0. `between` has the least and the greatest effect that
+    `expect: between` allows.
     """
 
     sentence: Annotated[str, Field(min_length=1)]
@@ -33,8 +34,9 @@ class Claim(Frozen):
     against: dict[str, Level] = Field(default_factory=dict)
     epochs: Window | None = None
     against_epochs: Window | None = None
-    expect: Literal["higher", "lower", "equal"]
+    expect: Literal["higher", "lower", "equal", "between"]
     by: Share | None = None
+    between: tuple[FiniteFloat, FiniteFloat] | None = None
 
     @field_validator("levels", "against", mode="before")
     @classmethod
@@ -67,6 +69,12 @@ class Claim(Frozen):
             problems.append(
                 f"{self.metric} has no epochs; leave the window out, or choose from {', '.join(EPOCH_METRICS)}"
             )
+        if (self.expect == "between") != (self.between is not None):
+            problems.append("expect: between goes with between: [least, greatest] effect, such as [0.005, 0.015]")
+        elif self.between and not self.between[0] < self.between[1]:
+            problems.append(f"between {list(self.between)}: write the smaller effect first, such as [0.005, 0.015]")
+        if self.expect == "between" and self.by is not None:
+            problems.append("by is no margin of expect: between; leave it out")
         if self.expect == "equal" and self.by is None and not self.metric.endswith(OF_SHARES):
             problems.append(f"expect equal: {self.metric} needs a margin; add by, in the metric's unit")
         if problems:

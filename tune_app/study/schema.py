@@ -133,8 +133,12 @@ class StudySchema(Frozen):
     # Region of practical equivalence: accuracies this close are taken as equal; or one for each metric by name.
     rope: Share | dict[str, Share] = 0.001
     target_accuracy: Fraction = 0.95  # the validation accuracy that the metric epochs_to_target waits for
+    # What the numbers are to speak of: other test images like these, or these images with other seeds and splits.
+    inference: Literal["new-images", "these-images"] = "new-images"
     grid: tuple[GridEntry, ...]
     claims: tuple[Claim, ...] = ()
+    # Holm's families of claims, by name: how the sentences of each begin. What is in none is in the family `claims`.
+    families: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     labels: tuple[Label, ...] = ()  # display names; without any, the levels that vary
     define: dict[str, Definition] = Field(default_factory=dict)
     signatures: dict[str, Signature] = Field(default_factory=dict)  # of what is defined, as read when the study was run
@@ -163,6 +167,28 @@ class StudySchema(Frozen):
     def primary(self) -> str:
         """The metric by which conditions are compared first, as records name it."""
         return f"test_{self.metrics.primary or 'accuracy'}"
+
+    def find_family(self, claim: Claim) -> str:
+        """The family within which the claim's p-value is adjusted."""
+        return next((name for name, begins in self.families.items() if claim.sentence.startswith(begins)), "claims")
+
+    @model_validator(mode="after")
+    def _families(self) -> "StudySchema":
+        problems = []
+        for name, beginnings in self.families.items():
+            found = [each for each in beginnings if any(claim.sentence.startswith(each) for claim in self.claims)]
+            problems += [
+                f"families: {name}: no claim begins with {each!r}; write how its sentence begins"
+                for each in beginnings
+                if each not in found
+            ]
+        for claim in self.claims:
+            names = [name for name, beginnings in self.families.items() if claim.sentence.startswith(beginnings)]
+            if len(names) > 1:
+                problems.append(f"families: {claim.sentence!r} is in {' and '.join(names)}; leave it in one")
+        if problems:
+            raise PlacedError([Problem(problem, ("families",)) for problem in problems])
+        return self
 
     def find_rope(self, metric: str) -> float:
         """The half-width of the region of practical equivalence; 0 for a metric that has none."""

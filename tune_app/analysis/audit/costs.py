@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tune_app.analysis.contrasts import Condition, Contrast, Side, build_contrast
+from tune_app.analysis.contrasts import Contrast, build_contrast
 from tune_app.analysis.frames import find_reported
 from tune_app.analysis.labels import build_row_label
 from tune_app.analysis.metrics import build_replicate_scores
+from tune_app.analysis.sides import Condition, Side
 from tune_app.analysis.t_tests import LEVEL, TTest, build_sum_t_test, run_sign_test
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results

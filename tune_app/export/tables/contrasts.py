@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from tune_app.analysis.contrasts import DETECTABLE
+from tune_app.analysis.estimands import DETECTABLE
 from tune_app.analysis.labels import RowGroup, build_groups, build_rows
 from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Row, Table, list_records
 from tune_app.export.tables.notes import build_notes, share_reasons
