@@ -105,6 +105,7 @@ def test_a_dry_run_tells_of_shares_that_no_node_has(tmp_path: Path, capsys: Any)
     assert "asks for 1 CPUs and 99 GPUs, no node has that" in captured.err
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_does_not_end_the_study(folder: Folder) -> None:
     process = folder.start("--executor", "inline")
     assert process.stdout

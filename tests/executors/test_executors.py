@@ -1,6 +1,7 @@
 """Both executors: the same records, of whole trials and of parts of them; and what Ray must survive."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -34,7 +35,11 @@ def test_ray_and_inline_give_the_same_records_bit_for_bit(cluster: on_ray.Cluste
     plan = plan_of(build_study(replicates=2))
     inline, remote = Collector(), Collector()
     run_inline(work_of(plan), digits, inline)
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGUSR1)]
     on_ray.run_on_ray(work_of(plan), digits, remote)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGUSR1)] == handlers, (
+        "Ctrl-C still interrupts"
+    )
     order = [trial.id for trial in plan]
     assert scores_of(RecordSet(inline.records).in_order(order)) == scores_of(RecordSet(remote.records).in_order(order))
     assert set(remote.started) == set(remote.ended) == set(order)

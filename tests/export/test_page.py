@@ -99,7 +99,7 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(params=[1280, 390], ids=["desktop", "phone"])
+@pytest.fixture(params=[1280, pytest.param(390, marks=pytest.mark.slow)], ids=["desktop", "phone"])
 def page(browser: Any, folder: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
     """The page once its figures are drawn; anything it logs or asks for beyond itself fails the test."""
     context = browser.new_context(viewport={"width": request.param, "height": 900})

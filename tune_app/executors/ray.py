@@ -230,10 +230,24 @@ def _run_once(
         )
         space = tune.grid_search(configs)
         tuner = tune.Tuner(trainable, param_space=space, tune_config=tune_config, run_config=run_config)
-        try:
-            tuner.fit()
-        except Exception as error:
-            raise relay.raised or error from None
+        with _keep_handlers():
+            try:
+                tuner.fit()
+            except Exception as error:
+                raise relay.raised or error from None
+
+
+@contextlib.contextmanager
+def _keep_handlers() -> Iterator[None]:
+    """Tune leaves handlers of its own behind, which would swallow the next Ctrl-C of whoever called."""
+    numbers = (signal.SIGINT, signal.SIGUSR1)
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) != handler:  # in the main thread, or Tune could not have changed it
+                signal.signal(number, handler)
 
 
 def _trial_name(trial: Trial) -> str:
