@@ -10,7 +10,7 @@ import pytest
 from statsmodels.formula.api import ols
 
 from tests.ablations import COMPONENTS, FOLDS, REPLICATES, Scores, score_ablation
-from tune_app.analysis.contrasts import MIN_PAIRS
+from tune_app.analysis.estimands import PAIRS
 from tune_app.analysis.design_sentences import build_design_sentence
 from tune_app.analysis.designs import (
     ADD_IN,
@@ -163,7 +163,7 @@ def test_undefined_scores_and_other_folds_are_refused_with_a_sentence() -> None:
 def test_with_few_pairs_there_are_intervals_and_no_p_values() -> None:
     scores = {present: values[:1] for present, values in score_ablation().items()}
     effects = build_design_effects(scores, COMPONENTS, "leave-one-out")
-    assert FOLDS < MIN_PAIRS
+    assert FOLDS < PAIRS.least
     assert effects["ci95_low"].notna().all()
     assert effects["p_holm"].isna().all()
     sentence = build_design_sentence(effects)

@@ -12,7 +12,7 @@ from tests.builders import (
     score_with_effect,
 )
 from tune_app.analysis.conditions import build_condition_scores
-from tune_app.analysis.contrasts import build_contrasts
+from tune_app.analysis.contrast_rows import build_contrasts
 from tune_app.analysis.intervals import corrected_interval
 from tune_app.analysis.metrics import build_scores
 from tune_app.errors import RefusedError

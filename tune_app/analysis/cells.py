@@ -44,7 +44,8 @@ def _build_row(packed: str, labels: bytes, metric: Metric) -> Cells | None:
     if len(true) != len(predicted):
         return None
     if metric == "test_accuracy":
-        return (true == predicted).astype(np.float64)
+        right: Cells = (true == predicted).astype(np.float64)
+        return right
     return build_pseudo_values(true, predicted, LABEL_METRICS[metric])
 
 

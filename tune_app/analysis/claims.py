@@ -251,8 +251,8 @@ def _look_ahead(judged: Judged) -> None:
     if not why:
         low, high = judged.row["adjusted_low"], judged.row["adjusted_high"]
         why = (
-            f"the {_spell_level(level)} interval [{low:.4g}, {high:.4g}] reaches across the edge of the effects claimed, "
-            f"{_spell_region(judged.region)}."
+            f"the {_spell_level(level)} interval [{low:.4g}, {high:.4g}] reaches across the edge of the effects "
+            f"claimed, {_spell_region(judged.region)}."
         )
     judged.row["reason"] = f"{why} {spell_outlook(power)}"
 
@@ -261,7 +261,9 @@ def spell_outlook(power: Power) -> str:
     """What would decide a claim, in a sentence."""
     eighty, ninety = power.replicates
     if eighty is None:
-        return f"Not even {MOST_REPLICATES} replicates would decide it four times in five, if the effect is as observed."
+        return (
+            f"Not even {MOST_REPLICATES} replicates would decide it four times in five, if the effect is as observed."
+        )
     more = f", {ninety} nine times in ten" if ninety else ""
     return f"{eighty} replicates would decide it four times in five{more}, if the effect is as observed."
 

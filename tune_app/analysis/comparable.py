@@ -11,8 +11,8 @@ from tune_app.study.protocol import find_redefining
 
 INTERLEAVED_FROM = 3  # replicates on either side
 APART = (
-    "the fits of the two sides did not run in turns, so that a difference may be that of the machine's load at the time: "
-    "no interval and no p-value; run both in one command with three replicates or more."
+    "the fits of the two sides did not run in turns, so that a difference may be that of the machine's load at the "
+    "time: it has no interval and no p-value; run both in one command with three replicates or more."
 )
 
 

@@ -20,7 +20,6 @@ from tune_app.study import Metric, TrialSpec
 from tune_app.study.metrics import list_summarised
 
 
-
 def build_trials(results: Results) -> pd.DataFrame:
     """One row per trial: fits completed of planned, mean and spread over folds (sample standard deviation).
 

@@ -22,7 +22,15 @@ from tune_app.study import Metric
 from tune_app.study.metrics import list_summarised
 
 ROBUST_FROM = 3  # replicates on either side
-ROBUST = ("p_sign_flip", "median_effect", "median_low", "median_high", "p_superior", "p_superior_low", "p_superior_high")
+ROBUST = (
+    "p_sign_flip",
+    "median_effect",
+    "median_low",
+    "median_high",
+    "p_superior",
+    "p_superior_low",
+    "p_superior_high",
+)
 SHARES = ("share_seeds", "share_images", "share_interaction")
 NUMBERS = (
     "method",
@@ -103,7 +111,7 @@ def build_contrast_numbers(first: Side, second: Side, metric: Metric) -> dict[st
     better = first.results.study.describe_metric(metric).better
     if contrast.test:
         numbers |= _describe_test(contrast.test, rope, better, is_tested=contrast.status == "tested")
-    if min(len(first.specs), len(second.specs)) >= ROBUST_FROM:
+    if contrast.sides and min(map(len, contrast.sides)) >= ROBUST_FROM:
         numbers |= build_robust(contrast, better)
     return numbers | {"status": contrast.status, "reason": contrast.reason}
 

@@ -18,6 +18,7 @@ from tune_app.analysis.designs import (
     SHAPLEY,
     TOTAL,
 )
+from tune_app.analysis.estimands import DETECTABLE
 
 ALPHA = 0.05
 Row = dict[Hashable, Any]

@@ -24,7 +24,6 @@ THESE_RUNS: Estimand = "these runs"  # times: other runs on this machine in its 
 Source = Literal["test", "held-out", "time"]
 
 
-
 @dataclass(frozen=True)
 class Units:
     """What a test counts, and how many it needs on either side before there is a p-value."""
@@ -64,7 +63,7 @@ class Sample:
 
     @property
     def fits_per_replicate(self) -> int:
-        return self.scores.shape[1]
+        return int(self.scores.shape[1])
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The chance that a design decides a claim, and the replicates that it needs: one computation before a run and after.
 
 It goes by the interval that the claim is judged by, with the effect given and the spread as observed (in this study, in
-a pilot, or assumed). As a spread is an estimate itself, power is averaged over what it may truly be: σ² = s²·df / χ²(df).
+a pilot, or assumed). A spread is an estimate itself, so power is averaged over what it may truly be, σ² = s²·df/χ²(df).
 That average is the assurance (O'Hagan, Stevens & Campbell 2005).
 """
 
@@ -26,8 +26,8 @@ Region = tuple[float, float]  # the effects that a claim allows, from and to
 class Power:
     """For an effect: the assurance of the design as it is, and the replicates for an assurance of 80% and of 90%.
 
-    `replicates` are None where 1000 are too few. `spread_range` is the factor, from and to, by which the true spread may
-    differ from the one given (95%).
+    `replicates` are None where 1000 are too few. `spread_range` has the factors between which the true spread lies, in
+    units of the one given (95%).
     """
 
     effect: float

@@ -7,8 +7,8 @@ import pandas as pd
 
 from tune_app.analysis.audit.reference_check import iterate_checks
 from tune_app.analysis.conditions import build_condition
-from tune_app.analysis.sides import Condition
 from tune_app.analysis.frames import find_departures
+from tune_app.analysis.sides import Condition
 from tune_app.records.results import Reported, Results
 from tune_app.study import TrialSpec
 from tune_app.study.labels import spell_level

@@ -26,7 +26,7 @@ class Estimate(NamedTuple):
 
 
 def run_sign_flip_test(differences: Values, seed: int = 0) -> float:
-    """The two-sided p-value of the randomisation test of the mean: each difference could as well have had the other sign.
+    """The two-sided p-value of the randomisation test of the mean: each difference might have had the other sign.
 
     Exact up to 16 differences, its smallest p being 2 / 2^n; above by 100,000 draws, which count the data themselves as
     one (Phipson & Smyth 2010). It assumes differences that are independent, and symmetric about 0 without an effect.

@@ -140,7 +140,14 @@ def _load_yaml(text: str) -> tuple[Any, list[str]]:
 def build_yaml(study: Study) -> str:
     """The study as it was run, every default spelled out, as the text of a study file."""
     content = study.model_dump(mode="json", exclude_none=True)
-    for name in ("define", "signatures", "groups", "metrics", "test", "families"):  # sections that most studies have not
+    for name in (
+        "define",
+        "signatures",
+        "groups",
+        "metrics",
+        "test",
+        "families",
+    ):  # sections that most studies have not
         if content.get(name) in ({}, None, "auto", {"also": [], "keep_scores": False}):
             content.pop(name, None)
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from tune_app.analysis.audit.costs import group_by_protocol
-from tune_app.analysis.sides import Condition
 from tune_app.analysis.frames import find_reported
 from tune_app.analysis.labels import build_row_label
 from tune_app.analysis.metrics import build_replicate_scores
+from tune_app.analysis.sides import Condition
 from tune_app.errors import RefusedError
 from tune_app.records.results import Reported, Results
 from tune_app.study import TrialSpec
