@@ -54,9 +54,7 @@ def measure_factorials(
             .agg({"covered": "mean", "found": "mean", "wrong": "any"})
         )
     rates = pd.concat(parts).groupby(level="family", sort=False).mean()
-    return {
-        family: FamilyRate(*rates.loc[family].astype(float).tolist(), len(parts)) for family in (MAIN, INTERACTION)
-    }
+    return {family: FamilyRate(*rates.loc[family].astype(float).tolist(), len(parts)) for family in (MAIN, INTERACTION)}
 
 
 def _shift(sample: Sample, by: float) -> Sample:
@@ -104,7 +102,8 @@ def measure_claims(
         bad, good = ~is_true | ~inside, is_true & inside
         supported = float((decided & good).sum() / n_true) if n_true else np.nan
         outcomes.append(((decided & bad).any(), (unadjusted & bad).any(), supported))
-    return ClaimRate(*np.mean(outcomes, axis=0).tolist(), len(outcomes))
+    wrong, wrong_unadjusted, supported = map(float, np.mean(outcomes, axis=0))
+    return ClaimRate(wrong, wrong_unadjusted, supported, len(outcomes))
 
 
 def build_region(effect: float, is_true: bool, kind: str) -> Region:

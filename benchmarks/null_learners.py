@@ -1,7 +1,7 @@
 """Simulated learners whose true scores are known: nearest centroids in real folds of simulated images.
 
-An image has a class and blocks of features, each feature normal about ±shift. A learner sees blocks of its own, takes the
-centroid of each class from its training images, and names the nearer one. Folds overlap as they do in a study, and
+An image has a class and blocks of features, each feature normal about ±shift. A learner sees blocks of its own, takes
+the centroid of each class from its training images, and names the nearer one. Folds overlap as they do in a study, and
 nothing about the correlation of their scores is assumed. Seeds add an error to each centroid, in units of the standard
 error that the centroid has anyway. Arrays go by data set, learner, fit (replicate by replicate, fold by fold), image.
 """

@@ -87,8 +87,10 @@ def run_chunk(
     folds: int,
     scored_on: Source,
     replicates: int,
-    truth_replicates: int,
+    truth_replicates: int = TRUTH_REPLICATES,
 ) -> Iterator[Run]:
+    """The runs of one K, by data set."""
+
     def score(fits: Fits) -> Array:
         if scored_on == "test":
             return score_test(world, find_right(fits, test), test)
