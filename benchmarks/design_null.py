@@ -1,9 +1,9 @@
 """python -m benchmarks.design_null: error rates of the effects of ablation designs where no component does anything.
 
 Each component swaps one block of five features for another that is drawn alike, so that no condition is better than
-another, while two conditions share the blocks on which they agree. The learners are nearest centroids in real folds, with
-training images that overlap (see `benchmarks.null_learners`). A rate is the share of data sets: of p < 0.05 for a single
-effect, and of p after Holm < 0.05 for one or more effects of a family. Prints a Markdown table.
+another, while two conditions share the blocks on which they agree. The learners are nearest centroids in real folds,
+with training images that overlap, as in `benchmarks.null_learners`. A rate is the share of data sets: of p < 0.05 for a
+single effect, and of p after Holm < 0.05 for one or more effects of a family. Prints a Markdown table.
 """
 
 import itertools

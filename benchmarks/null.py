@@ -22,7 +22,7 @@ LEARNERS = {"stable": 0.0, "noisy": SEED_NOISE, "very noisy": 3 * SEED_NOISE}
 MINORITY = 0.2  # share of the smaller class where macro-F1 is scored
 ESTIMANDS = (NEW_IMAGES, THESE_IMAGES)
 FITS = (2, 3, 4, 5, 6, 8, 10)
-DATA_SETS = 4000
+DATA_SETS = 2000
 Lines = Iterator[list[str]]  # the cells of each line of a table, the first being its head
 
 
@@ -152,9 +152,9 @@ PARTS: dict[str, tuple[str, Callable[[int, int], Lines], int]] = {
         1,
     ),
     "fewest": ("Coverage with few fits", tabulate_fewest, 1),
-    "factorials": ("Factorials of two components", tabulate_factorials, 4),
-    "claims": ("Families of claims", tabulate_claims, 2),
-    "advice": ("Power of the advised replicates", tabulate_advice, 4),
+    "factorials": ("Factorials of two components", tabulate_factorials, 2),
+    "claims": ("Families of claims", tabulate_claims, 1),
+    "advice": ("Power of the advised replicates", tabulate_advice, 2),
 }
 
 

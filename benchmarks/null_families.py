@@ -46,15 +46,17 @@ def measure_factorials(
         truths = dict(zip(CONDITIONS, run.truths[asked].tolist(), strict=True))
         centred = {present: _shift(sample, -truths[present]) for present, sample in samples.items()}
         wrong, found = (_build_effects(each, scored_on, asked) for each in (centred, samples))
-        parts.append(
-            wrong.assign(
-                covered=wrong["p_value"] >= ERROR, found=found["p_value"] < ERROR, wrong=wrong["p_holm"] < ERROR
-            )
-            .groupby("family", sort=False)
-            .agg({"covered": "mean", "found": "mean", "wrong": "any"})
-        )
+        is_wrong = wrong["p_value"] < ERROR  # False of an effect that is refused, for want of a spread
+        columns = {"family": wrong["family"], "covered": ~is_wrong, "found": found["p_value"] < ERROR}
+        columns["wrong"] = wrong["p_holm"] < ERROR
+        grouped = pd.DataFrame(columns).groupby("family", sort=False)
+        parts.append(grouped.agg({"covered": "mean", "found": "mean", "wrong": "any"}))
     rates = pd.concat(parts).groupby(level="family", sort=False).mean()
-    return {family: FamilyRate(*rates.loc[family].astype(float).tolist(), len(parts)) for family in (MAIN, INTERACTION)}
+    found_rates = {}
+    for family in (MAIN, INTERACTION):
+        coverage, power, mistaken = (float(rates[column][family]) for column in ("covered", "found", "wrong"))
+        found_rates[family] = FamilyRate(coverage, power, mistaken, len(parts))
+    return found_rates
 
 
 def _shift(sample: Sample, by: float) -> Sample:
