@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from benchmarks.null_alternatives import ALTERNATIVES, draw_studies, measure_alternatives
 from benchmarks.null_families import build_factorial_world, measure_claims, measure_factorials
 from benchmarks.null_learners import SEED_NOISE, SHIFT, WEAKER, Scored, World
 from benchmarks.null_power import TYPICAL, draw_pilots, find_distance, measure_advice
@@ -119,6 +120,20 @@ def tabulate_advice(data_sets: int, seed: int) -> Lines:
                 yield [about, learner, str(folds), str(pilot), *shares]
 
 
+def tabulate_alternatives(data_sets: int, seed: int) -> Lines:
+    yield ["scores", "learners", "K", "interval", "taken to speak of", *(f"R = {count}" for count in REPLICATES)]
+    for scored_on, intervals in ALTERNATIVES.items():
+        for learner in ("stable", "noisy"):
+            for folds in (4, 10):
+                world, source = World(noise=LEARNERS[learner]), np.random.default_rng(seed)
+                studies = draw_studies(source, world, folds, scored_on, data_sets, max(REPLICATES))
+                rates = measure_alternatives(studies, scored_on, REPLICATES)
+                for name, about in ((name, about) for name, (_, abouts) in intervals.items() for about in abouts):
+                    found = [rates.get((name, about, count)) for count in REPLICATES]
+                    spelt = ["–" if rate is None else f"{100 * rate:.1f}" for rate in found]
+                    yield [scored_on, learner, str(folds), name, about, *spelt]
+
+
 DESIGNS = ((4,), (10,))
 PARTS: dict[str, tuple[str, Callable[[int, int], Lines], int]] = {
     "test-accuracy": (
@@ -152,6 +167,7 @@ PARTS: dict[str, tuple[str, Callable[[int, int], Lines], int]] = {
         1,
     ),
     "fewest": ("Coverage with few fits", tabulate_fewest, 1),
+    "alternatives": ("Coverage of other intervals", tabulate_alternatives, 2),
     "factorials": ("Factorials of two components", tabulate_factorials, 2),
     "claims": ("Families of claims", tabulate_claims, 1),
     "advice": ("Power of the advised replicates", tabulate_advice, 2),

@@ -116,17 +116,30 @@ def score_test(world: World, right: Array, images: Images) -> Array:
     return compute_score(world.scored, hits, seen.sum(axis=-1) - hits, first.sum(axis=2), (1 - first).sum(axis=2))
 
 
-def score_held_out(world: World, fits: Fits, images: Images) -> Array:
-    """The score of each network on the fold that it has not seen; the folds divide the images evenly."""
+def find_right_held_out(fits: Fits, images: Images) -> Array:
+    """Whether each image, (data set, learner, replicate, image), is named rightly by the network that has not seen it.
+
+    The folds divide the images evenly.
+    """
     data_sets, learners = fits.networks.shape[:2]
     signed, (replicates, count) = images.signed, fits.orders.shape
     shape = replicates, fits.folds, count // fits.folds
     taken = signed[..., fits.orders.ravel()].reshape(data_sets, learners, -1, *shape)
     networks = fits.networks.reshape(data_sets, learners, replicates, fits.folds, -1)
-    right = (np.einsum("dlprfi,dlrfp->dlrfi", taken, networks) > 0).reshape(data_sets, learners, -1, shape[-1])
-    first = images.is_first[:, fits.orders.ravel()].reshape(data_sets, 1, -1, shape[-1])
+    right = (np.einsum("dlprfi,dlrfp->dlrfi", taken, networks) > 0).reshape(data_sets, learners, replicates, count)
+    places = np.broadcast_to(np.argsort(fits.orders, axis=1), right.shape)
+    return np.take_along_axis(right, places, axis=3)
+
+
+def score_held_out(world: World, fits: Fits, images: Images) -> Array:
+    """The score of each network on the fold that it has not seen."""
+    seen = find_right_held_out(fits, images)
+    orders = np.broadcast_to(fits.orders, seen.shape)
+    right = np.take_along_axis(seen, orders, axis=3).reshape(*seen.shape[:2], fits.networks.shape[2], -1)
+    first = images.is_first[:, fits.orders].reshape(len(right), 1, *right.shape[2:])
     sizes = first.sum(axis=-1)
-    return compute_score(world.scored, (right & first).sum(-1), (right & ~first).sum(-1), sizes, shape[-1] - sizes)
+    hits, rejections = (right & first).sum(axis=-1), (right & ~first).sum(axis=-1)
+    return compute_score(world.scored, hits, rejections, sizes, right.shape[-1] - sizes)
 
 
 def score_truly(world: World, fits: Fits) -> Array:

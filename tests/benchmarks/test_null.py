@@ -9,6 +9,7 @@ from sklearn.metrics import f1_score
 from sklearn.neighbors import NearestCentroid
 
 from benchmarks.null import PARTS, main
+from benchmarks.null_alternatives import draw_studies, measure_alternatives
 from benchmarks.null_families import (
     COMPONENTS,
     build_factorial_world,
@@ -182,6 +183,22 @@ def test_under_the_correlation_of_folds_the_corrected_error_is_five_percent_and_
     corrected = np.mean([build_corrected_t_test(row, folds).p_value < 0.05 for row in differences])
     assert 0.035 < corrected < 0.065
     assert np.mean(stats.ttest_1samp(differences, 0, axis=1).pvalue < 0.05) > 0.2
+
+
+def test_what_each_image_scored_while_held_out_averages_to_the_scores_of_the_folds() -> None:
+    studies = list(draw_studies(np.random.default_rng(1), World(noise=1.0), 4, "held-out", 3, 2))
+    assert len(studies) == 3
+    for study in studies:
+        assert study.cells.shape == (2, 200)
+        assert study.cells.mean(axis=1) == pytest.approx(study.differences.mean(axis=1))
+
+
+def test_other_intervals_on_a_test_set_miss_what_they_do_not_speak_of() -> None:
+    studies = draw_studies(np.random.default_rng(1), World(noise=1.0), 4, "test", 60, 3)
+    rates = measure_alternatives(studies, "test", (1, 3))
+    assert rates["t over fits", NEW_IMAGES, 3] < rates["corrected resampled", NEW_IMAGES, 3] < 0.8
+    assert rates["corrected resampled", THESE_IMAGES, 3] > 0.95
+    assert ("t over replicate means", THESE_IMAGES, 1) not in rates
 
 
 def test_a_table_stands_with_the_command_that_gives_it(capsys: pytest.CaptureFixture[str]) -> None:
