@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks.null_alternatives import ALTERNATIVES, draw_studies, measure_alternatives
 from benchmarks.null_families import build_factorial_world, measure_claims, measure_factorials
+from benchmarks.null_fits import measure_few_fits
 from benchmarks.null_learners import SEED_NOISE, SHIFT, WEAKER, Scored, World
 from benchmarks.null_power import TYPICAL, draw_pilots, find_distance, measure_advice
 from benchmarks.null_rows import REPLICATES, Rate, build_cases, draw_runs, keep_first_fold, measure_rates
@@ -22,6 +23,7 @@ from tune_app.analysis.estimands import NEW_IMAGES, THESE_IMAGES, Source
 LEARNERS = {"stable": 0.0, "noisy": SEED_NOISE, "very noisy": 3 * SEED_NOISE}
 MINORITY = 0.2  # share of the smaller class where macro-F1 is scored
 ESTIMANDS = (NEW_IMAGES, THESE_IMAGES)
+SEED_SHARES = (0.0, 0.2, 0.5, 0.7, 0.9, 1.0)
 FITS = (2, 3, 4, 5, 6, 8, 10)
 DATA_SETS = 2000
 Lines = Iterator[list[str]]  # the cells of each line of a table, the first being its head
@@ -120,6 +122,16 @@ def tabulate_advice(data_sets: int, seed: int) -> Lines:
                 yield [about, learner, str(folds), str(pilot), *shares]
 
 
+def tabulate_few_fits(draws: int, seed: int) -> Lines:
+    yield ["interaction", "J", "degrees of freedom", *(f"seeds {share:.0%}" for share in SEED_SHARES)]
+    for interaction in (0.02, 0.2, 1.0):
+        for count in (2, 3, 4, 5, 6, 8):
+            rates = [measure_few_fits(count, share, interaction, draws, seed) for share in SEED_SHARES]
+            start = [f"{interaction / (1 + interaction):.0%}", str(count)]
+            yield [*start, "the product's", *(f"{100 * rate.product:.1f}" for rate in rates)]
+            yield [*start, "more careful", *(f"{100 * rate.careful:.1f}" for rate in rates)]
+
+
 def tabulate_alternatives(data_sets: int, seed: int) -> Lines:
     yield ["scores", "learners", "K", "interval", "taken to speak of", *(f"R = {count}" for count in REPLICATES)]
     for scored_on, intervals in ALTERNATIVES.items():
@@ -167,6 +179,7 @@ PARTS: dict[str, tuple[str, Callable[[int, int], Lines], int]] = {
         1,
     ),
     "fewest": ("Coverage with few fits", tabulate_fewest, 1),
+    "few-fits": ("Coverage with few fits, by what the error is made of", tabulate_few_fits, 1),
     "alternatives": ("Coverage of other intervals", tabulate_alternatives, 2),
     "factorials": ("Factorials of two components", tabulate_factorials, 2),
     "claims": ("Families of claims", tabulate_claims, 1),
