@@ -31,7 +31,7 @@ def test_studies_compared_show_effects_settings_and_what_only_one_has() -> None:
     shifts = {4: 0.02015, 10: 0.02045}
     assert set(tested["row"].str.contains("10 folds")) == {True, False}
     assert tested["effect"].tolist() == pytest.approx([shifts[10 if "10 folds" in row else 4] for row in tested["row"]])
-    assert len(tested) == 2
+    assert len(tested) == 4
     changes = build_changes(first.study.model_dump(mode="json"), second.study.model_dump(mode="json"))
     rows = list(changes.itertuples(index=False, name=None))
     assert ("recipe.batch_size", "20", "10") in rows

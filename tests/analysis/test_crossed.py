@@ -29,9 +29,8 @@ def report() -> Results:
 def draw_cells(fits: int, images: int, spreads: tuple[float, float, float], seed: int = 0) -> Cells:
     """Scores with known standard deviations over fits, over images, and of their interaction."""
     source = np.random.default_rng(seed)
-    rows, columns, cells = (
-        source.normal(0, s, n) for s, n in zip(spreads, (fits, images, (fits, images)), strict=True)
-    )
+    rows, columns = source.normal(0, spreads[0], fits), source.normal(0, spreads[1], images)
+    cells = source.normal(0, spreads[2], (fits, images))
     crossed: Cells = 0.5 + rows[:, None] + columns + cells
     return crossed
 

@@ -30,7 +30,7 @@ def test_carried_replicates_are_paired_as_independent_observations(replicates: i
         theirs = stats.ttest_rel(carried, reported)
         assert row["p_value"] == pytest.approx(theirs.pvalue, abs=1e-9)
     else:
-        assert "2 pairs are too few for a p-value (at least 3 replicates)" in row["reason"]
+        assert "2 replicates are too few for a p-value (at least 3)" in row["reason"]
 
 
 def replace_regularizer(spec: TrialSpec) -> TrialSpec:
