@@ -101,9 +101,17 @@ def test_a_claim_on_too_few_pairs_is_not_refuted_either() -> None:
     ("changes", "replicates", "message"),
     [
         ({}, 1, ""),
-        ({"levels": {"regularizer": "dropout", "folds": 4}}, 1, "It needs 2 replicates on either side and has 1."),
+        (
+            {"levels": {"regularizer": "dropout", "folds": 4}},
+            1,
+            "For a verdict it needs at least 2 replicates on either side; it has 1.",
+        ),
         ({"levels": {"regularizer": "dropout", "folds": 4}}, 2, ""),
-        ({"levels": {"folds": 10}, "against": {"folds": 4}}, 2, "It needs 3 replicates on either side and has 2."),
+        (
+            {"levels": {"folds": 10}, "against": {"folds": 4}},
+            2,
+            "For a verdict it needs at least 3 replicates on either side; it has 2.",
+        ),
         ({"levels": {"folds": 10}, "against": {"folds": 4}}, 3, ""),
     ],
 )

@@ -72,8 +72,8 @@ def test_the_probability_of_superiority_counts_pairs_and_ties_half() -> None:
 
 
 def test_complete_separation_is_no_certainty() -> None:
-    three, ten = (estimate_superiority(np.arange(n) + 100.0, np.arange(float(n))) for n in (3, 10))
+    three, ten = (estimate_superiority(np.arange(100.0, 100 + n), np.arange(float(n))) for n in (3, 10))
     assert three.value == three.high == 1
     assert 0.4 < three.low < 0.6
     assert 0.75 < ten.low < 0.9
-    assert estimate_superiority(np.arange(3.0), np.arange(3) + 100.0).low == 0
+    assert estimate_superiority(np.arange(3.0), np.arange(100.0, 103)).low == 0
