@@ -7,9 +7,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tests.builders import fold_record
-from tune_app.records import EpochRecord, RecordSet, read_records
+from tune_app.records import EpochRecord, FoldRecord, RecordSet, read_records
 from tune_app.records.environments import (
     UNKNOWN,
+    Environment,
     adopt,
     build_environments,
     build_key,
@@ -59,23 +60,26 @@ def test_of_several_environments_it_is_unknown_which_a_record_without_a_key_had(
     assert locate(FOLD, build_environments(None)) == (UNKNOWN, ())
 
 
+def adopt_one(content: Environment) -> tuple[FoldRecord, dict[str, Environment]]:
+    records, found = adopt([FOLD], content)
+    return RecordSet(records).folds["t", 0], found
+
+
 def test_records_without_a_key_get_one_when_they_leave_their_folder() -> None:
-    (adopted,), found = adopt([FOLD], HERE)
+    adopted, found = adopt_one(HERE)
     assert adopted == replace(FOLD, environment=build_key(HERE))
     assert locate(adopted, found)[1][0]["versions"] == HERE["versions"]
-    (adopted,), found = adopt([FOLD], {**HERE, "earlier": [OTHER]})
-    assert adopted.environment and adopted.environment.startswith("unknown-")
+    adopted, found = adopt_one({**HERE, "earlier": [OTHER]})
+    assert str(adopted.environment).startswith("unknown-")
     assert [each["versions"] for each in locate(adopted, found)[1]] == [HERE["versions"], OTHER["versions"]]
 
 
 def test_records_of_two_folders_that_name_several_environments_stay_apart() -> None:
-    pairs = [adopt([FOLD], {**HERE, "earlier": [each]}) for each in (OTHER, THIRD)]
-    found = pairs[0][1] | pairs[1][1]
-    (one,), (other,) = (records for records, _ in pairs)
-    assert locate(one, found)[1] == locate(one, pairs[0][1])[1]
-    assert locate(other, found)[1] == locate(other, pairs[1][1])[1]
-    again, kept = adopt([one, other], {**THIRD, "environments": found})
-    assert (again, kept) == ([one, other], found)
+    (one, first), (other, second) = (adopt_one({**HERE, "earlier": [each]}) for each in (OTHER, THIRD))
+    found = first | second
+    assert locate(one, found)[1] == locate(one, first)[1] != locate(other, second)[1]
+    assert locate(other, found)[1] == locate(other, second)[1]
+    assert adopt([one, other], {**THIRD, "environments": found}) == ([one, other], found)
 
 
 def test_records_with_a_key_keep_it_and_epochs_have_none() -> None:

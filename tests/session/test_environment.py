@@ -54,10 +54,9 @@ def folds_of(folder: Path) -> list[FoldRecord]:
 
 
 def torch_versions(folder: Folder) -> dict[str, set[str]]:
-    """By regularizer; `nan` where the version is not known."""
-    frame = pd.read_csv(folder.results / "folds.csv", dtype=str)
-    versions = frame["torch_version"].astype(str).groupby(frame["regularizer"].fillna("none"))
-    return {str(name): set(found) for name, found in versions}
+    """By regularizer; empty where the version is not known."""
+    frame = pd.read_csv(folder.results / "folds.csv", dtype=str, keep_default_na=False)
+    return {str(name): set(found["torch_version"]) for name, found in frame.groupby("regularizer")}
 
 
 def test_every_record_names_an_environment_that_the_folder_describes(finished: Folder) -> None:
@@ -67,7 +66,8 @@ def test_every_record_names_an_environment_that_the_folder_describes(finished: F
     assert {name: here[name] for name in ("commit", "versions", "platform", "processor")} == {
         name: content[name] for name in ("commit", "versions", "platform", "processor")
     }
-    assert here["host"] and here["started"] <= content["finished"]
+    assert here["host"]
+    assert here["started"] <= content["finished"]
     for place in (finished.runs, finished.results):
         assert {record.environment for record in folds_of(place)} == {key}
     assert set(pd.read_csv(finished.results / "folds.csv", dtype=str)["environment"]) == {key}
@@ -81,11 +81,23 @@ def test_a_study_that_goes_on_elsewhere_has_both_environments(half_finished: Fol
     assert len(environments) == 2
     (versions,) = {one["versions"]["torch"] for one in environments.values()} - {"1.0.0"}
     assert torch_versions(half_finished) == {"none": {"1.0.0"}, "dropout+batchnorm": {versions}}
-    contrasts = pd.read_csv(half_finished.results / "contrasts.csv")
-    assert contrasts.loc[contrasts["metric"] == "test_accuracy", "note"].str.contains("torch").all()
-    assert f"torch {versions} against 1.0.0" in (half_finished.results / "table.md").read_text()
     page = (half_finished.results / "index.html").read_text()
     assert all(key in page for key in environments)
+
+
+def test_a_contrast_of_fits_of_two_versions_says_so_wherever_it_is_shown(tmp_path: Path) -> None:
+    recipe = {"epochs": 4, "batch_size": 20, "learning_rate": 0.005}
+    grid = [{"model": "cnn", "width": 0.2, "regularizer": ["none", "batchnorm"], "folds": 3}]
+    learning = Folder(tmp_path, recipe=recipe, grid=grid)
+    assert learning.run("--only", "regularizer=none") == 0
+    (here,) = read(learning.results)["environments"].values()
+    age(learning)
+    assert learning.run() == 0
+    contrasts = pd.read_csv(learning.results / "contrasts.csv", keep_default_na=False)
+    said = f"torch {here['versions']['torch']} against 1.0.0."
+    assert contrasts.loc[contrasts["metric"] == "test_accuracy", "note"].str.endswith(said).all()
+    for name in ("table.md", "index.html", "results.json"):
+        assert said in (learning.results / name).read_text(), name
 
 
 def test_records_taken_over_keep_theirs_and_nothing_need_run(finished: Folder, tmp_path: Path) -> None:
@@ -132,7 +144,7 @@ def test_records_of_one_of_several_environments_are_not_said_to_be_of_any(
     old = strip(half_finished, earlier=[{name: here[name] for name in ("commit", "versions", "processor")}])
     elsewhere = Folder(tmp_path / "there")
     assert elsewhere.run("--continue-from", str(half_finished.results)) == 0
-    assert torch_versions(elsewhere)["none"] == {"nan"}
+    assert torch_versions(elsewhere)["none"] == {""}
     taken = next(record for record in folds_of(elsewhere.results) if "dropout" not in record.trial)
     key, candidates = locate(taken, build_environments(read(elsewhere.results)))
     assert key.startswith("unknown-")
@@ -153,7 +165,8 @@ def test_an_environment_is_on_disk_before_the_first_record_that_names_it(
     monkeypatch.setattr(RecordStore, "append", watch)
     assert folder.run("--only", "regularizer=none") == 0
     keys = {record.environment for record in RecordSet(folds_of(folder.runs)).folds.values()}
-    assert seen and all(keys <= noted for noted in seen)
+    assert seen
+    assert all(keys <= noted for noted in seen)
 
 
 def test_records_taken_over_bring_the_environment_they_were_made_in(half_finished: Folder, tmp_path: Path) -> None:
