@@ -36,5 +36,6 @@ def build_claim_table(claims: pd.DataFrame) -> Table:
 
 
 def build_claim_reasons(claims: pd.DataFrame) -> list[Reason]:
-    """The reasons of the verdicts, each with the numbers of its claims."""
-    return share_reasons([(str(number), reason) for number, reason in enumerate(claims["reason"], start=1)])
+    """The reasons of the verdicts and what else must be known of them, each with the numbers of its claims."""
+    texts = zip(claims["reason"], claims["note"], strict=True)
+    return share_reasons([(str(number), " ".join(filter(None, text))) for number, text in enumerate(texts, start=1)])

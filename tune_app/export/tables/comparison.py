@@ -4,7 +4,7 @@ import pandas as pd
 
 from tune_app.export.tables.contrasts import spell_n
 from tune_app.export.tables.model import Column, Estimate, Group, Kind, Row, Table, list_records
-from tune_app.export.tables.notes import Reason, build_notes, share_reasons
+from tune_app.export.tables.notes import Reason, build_notes, join_remarks, share_reasons
 
 CHANGES = (Column("key", "key", wraps=True), Column("first", "A", wraps=True), Column("second", "B", wraps=True))
 COLUMNS = (
@@ -28,7 +28,7 @@ def build_comparison_tables(comparison: pd.DataFrame, changes: pd.DataFrame) -> 
         rows = tuple(
             Row(r | {"effect": Estimate(r["effect"], r["ci95_low"], r["ci95_high"]), "n": spell_n(r)}) for r in records
         )
-        reasons = [r for r in share_reasons((r["row"], r["reason"]) for r in records) if r not in said]
+        reasons = [r for r in share_reasons((r["row"], join_remarks(r)) for r in records) if r not in said]
         said |= set(reasons)
         notes = build_notes(reasons, len(records))
         if frame["p_value"].notna().any():

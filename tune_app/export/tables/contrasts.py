@@ -7,7 +7,7 @@ import pandas as pd
 from tune_app.analysis.estimands import DETECTABLE
 from tune_app.analysis.labels import RowGroup, build_groups, build_rows
 from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Row, Table, list_records
-from tune_app.export.tables.notes import build_notes, share_reasons
+from tune_app.export.tables.notes import build_notes, join_remarks, share_reasons
 from tune_app.records.results import Results
 from tune_app.study import Metric
 
@@ -51,7 +51,7 @@ def build_contrast_table(results: Results, contrasts: pd.DataFrame, metric: Metr
         for group, rows in groups
     ]
     unit = results.study.describe_metric(metric).unit
-    reasons = share_reasons([(row, record["reason"]) for row, record in records.items()], leave_out=(DETECTABLE,))
+    reasons = share_reasons([(row, join_remarks(record)) for row, record in records.items()], leave_out=(DETECTABLE,))
     return Table(
         f"contrasts-{metric}",
         f"Contrasts of {metric.replace('_', ' ')}" + (f" ({unit})" if unit else ""),
