@@ -25,7 +25,7 @@ def build_forest_chart(contrasts: pd.DataFrame) -> Drawing:
     metric = str(contrasts["metric"].iloc[0]).replace("_", " ")
     is_share = bool((contrasts["unit"] == SHARE).all())
     title = f"Difference in {metric}" + (" (percentage points)" if is_share else "")
-    shown = contrasts[["method", "p_holm"]].copy()
+    shown = contrasts[["method", "p_holm", "differs", "family"]].copy()
     shown["label"] = contrasts["row"] + " − " + contrasts["baseline_row"]
     for name in ("effect", "ci95_low", "ci95_high", "rope"):
         shown[name] = contrasts[name] * (100 if is_share else 1)
@@ -45,6 +45,7 @@ def build_forest_chart(contrasts: pd.DataFrame) -> Drawing:
         alt.Tooltip("ci95_low:Q", format="+.3f", title="interval from"),
         alt.Tooltip("ci95_high:Q", format="+.3f", title="to"),
         alt.Tooltip("p_holm:Q", format=".3g", title="p after Holm"),
+        alt.Tooltip("differs:N"),
         alt.Tooltip("method:N"),
     ]
     base = alt.Chart(data)
