@@ -66,9 +66,8 @@ def _spell_numbers(study: Study, row: Mapping[str, Any]) -> str:
     effect, interval = format_estimate(row["effect"], row[ends[0]], row[ends[1]], sign="+")
     text = " ".join(filter(None, (f"{row['metric']}:", effect, row["unit"])))
     if not pd.isna(row[ends[0]]):
-        level = f"{100 * row['adjusted_level']:.4g}% interval, adjusted," if is_adjusted else "95% interval"
-        text += f", {level} {interval}"
-    text += f", p (Holm) {format_p_value(row['p_holm'])}" if is_adjusted else ""
+        text += f", {'adjusted' if is_adjusted else '95%'} interval {interval}"
+    text += f" ({100 * row['adjusted_level']:.4g}%), p (Holm) {format_p_value(row['p_holm'])}" if is_adjusted else ""
     estimand = spell_estimand(row["estimand"], study)
     return f"{text}; speaks of {estimand}" if estimand else text
 

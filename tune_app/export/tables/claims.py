@@ -24,7 +24,7 @@ COLUMNS = (
     Column("power", "power", Kind.SHARE, least=Medium.PAPER),
     Column("needed_replicates", "replicates for 80%", Kind.COUNT),
     Column("needed_replicates_90", "for 90%", Kind.COUNT, least=Medium.PAPER),
-    Column("ci95", "95% interval by itself", Kind.INTERVAL, signed=True, least=Medium.SCREEN),
+    Column("ci95", "95% interval, unadjusted", Kind.INTERVAL, signed=True, least=Medium.PAPER),
 )
 ADJUSTMENT = (
     "p and interval are adjusted by Holm over the claims of a family: the chance of any wrong verdict among them stays "

@@ -19,6 +19,9 @@ from tune_app.study import Study
 from tune_app.study.metrics import find_bounds
 
 
+METHOD = Column("method", "interval", least=Medium.SCREEN)
+
+
 def build_columns(study: Study) -> tuple[Column, ...]:
     """The columns, with the study's primary metric in the place of honour."""
     primary = study.primary
@@ -43,7 +46,7 @@ def build_columns(study: Study) -> tuple[Column, ...]:
             least=Medium.SCREEN,
         ),
         Column("fit_seconds_total", "fits took", Kind.NUMBER, unit="s", decimals=1, least=Medium.SCREEN),
-        Column("method", "method", least=Medium.SCREEN),
+        METHOD,
         Column("flags", "note", wraps=True),
     )
 
@@ -61,7 +64,9 @@ def build_condition_table(results: Results) -> Table:
     notes += _build_interval_notes(study, rows)
     notes += build_notes(_find_undefined(results), len(rows))
     notes += build_notes(find_cut(study, study.primary, rows, study.primary), len(rows))
-    columns = [column for column in build_columns(study) if column is not ESTIMAND or do_differ(estimands)]
+    hidden = [] if do_differ(estimands) else [ESTIMAND]
+    hidden += [] if do_differ(row.values["method"] for row in rows) else [METHOD]
+    columns = [column for column in build_columns(study) if column not in hidden]
     scope = build_scope([(row.values[f"{study.primary}_estimand"], study.primary) for row in rows], study)
     return Table("conditions", "Conditions", tuple(columns), groups, tuple(notes), scope)
 

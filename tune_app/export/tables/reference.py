@@ -113,4 +113,5 @@ def build_check_table(results: Results, checks: pd.DataFrame) -> Table:
         CHECK,
         (Group(labelling.build_caption(SETTING), rows),),
         (EXPLANATION, *build_notes(reasons, len(records))),
+        f"Ranges and places speak of one more replicate, on these very {results.study.sample}s.",
     )
