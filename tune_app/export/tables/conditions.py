@@ -18,7 +18,6 @@ from tune_app.records.results import Results
 from tune_app.study import Study
 from tune_app.study.metrics import find_bounds
 
-
 METHOD = Column("method", "interval", least=Medium.SCREEN)
 
 
