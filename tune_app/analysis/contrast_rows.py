@@ -88,7 +88,13 @@ def _adjust(family: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _build_row(first: Side, second: Side, metric: Metric) -> dict[str, Any]:
     levels, others = first.specs[0].condition, second.specs[0].condition
-    differing = [f"{name}: {others[name]} → {level}" for name, level in levels.items() if level != others[name]]
+    # An argument that only one of two networks takes comes with the network: it is no change of its own.
+    own = first.results.study.find_unshared(levels["model"], others["model"])
+    differing = [
+        f"{name}: {others[name]} → {level}"
+        for name, level in levels.items()
+        if level != others[name] and name not in own
+    ]
     facts = first.results.study.describe_metric(metric)
     return {
         "metric": metric,

@@ -96,8 +96,6 @@ def _build_forest(results: Results, contrasts: pd.DataFrame | None) -> list[Figu
     drawn = select_drawable(contrasts)
     caption = f"Effect on {metric} with its 95% interval; the grey band is the region of practical equivalence. "
     caption += build_scope(zip(drawn["estimand"], drawn["metric"], strict=True), results.study)
-    if drawn["family"].nunique() > 1:
-        caption += " Below the contrasts that change one factor stand those that change several."
     return [Figure("contrasts", "Contrasts with the baseline", caption, build_forest_chart(contrasts))]
 
 

@@ -62,7 +62,9 @@ def build_condition_table(results: Results) -> Table:
     notes = build_label_note(study.labelling.find_labels())
     notes += _build_interval_notes(study, rows)
     notes += build_notes(_find_undefined(results), len(rows))
-    notes += build_notes(find_cut(study, study.primary, rows, study.primary), len(rows))
+    labels = [row.label for group in build_groups(study) for row in group.rows]  # unique over all groups
+    means = [row.values[study.primary] for row in rows]
+    notes += build_notes(find_cut(study, study.primary, zip(labels, means, strict=True)), len(rows))
     hidden = [] if do_differ(estimands) else [ESTIMAND]
     hidden += [] if do_differ(row.values["method"] for row in rows) else [METHOD]
     columns = [column for column in build_columns(study) if column not in hidden]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tune_app.export.tables.model import Estimate, Row
+from tune_app.export.tables.model import Estimate, Value
 from tune_app.export.tables.notes import Reason, share_reasons
 from tune_app.study import Study
 from tune_app.study.metrics import find_bounds
@@ -15,18 +15,14 @@ def find_cut_ends(low: float | None, high: float | None, bounds: tuple[float, fl
     return [end for end, is_beyond in zip(bounds, (low < bounds[0], high > bounds[1]), strict=True) if is_beyond]
 
 
-def find_cut(study: Study, metric: str, rows: Iterable[Row], column: str) -> list[Reason]:
-    """Which rows' intervals in the column, which are of means of the metric, are shown cut."""
+def find_cut(study: Study, metric: str, means: Iterable[tuple[str, Value]]) -> list[Reason]:
+    """Which intervals of the means, each with its label, are shown cut where the metric ends."""
     bounds, name = find_bounds(metric, study.define), metric.removeprefix("test_").replace("_", " ")
     reasons = []
-    for row in rows:
-        score = row.values[column]
-        if isinstance(score, Estimate):
+    for label, mean in means:
+        if isinstance(mean, Estimate):
             reasons += [
-                (
-                    str(row.values["row"]),
-                    f"the interval is cut at {end:g}, where {name} ends; conditions.csv has it uncut.",
-                )
-                for end in find_cut_ends(score.low, score.high, bounds)
+                (label, f"the interval is cut at {end:g}, where {name} ends; conditions.csv has it uncut.")
+                for end in find_cut_ends(mean.low, mean.high, bounds)
             ]
     return share_reasons(reasons)

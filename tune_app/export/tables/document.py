@@ -18,6 +18,7 @@ from tune_app.export.tables.designs import build_design_table
 from tune_app.export.tables.markdown import escape_markdown, render_markdown
 from tune_app.export.tables.metrics import build_metric_table
 from tune_app.export.tables.model import Medium, Table
+from tune_app.export.tables.outlook import build_outlook_table
 from tune_app.export.tables.reading import build_reading
 from tune_app.export.tables.reference import build_check_table, build_reported_tables
 from tune_app.export.tables.terminal import render_terminal
@@ -44,6 +45,7 @@ class StudyTables:
     designs: Table | None = None
     data_sets: Table | None = None
     metrics: Table | None = None
+    outlook: Table | None = None
 
     @property
     def on_paper(self) -> list[Table]:
@@ -68,6 +70,7 @@ def build_tables(results: Results, frames: Mapping[str, pd.DataFrame]) -> StudyT
         tuple(build_contrast_tables(results, frames["contrasts"], metric))
         for metric in list_summarised(results.study.metrics.named)
     ]
+    outlook = build_outlook_table(frames["outlook"])
     return StudyTables(
         reported=tuple(build_reported_tables(results)),
         claims=build_claim_table(results.study, frames["claims"]) if len(frames["claims"]) else None,
@@ -79,6 +82,7 @@ def build_tables(results: Results, frames: Mapping[str, pd.DataFrame]) -> StudyT
         designs=build_design_table(results, frames["designs"]) if "designs" in frames else None,
         data_sets=build_data_set_table(results, frames["data_sets"]) if "data_sets" in frames else None,
         metrics=build_metric_table(results, frames["conditions"]),
+        outlook=outlook if outlook.rows else None,
     )
 
 

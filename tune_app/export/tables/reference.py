@@ -71,6 +71,7 @@ def _build_reported_table(results: Results, title: str, counterparts: list[Count
         )
         reasons.append((label, counterpart.reason))
         figures += [f"{label}: {counterpart.figure.note}."] if counterpart.figure.note else []
+    means = [(str(row.values["row"]), row.values["ours"]) for row in rows]
     return Table(
         name,
         f"Reported figures, {title}" if title else "Reported figures",
@@ -78,7 +79,7 @@ def _build_reported_table(results: Results, title: str, counterparts: list[Count
         (Group(labelling.build_caption(), tuple(rows)),),
         (
             *build_notes(share_reasons(reasons), len(rows)),
-            *build_notes(find_cut(results.study, "test_accuracy", rows, "ours"), len(rows)),
+            *build_notes(find_cut(results.study, "test_accuracy", means), len(rows)),
             *dict.fromkeys(figures),
             *build_label_note(labelling.find_labels()),
         ),
