@@ -79,7 +79,8 @@ def build_audit(results: Results) -> pd.DataFrame:
         rows += found
         evidence += weighed
     judge(evidence)
-    return pd.DataFrame(rows).astype(dict.fromkeys(COUNTS, "Int64")) if rows else pd.DataFrame()
+    kinds = dict.fromkeys(NUMBERS, "float64") | dict.fromkeys(COUNTS, "Int64")
+    return pd.DataFrame(rows).astype(kinds) if rows else pd.DataFrame()
 
 
 def _build_setting(results: Results, setting: Setting) -> tuple[list[dict[str, Any]], list[Evidence]]:
