@@ -61,7 +61,7 @@ def find_rates(draw: Draw, replicates: int, data_sets: int, seed: int, rate: flo
 
 
 def find_coverage(collapse: bool, replicates: int, data_sets: int, seed: int) -> tuple[float, float, float]:
-    """Of a share by both ways: how often Fieller's interval ends, and holds the truth if so; the bootstrap's holds it."""
+    """Of a share by both ways: how often Fieller's interval ends, and holds the truth if so; the bootstrap's holds."""
     source = np.random.default_rng(seed)
     mean = 0.9 if not collapse else 0.9 * 0.9 + 0.1 * 0.2
     truth = ((WITHOUT - mean) + (SOUND - 0.7)) / 2 / (SOUND - mean)
