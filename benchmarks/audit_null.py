@@ -16,7 +16,7 @@ from tune_app.analysis.audit.shares import find_bootstrap_interval, find_fieller
 
 Array = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, int], Array]
-REPLICATES = range(3, 13)
+REPLICATES = range(3, 11)
 FAMILY = 8
 DATA_SETS = 4_000
 SOUND, WITHOUT, SPREAD = 0.98, 0.983, 0.0015  # means by sound protocol and without the defect, and their spread

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tune_app.analysis.audit.evidence import Effect, Outcome, Values, count_signs, subtract_sound
-from tune_app.analysis.claims import find_error_rates
+from tune_app.analysis.verdicts import find_error_rates
 from tune_app.analysis.contrasts import Contrast
 from tune_app.analysis.metrics import Scores
 from tune_app.analysis.sides import Condition
