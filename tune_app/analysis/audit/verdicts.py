@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tune_app.analysis.audit.evidence import Effect, Outcome, Values, count_signs, subtract_sound
-from tune_app.analysis.verdicts import find_error_rates
 from tune_app.analysis.contrasts import Contrast
 from tune_app.analysis.metrics import Scores
 from tune_app.analysis.sides import Condition
 from tune_app.analysis.t_tests import LEVEL, adjust_by_holm
+from tune_app.analysis.verdicts import find_error_rates
 
 HYPOTHESES = ("replica-statistics", "test-skips-layers")  # the original report's, and the alternative
 FAMILY, OTHERS = "the two hypotheses", "the other defects"
