@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
+from tune_app.analysis.datasets import MIN_DATA_SETS
 from tune_app.analysis.t_tests import LEVEL, TTest
 from tune_app.errors import RefusedError
 
 CHAINS = 200
 KEPT = 300  # draws of each chain
 DROPPED = 200  # before them
-MIN_DATA_SETS = 5
 WIDEST = 1000.0  # σ goes up to so many times the spread of the data sets' means
 SHAPES, RATES = (1.0, 2.0), (0.01, 0.1)
 Array = NDArray[np.float64]
@@ -97,7 +97,7 @@ def sample_posterior(data_sets: Sequence[Within], seed: int = 0) -> Posterior:
     be integrated out of the steps for μ and σ, and chains do not stick where σ is near 0.
     """
     if len(data_sets) < MIN_DATA_SETS:
-        raise RefusedError(f"{len(data_sets)} data sets are too few for a hierarchical test (at least {MIN_DATA_SETS}).")
+        raise RefusedError(f"{len(data_sets)} data sets are too few for a hierarchical test, which needs five.")
     sampler = _Sampler(data_sets, np.random.default_rng(seed))
     for _ in range(DROPPED):
         sampler.step()
@@ -151,7 +151,8 @@ class _Sampler:
         low, high = (special.ndtr((end - centre) / spread) for end in (-self.bound, self.bound))
         share = low + (high - low) * self.generator.random(centre.shape)
         draws = centre + spread * special.ndtri(np.clip(share, 1e-15, 1 - 1e-15))
-        return np.clip(draws, -self.bound, self.bound)
+        bounded: Array = np.clip(draws, -self.bound, self.bound)
+        return bounded
 
     def _move_scale(self) -> None:
         """Metropolis steps of log σ, small ones and wide ones."""

@@ -25,14 +25,14 @@ Placed = dict[str, dict[str, Condition]]  # by the condition's label, then by th
 class OverData:
     """`means` has a row a condition and a column a data set; `summary` compares with `baseline`, None if refused.
 
-    `hierarchical` has a row a condition but the baseline, with the columns of data_sets.csv from `mean_effect` on.
+    `placed` has the conditions by their labels.
     """
 
     means: pd.DataFrame
     baseline: str
     summary: Summary | None
     reason: str = ""
-    hierarchical: pd.DataFrame = field(default_factory=pd.DataFrame)
+    placed: Placed = field(default_factory=dict)
 
 
 def build_over_data(results: Results) -> OverData | None:
@@ -56,19 +56,17 @@ def build_over_data(results: Results) -> OverData | None:
     baseline = labelling.label(_leave_out(first[0]))
     try:
         better = study.describe_metric(study.primary).better
-        summary = summarise_over_data_sets(means.T, better, baseline)
+        return OverData(means, baseline, summarise_over_data_sets(means.T, better, baseline), placed=placed)
     except RefusedError as refusal:
         return OverData(means, baseline, None, str(refusal))
-    is_tested = summary.data_sets >= MIN_DATA_SETS  # below, the summary's reason says so
-    frame = _build_hierarchical(results, placed, baseline) if is_tested else pd.DataFrame()
-    return OverData(means, baseline, summary, hierarchical=frame)
 
 
-def _build_hierarchical(results: Results, placed: Placed, baseline: str) -> pd.DataFrame:
+def _build_hierarchical(results: Results, found: OverData) -> pd.DataFrame:
+    """A row a condition but the baseline, with the columns of data_sets.csv from `mean_effect` on."""
     rows = [
-        {"condition": label, **compare_over_data_sets(results, sides, placed[baseline])}
-        for label, sides in placed.items()
-        if label != baseline
+        {"condition": label, **compare_over_data_sets(results, sides, found.placed[found.baseline])}
+        for label, sides in found.placed.items()
+        if label != found.baseline
     ]
     return pd.DataFrame(rows, columns=["condition", *HIERARCHICAL, "hierarchical_reason"])
 
@@ -99,7 +97,7 @@ def _find_posterior(
 
 
 def _find_within(pair: tuple[Side, Side], rope: float) -> Within:
-    """What one data set says of the effect; held-out folds as Corani et al. have it, else by the contrast's own test."""
+    """What one data set says of the effect; of held-out folds by their own model, else by the contrast's test."""
     spec, metric = pair[0].specs[0], pair[0].results.study.primary
     contrast = build_contrast([pair], metric)
     first, second = contrast.sides
@@ -135,7 +133,7 @@ def build_data_sets(results: Results) -> pd.DataFrame:
         frame = frame.assign(reason=found.reason)
     else:
         frame = frame.merge(found.summary.build_frame(), on="condition", how="left")
-    if len(found.hierarchical):
-        frame = frame.merge(found.hierarchical, on="condition", how="left")
+    if found.summary and found.summary.data_sets >= MIN_DATA_SETS:  # below, the summary's reason says so
+        frame = frame.merge(_build_hierarchical(results, found), on="condition", how="left")
     frame.attrs["summary"] = found.summary.describe() if found.summary else found.reason
     return frame

@@ -113,6 +113,7 @@ def build_page(
         "conditions": render_page(tables.conditions),
         "metrics": tables.metrics and render_page(tables.metrics),
         "contrasts": [render_page(table) for table in tables.contrasts],
+        "effects": tables.effects and render_page(tables.effects),
         "figures": figures,
         "failed": dict(failed or {}),
         "trials": trials,
