@@ -84,13 +84,18 @@ def build_verdicts(results: Results) -> pd.DataFrame:
     where it is within ±`by` and an effect was claimed, else refuted. Across an edge it is undecided. The interval is
     widened by Holm's rule over the claims of a family, so that the chance of any wrong verdict in it stays below 5%.
     """
-    judged = [_assess(results, claim) for claim in results.study.claims]
+    rows = [each.row for each in judge(results)]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(COUNTS, "Int64"))
+
+
+def judge(results: Results) -> list[Judged]:
+    """The claims of the study with their verdicts, and what would decide those that are undecided."""
+    judged = [assess(results, claim) for claim in results.study.claims]
     for family in dict.fromkeys(each.row["family"] for each in judged):
         _judge_family([each for each in judged if each.row["family"] == family and each.test])
     for each in judged:
         _look_ahead(each)
-    rows = [each.row for each in judged]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(COUNTS, "Int64"))
+    return judged
 
 
 def find_undecidable(study: Study) -> list[str]:
@@ -101,7 +106,9 @@ def find_undecidable(study: Study) -> list[str]:
         fewest = find_fewest(study, claim)
         if min(len(first), len(second)) < fewest:
             have = f"{len(first)} and {len(second)}" if len(first) != len(second) else f"{len(first)}"
-            lines.append(f"{claim.sentence} It needs {fewest} replicates on either side and has {have}.")
+            lines.append(
+                f"{claim.sentence} For a verdict it needs at least {fewest} replicates on either side; it has {have}."
+            )
     return lines
 
 
@@ -121,7 +128,8 @@ def build_region(claim: Claim, margin: float) -> Region:
     return {"higher": (margin, math.inf), "lower": (-math.inf, -margin), "equal": (-margin, margin)}[claim.expect]
 
 
-def _assess(results: Results, claim: Claim) -> Judged:
+def assess(results: Results, claim: Claim) -> Judged:
+    """The claim with its contrast; its verdict depends on the others of its family."""
     study = results.study
     pairs = [
         (Side(results, first, claim.epochs), Side(results, second, claim.against_epochs or claim.epochs))
@@ -244,7 +252,10 @@ def _look_ahead(judged: Judged) -> None:
         judged.row["needed_replicates"] = judged.fewest if judged.row["n_replicates"] < judged.fewest else None
         return
     level = judged.row["adjusted_level"] or LEVEL
-    power = find_power(judged.contrast.test, judged.contrast.effect, judged.region, judged.fewest, level)
+    is_enough = judged.contrast.status == "tested"
+    power = find_power(
+        judged.contrast.test, judged.contrast.effect, judged.region, judged.fewest, level, is_enough=is_enough
+    )
     judged.row |= {"power": power.power}
     judged.row["needed_replicates"], judged.row["needed_replicates_90"] = power.replicates
     why = judged.contrast.reason

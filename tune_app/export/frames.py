@@ -19,6 +19,7 @@ from tune_app.analysis.designed import build_designs
 from tune_app.analysis.effects import build_effects
 from tune_app.analysis.frames import build_epochs, build_folds
 from tune_app.analysis.networks import build_networks
+from tune_app.analysis.outlook import build_final_outlook
 from tune_app.analysis.over_data import build_data_sets
 from tune_app.records import write_whole
 from tune_app.records.files import write_bytes_whole
@@ -33,6 +34,7 @@ SUMMARIES: dict[str, Callable[[Results], pd.DataFrame]] = {
     "conditions": build_condition_scores,
     "contrasts": build_contrasts,
     "claims": build_verdicts,
+    "outlook": build_final_outlook,
 }
 # Of studies that vary the protocol, and of those that have reported figures to compare with.
 OCCASIONAL: dict[str, Callable[[Results], pd.DataFrame]] = {

@@ -49,6 +49,8 @@ from tune_app.study.define import Definition
 from tune_app.study.selection import select_trials
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tune_app.monitor import Monitor
     from tune_app.session.planning import Plan
 
@@ -142,6 +144,16 @@ class Session:
         from tune_app.session.preparation import prepare
 
         return prepare(self)[0]
+
+    def find_records(self) -> RecordSet:
+        """The records that a run would start from; nothing is touched. Raises a TuneAppError if they cannot be read."""
+        return self._peek(self.check_origin())
+
+    def look_ahead(self, plan: "Plan") -> "pd.DataFrame":
+        """What the claims and the contrasts need to be decided; the columns are those of outlook.csv."""
+        from tune_app.session.outlook import look_ahead
+
+        return look_ahead(self, plan)
 
     def check_origin(self) -> StoredResults | None:
         """The results whose records are taken over first, if any; raises a TuneAppError if they cannot be read."""
