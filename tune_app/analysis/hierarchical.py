@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from tune_app.analysis.datasets import MIN_DATA_SETS
+from tune_app.analysis.estimands import SAME
 from tune_app.analysis.t_tests import LEVEL, TTest
 from tune_app.errors import RefusedError
 
@@ -82,8 +83,9 @@ def build_within_folds(differences: Array, n_splits: int, rope: float) -> Within
     count, rho = differences.size, 1 / n_splits if n_splits > 1 else 0.0
     if count < 3:
         raise RefusedError(f"{count} differences on one data set are too few (at least 3); run more replicates.")
-    squares = float(((differences - differences.mean()) ** 2).sum()) or count * rope**2 / 3
-    if squares == 0:
+    is_spread = bool(np.ptp(differences) > SAME)
+    squares = float(((differences - differences.mean()) ** 2).sum()) if is_spread else count * rope**2 / 3
+    if not squares:
         raise RefusedError("all differences on one data set are equal, and without a rope their error is not known.")
     variance = squares * (1 + (count - 1) * rho) / ((1 - rho) * count * (count - 2))
     mean, largest = float(differences.mean()), float(np.abs(differences).max())
