@@ -34,17 +34,24 @@ GRID = [{"model": "cnn", "width": list(WIDTHS), "regularizer": list(REGULARIZERS
 
 
 @cache
+def load() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    inputs, targets = load_digits(return_X_y=True)
+    return inputs, targets.astype(np.uint8)
+
+
+@cache
 def predict(width: float, regularizer: str, replicate: int, fold: int) -> np.ndarray[Any, Any]:
     """What nearest neighbours, taught by 40 digits, say of the test images: by a quarter of the columns, or by half."""
-    inputs, targets = load_digits(return_X_y=True)
+    inputs, targets = load()
     columns = slice(None, None, 4) if width == WIDTHS[0] else slice(None, None, 2)
     train = np.random.default_rng([replicate, fold]).choice(np.arange(IMAGES, len(inputs)), 40)
     model = KNeighborsClassifier(NEIGHBOURS[regularizer]).fit(inputs[train][:, columns], targets[train])
-    return model.predict(inputs[:IMAGES, columns]).astype(np.uint8)
+    labels: np.ndarray[Any, Any] = model.predict(inputs[:IMAGES, columns])
+    return labels
 
 
 def find_labels() -> np.ndarray[Any, Any]:
-    return load_digits(return_X_y=True)[1][:IMAGES].astype(np.uint8)
+    return load()[1][:IMAGES]
 
 
 def find_right(width: float, regularizer: str, replicate: int, fold: int) -> np.ndarray[Any, Any]:
