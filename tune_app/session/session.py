@@ -37,7 +37,7 @@ from tune_app.records.results import (
 from tune_app.records.store import RECORDS_FILE
 from tune_app.session.changes import Remedies, find_remedies, score_anew
 from tune_app.session.environment import build_environment
-from tune_app.session.notes import add_metrics, find_earlier, find_environment, find_plan, pool
+from tune_app.session.notes import add_metrics, find_earlier, find_environment, find_plan, find_pseudo_values, pool
 from tune_app.session.options import RunOptions
 from tune_app.session.outcome import Outcome
 from tune_app.session.results import Results
@@ -259,8 +259,8 @@ class Session:
         found = self.found
         stored = StoredResults(self.study, records, found.reference, reference_text=found.reference_text)
         folder = choose_folder(self.results, stored)
-        plan, pooled = find_plan(self, folder), pool(self, records)
-        stored = replace(stored, environment=find_environment(self), plan=plan, pooled=pooled)
+        plan, pooled, pseudo = find_plan(self, folder), pool(self, records), find_pseudo_values(self, records)
+        stored = replace(stored, environment=find_environment(self), plan=plan, pooled=pooled, pseudo=pseudo)
         with contextlib.suppress(*UNREADABLE):
             read_plan(folder / PLAN_FILE)  # the plan may be known from elsewhere, and the folder's own be damaged
             has_test = (folder / TEST_FILE).exists()  # a study that scores held-out folds has none
