@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 from scipy import stats
 from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
@@ -27,6 +28,7 @@ from tune_app.records import RecordSet, pack_labels
 from tune_app.records.results import Results, TestSet, read_results
 from tune_app.study import Study, TrialSpec
 
+Array = NDArray[Any]
 IMAGES = 60
 WIDTHS, REGULARIZERS = (0.05, 0.1), ("dropout", "none", "batchnorm")
 NEIGHBOURS = {"none": 1, "dropout": 3, "batchnorm": 9}  # what stands behind the levels: another network each
@@ -34,28 +36,29 @@ GRID = [{"model": "cnn", "width": list(WIDTHS), "regularizer": list(REGULARIZERS
 
 
 @cache
-def load() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def load() -> tuple[Array, Array]:
     inputs, targets = load_digits(return_X_y=True)
     return inputs, targets.astype(np.uint8)
 
 
 @cache
-def predict(width: float, regularizer: str, replicate: int, fold: int) -> np.ndarray[Any, Any]:
+def predict(width: float, regularizer: str, replicate: int, fold: int) -> Array:
     """What nearest neighbours, taught by 40 digits, say of the test images: by a quarter of the columns, or by half."""
     inputs, targets = load()
     columns = slice(None, None, 4) if width == WIDTHS[0] else slice(None, None, 2)
     train = np.random.default_rng([replicate, fold]).choice(np.arange(IMAGES, len(inputs)), 40)
     model = KNeighborsClassifier(NEIGHBOURS[regularizer]).fit(inputs[train][:, columns], targets[train])
-    labels: np.ndarray[Any, Any] = model.predict(inputs[:IMAGES, columns])
+    labels: Array = model.predict(inputs[:IMAGES, columns])
     return labels
 
 
-def find_labels() -> np.ndarray[Any, Any]:
+def find_labels() -> Array:
     return load()[1][:IMAGES]
 
 
-def find_right(width: float, regularizer: str, replicate: int, fold: int) -> np.ndarray[Any, Any]:
-    return (predict(width, regularizer, replicate, fold) == find_labels()).astype(float)
+def find_right(width: float, regularizer: str, replicate: int, fold: int) -> Array:
+    right: Array = (predict(width, regularizer, replicate, fold) == find_labels()).astype(float)
+    return right
 
 
 def score(spec: TrialSpec, fold: int) -> float:
@@ -88,7 +91,7 @@ def build_long() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def build_cells(change: str) -> np.ndarray[Any, Any]:
+def build_cells(change: str) -> Array:
     """The effect image by image (fit, image), straight from its definition."""
     right = {
         (width, name): np.array([find_right(width, name, r, f) for r in range(2) for f in range(4)])
@@ -97,12 +100,12 @@ def build_cells(change: str) -> np.ndarray[Any, Any]:
     }
     small, large = WIDTHS
     if change == "width: 0.05 → 0.1":
-        return np.mean([right[large, name] - right[small, name] for name in REGULARIZERS], axis=0)
+        whole: Array = np.mean([right[large, name] - right[small, name] for name in REGULARIZERS], axis=0)
+        return whole
     level = change.rsplit(" ", 1)[1]
     by_width = {width: right[width, level] - right[width, "none"] for width in WIDTHS}
-    if "×" in change:
-        return by_width[large] - by_width[small]
-    return (by_width[small] + by_width[large]) / 2
+    found: Array = by_width[large] - by_width[small] if "×" in change else (by_width[small] + by_width[large]) / 2
+    return found
 
 
 def pick(effects: pd.DataFrame, change: str) -> dict[Any, Any]:
@@ -189,7 +192,7 @@ def test_of_these_images_a_t_test_counts_fits() -> None:
 
 
 def test_weights_of_three_factors_average_over_the_third() -> None:
-    factors = {"a": (0, 1), "b": (0, 1, 2), "c": ("x", "y")}
+    factors: dict[str, tuple[Any, ...]] = {"a": (0, 1), "b": (0, 1, 2), "c": ("x", "y")}
     effects = list(find_grid_effects(factors))
     assert [effect.family for effect in effects] == [MAIN] * 4 + [INTERACTION] * 5
     assert all(sum(effect.weights.values()) == pytest.approx(0) for effect in effects)

@@ -18,6 +18,7 @@ from tune_app.analysis.t_tests import build_corrected_t_test
 from tune_app.errors import RefusedError
 from tune_app.export.tables.data_sets import build_data_set_table
 from tune_app.export.tables.markdown import render_markdown
+from tune_app.export.tables.model import list_records
 from tune_app.parts.catalog import build_catalog
 from tune_app.parts.references import Scope
 from tune_app.records import RecordSet
@@ -146,9 +147,14 @@ def build_over_sets(count: int, **changes: Any) -> Results:
     return build_results(Study.model_validate(content, context=build_catalog(content, Scope(Path()))), score)
 
 
+def pick_rows(results: Results) -> dict[str, dict[str, Any]]:
+    """The rows of data_sets.csv by their conditions."""
+    return {record["condition"]: record for record in list_records(build_data_sets(results))}
+
+
 def test_a_study_over_data_sets_has_the_hierarchical_test_beside_the_ranks() -> None:
     results = build_over_sets(6)
-    frame = build_data_sets(results).set_index("condition")
+    rows = pick_rows(results)
     specs = {(s[0].dataset, s[0].regularizer): s[0] for s in results.study.conditions()}
     for name in ("dropout", "batchnorm"):
         differences = np.array(
@@ -158,14 +164,14 @@ def test_a_study_over_data_sets_has_the_hierarchical_test_beside_the_ranks() -> 
             ]
         )
         posterior = sample_posterior([build_within_folds(row, 4, 0.001) for row in differences])
-        row = frame.loc[name]
+        row = rows[name]
         found = (row["p_worse"], row["p_equivalent"], row["p_better"])
         assert found == pytest.approx(posterior.find_probabilities(0.001), abs=1e-9)
         assert row["mean_effect"] == pytest.approx(GAINS[name], abs=0.004)
         assert row["ci95_low"] < row["mean_effect"] < row["ci95_high"]
-    assert frame.loc["dropout", "p_better"] > 0.95
-    assert frame.loc["batchnorm", "p_worse"] > 0.95
-    assert pd.isna(frame.loc["no regularizer", "p_better"])
+    assert rows["dropout"]["p_better"] > 0.95
+    assert rows["batchnorm"]["p_worse"] > 0.95
+    assert pd.isna(rows["no regularizer"]["p_better"])
     text = render_markdown(build_data_set_table(results, build_data_sets(results)))
     assert "equal meaning within ±0.001 (hierarchical test" in text
 
@@ -174,7 +180,7 @@ def test_of_a_metric_that_is_better_low_the_larger_is_worse() -> None:
     results, records = build_over_sets(6, metrics={"primary": "log_loss"}), RecordSet()
     for record in results.records.folds.values():
         records.add(replace(record, scores={"test_log_loss": 1 - record.scores["test_accuracy"]}))
-    row = build_data_sets(replace(results, records=records)).set_index("condition").loc["dropout"]
+    row = pick_rows(replace(results, records=records))["dropout"]
     assert row["mean_effect"] < 0
     assert row["p_better"] > 0.95
 

@@ -192,7 +192,7 @@ def _build_sample(results: Results, design: GridDesign, effect: GridEffect, *, w
     total: Cells | None = None
     for specs, weight in used if with_cells else ():
         cells = find_cells(results, specs, metric)
-        if cells is None:
+        if cells is None or (total is not None and cells.shape != total.shape):
             return Sample(scores, None, find_overlap(results, sides[0].specs))
         total = weight * cells if total is None else total + weight * cells
     return Sample(scores, total, find_overlap(results, sides[0].specs))
