@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import integrate, stats
 
-from tests.builders import build_results, study_content
+from tests.over_sets import GAINS, build_over_sets, score
 from tune_app.analysis.hierarchical import Within, build_within, build_within_folds, sample_posterior
 from tune_app.analysis.over_data import build_data_sets
 from tune_app.analysis.t_tests import build_corrected_t_test
@@ -19,13 +18,8 @@ from tune_app.errors import RefusedError
 from tune_app.export.tables.data_sets import build_data_set_table
 from tune_app.export.tables.markdown import render_markdown
 from tune_app.export.tables.model import list_records
-from tune_app.parts.catalog import build_catalog
-from tune_app.parts.references import Scope
 from tune_app.records import RecordSet
 from tune_app.records.results import Results
-from tune_app.study import Study, TrialSpec
-
-GAINS = {"dropout": 0.02, "batchnorm": -0.03, "none": 0.0}
 
 
 def build_differences(kind: str) -> NDArray[np.float64]:
@@ -130,21 +124,6 @@ def test_equal_differences_are_given_the_ropes_spread_and_refused_without_one() 
 def test_four_data_sets_are_refused() -> None:
     with pytest.raises(RefusedError, match="4 data sets are too few"):
         sample_posterior([Within(0.1, 0.1, 8, 0.5)] * 4)
-
-
-def score(spec: TrialSpec, fold: int) -> float:
-    number = int(spec.dataset.removeprefix("set"))
-    noise = np.random.default_rng([number, fold, len(spec.regularizer)]).normal(0, 0.004)
-    return float(0.8 + 0.01 * number + GAINS[spec.regularizer] + noise)
-
-
-def build_over_sets(count: int, **changes: Any) -> Results:
-    """The held-out folds of three regularizers on so many data sets."""
-    names = [f"set{number}" for number in range(count)]
-    define = {name: {"data": "bundled", "name": "digits"} for name in names}
-    grid = [{"model": "cnn", "width": 0.05, "regularizer": ["none", "dropout", "batchnorm"], "folds": 4}]
-    content = study_content(**({"define": define, "data": names, "test": "none", "grid": grid} | changes))
-    return build_results(Study.model_validate(content, context=build_catalog(content, Scope(Path()))), score)
 
 
 def pick_rows(results: Results) -> dict[str, dict[str, Any]]:

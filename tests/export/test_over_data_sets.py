@@ -6,23 +6,22 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.analysis.test_datasets import TREES
-from tests.analysis.test_effects import CHANGES, build_crossed_results
-from tests.analysis.test_hierarchical import build_over_sets
 from tests.builders import build_results, build_study
-from tune_app.analysis.datasets import find_critical_difference, summarise_over_data_sets
+from tests.digit_grid import CHANGES, build_crossed_results
+from tests.over_sets import build_over_sets
+from tune_app.analysis.datasets import find_critical_difference
 from tune_app.export.figures.data_sets import build_critical_difference_chart, find_cliques
 from tune_app.export.figures.figure import Figure
 from tune_app.export.figures.study import build_figures
 from tune_app.export.folder import write_results
 
 NAME = "critical-difference"
+DEMSAR = {"C4.5": 3.143, "C4.5+m": 2.000, "C4.5+cf": 2.893, "C4.5+m+cf": 1.964}  # (2006), table 6: average ranks
 
 
 def test_demsars_diagram_joins_all_at_5_percent_and_leaves_the_plain_tree_out_at_10() -> None:
-    ranks = summarise_over_data_sets(TREES, "higher", "C4.5").average_ranks
-    assert find_cliques(ranks, find_critical_difference(14, 4)) == [("C4.5+m+cf", "C4.5+m", "C4.5+cf", "C4.5")]
-    at_10 = find_cliques(ranks, find_critical_difference(14, 4, alpha=0.10))
+    assert find_cliques(DEMSAR, find_critical_difference(14, 4)) == [("C4.5+m+cf", "C4.5+m", "C4.5+cf", "C4.5")]
+    at_10 = find_cliques(DEMSAR, find_critical_difference(14, 4, alpha=0.10))
     assert at_10 == [("C4.5+m+cf", "C4.5+m", "C4.5+cf"), ("C4.5+cf", "C4.5")]
 
 
@@ -33,9 +32,8 @@ def test_a_bar_within_another_is_not_drawn_and_what_stands_alone_has_none() -> N
 
 
 def test_the_diagram_draws_each_rank_the_critical_difference_and_the_bars() -> None:
-    ranks = summarise_over_data_sets(TREES, "higher", "C4.5").average_ranks
-    svg = Figure(NAME, "Title", "Caption.", build_critical_difference_chart(ranks, 1.12)).draw().svg
-    for text in (*TREES.columns, "1.96", "2.00", "2.89", "3.14", "critical difference", "1.12"):
+    svg = Figure(NAME, "Title", "Caption.", build_critical_difference_chart(DEMSAR, 1.12)).draw().svg
+    for text in (*DEMSAR, "1.96", "2.00", "2.89", "3.14", "critical difference", "1.12"):
         assert f">{text}</text>" in svg, text
     assert svg.count(">not told apart</text>") == 1, "the first of two bars has the label"
 
