@@ -118,6 +118,7 @@ def build_page(
         "contrasts": [render_page(table) for table in tables.contrasts],
         "outlook": tables.outlook and render_page(tables.outlook),
         "other_contrasts": [[render_page(table) for table in family] for family in tables.other_contrasts],
+        "effects": tables.effects and render_page(tables.effects),
         "figures": figures,
         "failed": dict(failed or {}),
         "trials": trials,
