@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from tune_app.analysis.comparable import find_version_note
 from tune_app.analysis.contrasts import Contrast, build_contrast
 from tune_app.analysis.crossed import CrossedTTest
 from tune_app.analysis.metrics import choose_rope
@@ -57,6 +58,7 @@ NUMBERS = (
     *ROBUST,
     "status",
     "reason",
+    "note",
 )
 
 
@@ -112,7 +114,7 @@ def _build_row(first: Side, second: Side, metric: Metric) -> dict[str, Any]:
 
 def build_contrast_numbers(first: Side, second: Side, metric: Metric) -> dict[str, Any]:
     """The columns of contrasts.csv from `method` on; what does not exist is None."""
-    numbers: dict[str, Any] = dict.fromkeys(NUMBERS) | {"method": "", "estimand": ""}
+    numbers: dict[str, Any] = dict.fromkeys(NUMBERS) | {"method": "", "estimand": "", "note": ""}
     numbers |= {"n_replicates": len(first.specs), "n_replicates_baseline": len(second.specs)}
     rope = choose_rope(first.results.study, metric)
     try:
@@ -127,7 +129,8 @@ def build_contrast_numbers(first: Side, second: Side, metric: Metric) -> dict[st
         numbers |= _describe_test(contrast.test, rope, better, is_tested=contrast.status == "tested")
     if contrast.sides and min(map(len, contrast.sides)) >= ROBUST_FROM:
         numbers |= build_robust(contrast, better)
-    return numbers | {"status": contrast.status, "reason": contrast.reason}
+    note = find_version_note([(first, second)])
+    return numbers | {"status": contrast.status, "reason": contrast.reason, "note": note}
 
 
 def _describe_test(test: TTest, rope: float, better: str, *, is_tested: bool) -> dict[str, Any]:

@@ -103,7 +103,9 @@ def _build_waterfall(audit: pd.DataFrame | None) -> list[Figure]:
     if audit is None or audit.empty:
         return []
     title = "From the protocol as reported to the sound one"
-    caption = f"{audit.attrs['setting']}. Each bar is what taking that one defect away gains, with its 95% interval."
+    caption = (
+        f"{audit.attrs['setting']}. Each bar is a share of the gap with its 95% interval: {audit.attrs['method']}."
+    )
     return [Figure("audit", title, caption, build_waterfall_chart(audit))]
 
 

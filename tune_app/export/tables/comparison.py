@@ -4,7 +4,7 @@ import pandas as pd
 
 from tune_app.export.tables.contrasts import spell_n
 from tune_app.export.tables.model import Column, Estimate, Group, Kind, Row, Table, list_records
-from tune_app.export.tables.notes import Reason, build_notes, share_reasons
+from tune_app.export.tables.notes import Reason, build_notes, join_remarks, share_reasons
 from tune_app.export.tables.scope import build_scope
 from tune_app.study import Study
 
@@ -33,7 +33,7 @@ def build_comparison_tables(study: Study, comparison: pd.DataFrame, changes: pd.
         rows = tuple(
             Row(r | {"effect": Estimate(r["effect"], r["ci95_low"], r["ci95_high"]), "n": spell_n(r)}) for r in records
         )
-        reasons = [r for r in share_reasons((r["row"], r["reason"]) for r in records) if r not in said]
+        reasons = [r for r in share_reasons((r["row"], join_remarks(r)) for r in records) if r not in said]
         said |= set(reasons)
         notes = build_notes(reasons, len(records))
         if frame["p_value"].notna().any():

@@ -9,7 +9,7 @@ from tune_app.analysis.contrast_rows import FAMILIES
 from tune_app.analysis.estimands import DETECTABLE
 from tune_app.analysis.labels import RowGroup, build_groups, build_rows
 from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Row, Table, list_records
-from tune_app.export.tables.notes import build_notes, share_reasons
+from tune_app.export.tables.notes import build_notes, join_remarks, share_reasons
 from tune_app.export.tables.scope import ESTIMAND, build_scope, do_differ, spell_estimand, spell_method
 from tune_app.records.results import Results
 from tune_app.study import Metric, Study
@@ -106,7 +106,7 @@ def _build_notes(study: Study, records: dict[str, dict[str, Any]]) -> list[str]:
             "The sign-flip p, the median effect and P(superior), which is the chance that a fit of the row beats one "
             f"of its baseline, are on the page and in contrasts.csv; they count fits, on these very {study.sample}s."
         )
-    reasons = [(row, record["reason"]) for row, record in records.items() if record["reason"] != APART]
+    reasons = [(row, join_remarks(record)) for row, record in records.items() if record["reason"] != APART]
     return notes + build_notes(share_reasons(reasons, leave_out=(DETECTABLE,)), len(records))
 
 
