@@ -57,7 +57,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", ["epochs", "folds", "trials", "conditions", "contrasts", "claims", "audit", "reference_check"]
+    "name", ["epochs", "folds", "trials", "conditions", "contrasts", "claims", "outlook", "audit", "reference_check"]
 )
 def test_every_exported_column_is_documented(name: str) -> None:
     text = (ROOT / "docs" / "results.md").read_text()
@@ -100,11 +100,11 @@ def test_the_verdicts_come_first_and_user_text_is_escaped(folder: Path) -> None:
     assert r"\textbar{} \{a\_b\}" in latex
     assert latex.count(r"\toprule") == latex.count(r"\bottomrule") == latex.count(r"\begin{table}") == 3
     columns = {line.count("&") - line.count(r"\&") for line in latex.splitlines() if line.endswith(r"\\")}
-    assert columns == {6, 4, 8}
+    assert columns == {10, 4, 8}
     specifications = re.findall(r"\\begin\{tabular\}\{@\{\}(.*)@\{\}\}", latex)
     kinds = [re.sub(r"p\{.*?\}", "p", specification) for specification in specifications]
-    assert kinds == ["rpllrrl", "lrrrr", "lrrrrrrrl"], "words to the left, numbers to the right"
-    assert latex.count(r"\begin{itemize}") == 1, "the reason of the verdict; the contrasts have none"
+    assert kinds == ["rpllrrrlrrr", "lrrrr", "lrrrrrrrl"], "words to the left, numbers to the right"
+    assert latex.count(r"\begin{itemize}") == 3, "how to read each of them, and the reason of the verdict"
 
 
 def test_a_study_without_claims_has_no_table_of_them(tmp_path: Path) -> None:
@@ -156,10 +156,12 @@ def test_what_does_not_exist_is_null_in_json_and_empty_in_csv(tmp_path: Path) ->
     results = results_of(replicates=1)
     frames = build_frames(results)
     content = json.loads(build_json(results, frames))
-    row = next(row for row in content["contrasts"] if row["metric"] == "test_accuracy")
+    row = next(row for row in content["contrasts"] if row["metric"] == "validation_accuracy")
     assert (row["status"], row["p_value"]) == ("interval only", None)
     write_csv(tmp_path / "contrasts.csv", frames["contrasts"])
-    assert pd.read_csv(tmp_path / "contrasts.csv")["p_value"].isna().all()
+    written = pd.read_csv(tmp_path / "contrasts.csv").set_index("metric")
+    assert written["p_value"].isna()["validation_accuracy"]
+    assert written["ci95_low"].notna()["validation_accuracy"]
 
 
 def build_audited_results() -> Results:

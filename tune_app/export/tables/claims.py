@@ -46,13 +46,14 @@ def build_claim_table(study: Study, claims: pd.DataFrame) -> Table:
 
 def _build_row(study: Study, number: int, record: dict[str, Any]) -> Row:
     differs = record["verdict_unadjusted"] != record["verdict"]
+    is_widened = record["adjusted_low"] != record["ci95_low"]  # a claim that is a family by itself needs no adjustment
     return Row(
         {
             **record,
             "number": number,
             "metric": record["metric"] + (f", epoch {record['epochs']}" if record["epochs"] else ""),
             "effect": Estimate(record["effect"], record["adjusted_low"], record["adjusted_high"]),
-            "ci95": Estimate(record["effect"], record["ci95_low"], record["ci95_high"]),
+            "ci95": Estimate(record["effect"], record["ci95_low"], record["ci95_high"]) if is_widened else None,
             "unadjusted": record["verdict_unadjusted"] if differs else None,
             "estimand": spell_estimand(record["estimand"], study),
             "n": spell_n(record),

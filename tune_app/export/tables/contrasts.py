@@ -100,7 +100,7 @@ def _build_groups(results: Results, records: dict[str, dict[str, Any]]) -> list[
 def _build_notes(study: Study, records: dict[str, dict[str, Any]]) -> list[str]:
     notes = []
     if any(record["reason"] == APART for record in records.values()):
-        notes.append(f"Where a time has neither interval nor p, {APART}")
+        notes.append(f"Times without an interval: {APART}")
     if any(not pd.isna(record["p_superior"]) for record in records.values()):
         notes.append(
             "The sign-flip p, the median effect and P(superior), which is the chance that a fit of the row beats one "
