@@ -16,7 +16,7 @@ from tune_app.analysis.frames import build_folds
 from tune_app.analysis.sides import Side
 from tune_app.export.tables.claims import build_claim_table
 from tune_app.export.tables.comparison import build_comparison_tables
-from tune_app.export.tables.contrasts import build_contrast_table
+from tune_app.export.tables.contrasts import build_contrast_tables
 from tune_app.records import RecordSet
 from tune_app.records.environments import build_key
 from tune_app.records.results import Results, read_results
@@ -118,19 +118,21 @@ def test_folds_csv_says_where_each_fit_ran() -> None:
 def test_a_claim_says_it_beside_what_else_must_be_known() -> None:
     claim = CLAIM | {"expect": "higher"}
     claims = [claim, claim | {"metric": "train_accuracy", "sentence": "Dropout trains better."}]
-    verdicts = build_verdicts(results_with({"dropout": OLD}, claims=claims))
+    results = results_with({"dropout": OLD}, claims=claims)
+    verdicts = build_verdicts(results)
     plain, training = verdicts["note"]
     assert plain == f"{ALIKE}: torch 2.14.1 against 2.15.0."
     assert training.endswith(plain)
     assert training.startswith("Training scores are taken with dropout at work")
-    notes = " ".join(build_claim_table(verdicts).notes)
+    notes = " ".join(build_claim_table(results.study, verdicts).notes)
     assert plain in notes
 
 
 def test_tables_have_it_as_a_footnote_of_the_rows_concerned() -> None:
     results = results_with({"dropout": OLD})
     contrasts = build_contrasts(results)
-    (note,) = [n for n in build_contrast_table(results, contrasts, "test_accuracy").notes if ALIKE in n]
+    (table, *_) = build_contrast_tables(results, contrasts, "test_accuracy")
+    (note,) = [n for n in table.notes if ALIKE in n]
     rows = note.partition(": ")[0].split("; ")
     assert {pick_row(contrasts, "test_accuracy", "dropout", folds)["row"] for folds in (4, 10)} == set(rows)
 
@@ -138,7 +140,7 @@ def test_tables_have_it_as_a_footnote_of_the_rows_concerned() -> None:
 def test_two_folders_are_compared_with_the_versions_of_both() -> None:
     frame = build_comparison(results_with({}), replace(build_effect_results(), environment=OLD))
     assert set(frame[frame["metric"] == "test_accuracy"]["note"]) == {f"{ALIKE}: torch 2.14.1 against 2.15.0."}
-    notes = build_comparison_tables(frame, pd.DataFrame())[0].notes
+    notes = build_comparison_tables(build_effect_results().study, frame, pd.DataFrame())[0].notes
     assert any(ALIKE in note for note in notes)
 
 

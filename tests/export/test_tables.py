@@ -194,7 +194,7 @@ def test_a_reason_that_several_rows_share_is_said_once_everywhere() -> None:
     assert note.startswith(f"Claims 1 and 2: {reason}")
     for text in (render_markdown(tables.claims), render_latex([tables.claims], "x")):
         assert text.count(reason) == 1
-    verdicts, notes = build_verdicts(build_frames(results)["claims"])
+    verdicts, notes = build_verdicts(results.study, build_frames(results)["claims"])
     assert [verdict.reason for verdict in verdicts] == ["", ""]
     assert notes == [note]
 

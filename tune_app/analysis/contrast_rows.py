@@ -32,6 +32,7 @@ ROBUST = (
     "p_superior_low",
     "p_superior_high",
 )
+FAMILIES = ("one factor", "several factors")  # that a contrast changes: Holm's families within a metric
 SHARES = ("share_seeds", "share_images", "share_interaction")
 NUMBERS = (
     "method",
@@ -64,26 +65,38 @@ NUMBERS = (
 def build_contrasts(results: Results) -> pd.DataFrame:
     """One row per (metric, condition against its baseline); the columns are in docs/results.md.
 
-    Holm's family is the contrasts of one metric.
+    Of a metric, contrasts that change one factor come first and are a family of Holm's, those that change more another.
     """
     rows = []
     for metric in list_summarised(results.study.metrics.named):
-        family = [_build_row(Side(results, a), Side(results, b), metric) for a, b in find_contrasts(results.study)]
-        tested = [row for row in family if row["p_value"] is not None]
-        for row, p_holm in zip(tested, adjust_by_holm([row["p_value"] for row in tested]), strict=True):
-            row["p_holm"] = float(p_holm)
-        rows += family
+        found = [_build_row(Side(results, a), Side(results, b), metric) for a, b in find_contrasts(results.study)]
+        for family in FAMILIES:
+            rows += _adjust([row for row in found if row["family"] == family])
     columns = [
-        *("metric", "unit", "better", "row", "baseline_row", "differs", "n_factors"),
+        *("metric", "unit", "better", "row", "baseline_row", "differs", "n_factors", "family"),
         *results.study.factors,
         *NUMBERS,
     ]
     return pd.DataFrame(rows, columns=columns).astype({"n_pairs": "Int64"})
 
 
+def _adjust(family: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with their p-values adjusted over all of them."""
+    tested = [row for row in family if row["p_value"] is not None]
+    for row, p_holm in zip(tested, adjust_by_holm([row["p_value"] for row in tested]), strict=True):
+        row["p_holm"] = float(p_holm)
+    return family
+
+
 def _build_row(first: Side, second: Side, metric: Metric) -> dict[str, Any]:
     levels, others = first.specs[0].condition, second.specs[0].condition
-    differing = [f"{name}: {others[name]} → {level}" for name, level in levels.items() if level != others[name]]
+    # An argument that only one of two networks takes comes with the network: it is no change of its own.
+    own = first.results.study.find_unshared(levels["model"], others["model"])
+    differing = [
+        f"{name}: {others[name]} → {level}"
+        for name, level in levels.items()
+        if level != others[name] and name not in own
+    ]
     facts = first.results.study.describe_metric(metric)
     return {
         "metric": metric,
@@ -93,6 +106,7 @@ def _build_row(first: Side, second: Side, metric: Metric) -> dict[str, Any]:
         "baseline_row": second.label,
         "differs": ", ".join(differing),
         "n_factors": len(differing),
+        "family": FAMILIES[len(differing) > 1],
         **levels,
         **build_contrast_numbers(first, second, metric),
     }

@@ -27,6 +27,7 @@ from tune_app.study import TrialSpec
 from tune_app.study.seeds import build_seed
 
 if TYPE_CHECKING:
+    from tune_app.records.results import PseudoValues
     from tune_app.session.backfill import FindTargets
     from tune_app.session.session import Session
 
@@ -136,7 +137,17 @@ def build_target_finder(session: "Session") -> "FindTargets":
     return find_targets
 
 
+def find_pseudo_values(session: "Session", records: RecordSet) -> "PseudoValues | None":
+    """Pseudo-values of the study's metrics on a common test set, for those that labels alone do not give."""
+    if session.study.test == "none" or not session.study.metrics.named:
+        return None
+    from tune_app.session.pseudo import build_pseudo_values
+
+    return build_pseudo_values(records, session.study, session.specs, session.folder)
+
+
 def pool(session: "Session", records: RecordSet) -> pd.DataFrame | None:
+    """Scores over all held-out samples together, where held-out folds are scored."""
     if session.study.test != "none" or not session.study.metrics.named:
         return None
     from tune_app.session.backfill import build_pooled

@@ -44,6 +44,7 @@ from tune_app.session.notes import (
     find_environment,
     find_environments,
     find_plan,
+    find_pseudo_values,
     note_environments,
     pool,
 )
@@ -270,8 +271,8 @@ class Session:
         found = self.found
         stored = StoredResults(self.study, records, found.reference, reference_text=found.reference_text)
         folder = choose_folder(self.results, stored)
-        plan, pooled = find_plan(self, folder), pool(self, records)
-        stored = replace(stored, environment=find_environment(self), plan=plan, pooled=pooled)
+        plan, pooled, pseudo = find_plan(self, folder), pool(self, records), find_pseudo_values(self, records)
+        stored = replace(stored, environment=find_environment(self), plan=plan, pooled=pooled, pseudo=pseudo)
         with contextlib.suppress(*UNREADABLE):
             read_plan(folder / PLAN_FILE)  # the plan may be known from elsewhere, and the folder's own be damaged
             has_test = (folder / TEST_FILE).exists()  # a study that scores held-out folds has none
