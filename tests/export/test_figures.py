@@ -55,7 +55,7 @@ CONTRASTS = pd.DataFrame(
         "p_holm": [0.1, None, None],
     }
 )
-STEPS.attrs["setting"] = "CNN+BN"
+STEPS.attrs |= {"setting": "CNN+BN", "method": "Shapley value over all sets of defects"}
 
 
 def epoch_record(trial: str, fold: int, epoch: int, accuracy: float) -> EpochRecord:
