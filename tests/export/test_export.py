@@ -184,7 +184,9 @@ def test_the_audits_tables_say_what_its_frames_hold() -> None:
     assert removed["without"].startswith("0.95")
     assert removed["with"].startswith("0.75")
     assert removed["cost"].startswith("+0.2")
-    assert removed["of the gap"] in ("99%", "100%", "101%")
+    shared = next(c for c in cells if (c["defect"], c["way"]) == ("test-skips-layers", "share of the gap"))
+    assert shared["of the gap"] in ("99%", "100%", "101%")
+    assert shared["interval by"] == "Fieller"
     assert (removed["n with"], removed["explains"]) == ("3", "more than half of the gap")
     assert not any("explains" in note for note in audit.notes), "no conclusion without the report's own hypothesis"
     (row,) = ({column.heading: spell(row, column) for column in check.columns} for row in check.rows)
@@ -197,13 +199,12 @@ def test_the_waterfall_leads_from_as_reported_to_sound() -> None:
     steps = build_waterfall(frame)
     assert steps["kind"].tolist() == ["total", "change", "change", "total"]
     assert steps["points"].iloc[:-1].sum() == pytest.approx(steps["points"].iloc[-1]), "nothing is left over"
-    change = frame[frame["way"] == "taken away from as-reported"].iloc[0]
-    shown = steps.iloc[1]
-    assert (shown["step"], shown["points"]) == ("without test-skips-layers", pytest.approx(100 * change["cost"]))
-    assert (shown["ci95_low"], shown["ci95_high"]) == pytest.approx(
-        (100 * change["ci95_low"], 100 * change["ci95_high"])
-    )
-    assert steps.iloc[2][["ci95_low", "ci95_high"]].isna().all(), "what is left has no interval of its own"
+    changes = steps.iloc[1:3].set_index("step")
+    assert set(changes.index) == {"test-skips-layers", "the rest"}
+    assert changes["points"].is_monotonic_increasing, "no step leads above the sound score"
+    share = frame[(frame["way"] == "share of the gap") & (frame["defect"] == "test-skips-layers")].iloc[0]
+    for name, shown in (("cost", "points"), ("ci95_low", "ci95_low"), ("ci95_high", "ci95_high")):
+        assert changes[shown]["test-skips-layers"] == pytest.approx(100 * share[name])
 
 
 @pytest.mark.parametrize(

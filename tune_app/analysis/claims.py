@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from tune_app.analysis.comparable import share_splits
+from tune_app.analysis.comparable import find_version_note, share_splits
 from tune_app.analysis.contrasts import Contrast, build_contrast
 from tune_app.analysis.estimands import find_fewest_replicates, find_source
 from tune_app.analysis.metrics import choose_rope
@@ -153,7 +153,7 @@ def assess(results: Results, claim: Claim) -> Judged:
         "method": "",
         "estimand": "",
         "reason": "",
-        "note": find_note(claim, pairs),
+        "note": " ".join(filter(None, (find_note(claim, pairs), find_version_note(pairs)))),
     }
     row["between_low"], row["between_high"] = claim.between or (None, None)
     judged = Judged(claim, row, region, margin, fewest=find_fewest(study, claim))
