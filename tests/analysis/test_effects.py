@@ -195,4 +195,4 @@ def test_the_table_has_a_group_for_each_family_and_says_what_its_intervals_speak
     text = render_markdown(table)
     assert [group.caption.split(",")[0].split(":")[0] for group in table.groups] == ["Main effects", "Interactions"]
     assert "| regularizer: none → batchnorm" in text
-    assert "The intervals speak of new images." in text
+    assert "The numbers speak of new images: other test images" in text

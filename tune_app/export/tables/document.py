@@ -46,8 +46,8 @@ class StudyTables:
     designs: Table | None = None
     data_sets: Table | None = None
     metrics: Table | None = None
-    outlook: Table | None = None
     effects: Table | None = None
+    outlook: Table | None = None
 
     @property
     def on_paper(self) -> list[Table]:
@@ -85,8 +85,8 @@ def build_tables(results: Results, frames: Mapping[str, pd.DataFrame]) -> StudyT
         designs=build_design_table(results, frames["designs"]) if "designs" in frames else None,
         data_sets=build_data_set_table(results, frames["data_sets"]) if "data_sets" in frames else None,
         metrics=build_metric_table(results, frames["conditions"]),
-        outlook=outlook if outlook.rows else None,
         effects=build_effect_table(results, frames["effects"]) if "effects" in frames else None,
+        outlook=outlook if outlook.rows else None,
     )
 
 

@@ -8,12 +8,15 @@ from tune_app.analysis.designs import INTERACTION, MAIN
 from tune_app.analysis.estimands import DETECTABLE
 from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Row, Table, list_records
 from tune_app.export.tables.notes import build_notes, share_reasons
+from tune_app.export.tables.scope import ESTIMAND, build_scope, do_differ, spell_estimand, spell_method
 from tune_app.records.results import Results
+from tune_app.study import Study
 
 COLUMNS = (
     Column("change", "change", wraps=True),
     Column("effect", "effect", Kind.ESTIMATE, signed=True),
     Column("effect", "95% interval", Kind.INTERVAL, signed=True),
+    ESTIMAND,
     Column("p_value", "p", Kind.P_VALUE, least=Medium.SCREEN),
     Column("p_holm", "p (Holm)", Kind.P_VALUE),
     Column("n_pairs", "pairs", Kind.COUNT),
@@ -33,16 +36,19 @@ def build_effect_table(results: Results, effects: pd.DataFrame) -> Table:
     for (_, setting, family), rows in effects.groupby(["design", "setting", "family"], sort=False):
         caption = CAPTIONS[str(family)]
         title = f"{setting}: {caption}" if several and setting else caption
-        groups.append(Group(title, tuple(map(_build_row, list_records(rows)))))
+        groups.append(Group(title, tuple(_build_row(results.study, record) for record in list_records(rows))))
     records = list_records(effects)
     named = [(f"{r['setting']}: {r['change']}" if several else r["change"], r["reason"]) for r in records]
     reasons = share_reasons([pair for pair in named if pair[1]], leave_out=(DETECTABLE,))
     metric, unit = results.study.primary.replace("_", " "), records[0]["unit"]
     title = f"What the factors do to {metric}" + (f" ({unit})" if unit else "")
-    estimands = [each for each in dict.fromkeys(r["estimand"] for r in records) if each]
-    notes = [*build_notes(reasons, len(records)), *(f"The intervals speak of {each}." for each in estimands)]
-    return Table("effects", title, COLUMNS, tuple(groups), tuple(notes))
+    differ = do_differ(record["estimand"] for record in records)
+    columns = tuple(column for column in COLUMNS if differ or column is not ESTIMAND)
+    scope = build_scope([(record["estimand"], results.study.primary) for record in records], results.study)
+    return Table("effects", title, columns, tuple(groups), tuple(build_notes(reasons, len(records))), scope)
 
 
-def _build_row(record: dict[str, Any]) -> Row:
-    return Row(record | {"effect": Estimate(record["estimate"], record["ci95_low"], record["ci95_high"])})
+def _build_row(study: Study, record: dict[str, Any]) -> Row:
+    effect = Estimate(record["estimate"], record["ci95_low"], record["ci95_high"])
+    words = {"method": spell_method(record["method"], study), "estimand": spell_estimand(record["estimand"], study)}
+    return Row(record | words | {"effect": effect})
