@@ -8,10 +8,10 @@ import pandas as pd
 
 from benchmarks.null_learners import SHIFT, World
 from benchmarks.null_rows import ERROR, Run, infer_or_refuse, keep_replicates, subtract
-from tune_app.analysis.claims import find_decision_p_value, find_error_rates
 from tune_app.analysis.designs import INTERACTION, MAIN, Measured, build_design_effects
 from tune_app.analysis.estimands import NEW_IMAGES, Estimand, Sample, Source
 from tune_app.analysis.power import Region
+from tune_app.analysis.verdicts import find_decision_p_value, find_error_rates
 
 COMPONENTS = ("a", "b")
 CONDITIONS = tuple(frozenset(present) for present in ((), ("a",), ("b",), ("a", "b")))

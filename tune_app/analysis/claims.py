@@ -1,20 +1,26 @@
 """The study's claims, judged by their contrasts, each family of them as one."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from tune_app.analysis.comparable import share_splits
+from tune_app.analysis.comparable import find_version_note, share_splits
 from tune_app.analysis.contrasts import Contrast, build_contrast
 from tune_app.analysis.estimands import find_fewest_replicates, find_source
 from tune_app.analysis.metrics import choose_rope
-from tune_app.analysis.power import MOST_REPLICATES, Power, Region, find_power
+from tune_app.analysis.power import Region, find_power
 from tune_app.analysis.sides import Side
 from tune_app.analysis.t_tests import LEVEL, TTest, adjust_by_holm
+from tune_app.analysis.verdicts import (
+    build_region,
+    find_decision_p_value,
+    find_error_rates,
+    spell_level,
+    spell_outlook,
+    spell_region,
+)
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results
 from tune_app.study import Claim, Study, Window
@@ -84,13 +90,18 @@ def build_verdicts(results: Results) -> pd.DataFrame:
     where it is within ±`by` and an effect was claimed, else refuted. Across an edge it is undecided. The interval is
     widened by Holm's rule over the claims of a family, so that the chance of any wrong verdict in it stays below 5%.
     """
-    judged = [_assess(results, claim) for claim in results.study.claims]
+    rows = [each.row for each in judge(results)]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(COUNTS, "Int64"))
+
+
+def judge(results: Results) -> list[Judged]:
+    """The claims of the study with their verdicts, and what would decide those that are undecided."""
+    judged = [assess(results, claim) for claim in results.study.claims]
     for family in dict.fromkeys(each.row["family"] for each in judged):
         _judge_family([each for each in judged if each.row["family"] == family and each.test])
     for each in judged:
         _look_ahead(each)
-    rows = [each.row for each in judged]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(COUNTS, "Int64"))
+    return judged
 
 
 def find_undecidable(study: Study) -> list[str]:
@@ -101,7 +112,9 @@ def find_undecidable(study: Study) -> list[str]:
         fewest = find_fewest(study, claim)
         if min(len(first), len(second)) < fewest:
             have = f"{len(first)} and {len(second)}" if len(first) != len(second) else f"{len(first)}"
-            lines.append(f"{claim.sentence} It needs {fewest} replicates on either side and has {have}.")
+            lines.append(
+                f"{claim.sentence} For a verdict it needs at least {fewest} replicates on either side; it has {have}."
+            )
     return lines
 
 
@@ -114,14 +127,8 @@ def find_fewest(study: Study, claim: Claim) -> int:
     return find_fewest_replicates(source, min(folds), paired=paired, wants_new_images=wants_new)
 
 
-def build_region(claim: Claim, margin: float) -> Region:
-    """The effects that the claim allows, from and to."""
-    if claim.between:
-        return claim.between
-    return {"higher": (margin, math.inf), "lower": (-math.inf, -margin), "equal": (-margin, margin)}[claim.expect]
-
-
-def _assess(results: Results, claim: Claim) -> Judged:
+def assess(results: Results, claim: Claim) -> Judged:
+    """The claim with its contrast; its verdict depends on the others of its family."""
     study = results.study
     pairs = [
         (Side(results, first, claim.epochs), Side(results, second, claim.against_epochs or claim.epochs))
@@ -146,7 +153,7 @@ def _assess(results: Results, claim: Claim) -> Judged:
         "method": "",
         "estimand": "",
         "reason": "",
-        "note": find_note(claim, pairs),
+        "note": " ".join(filter(None, (find_note(claim, pairs), find_version_note(pairs)))),
     }
     row["between_low"], row["between_high"] = claim.between or (None, None)
     judged = Judged(claim, row, region, margin, fewest=find_fewest(study, claim))
@@ -179,15 +186,6 @@ def _drops_out(condition: dict[str, Any]) -> bool:
     return "dropout" in str(condition.get("regularizer") or "") or (isinstance(level, int | float) and level > 0)
 
 
-def find_decision_p_value(test: TTest, region: Region) -> float:
-    """The least error rate at which the interval lies inside the region, or outside it."""
-    edges = [edge for edge in region if math.isfinite(edge)]
-    p_values = [test.find_p_value(edge) for edge in edges]
-    if region[0] < test.effect < region[1]:
-        return max(p_values)
-    return p_values[int(np.argmin([abs(test.effect - edge) for edge in edges]))]
-
-
 def _judge_family(family: list[Judged]) -> None:
     tests = [each.test for each in family if each.test]
     p_values = [find_decision_p_value(test, each.region) for test, each in zip(tests, family, strict=True)]
@@ -202,19 +200,6 @@ def _judge_family(family: list[Judged]) -> None:
             each.row["reason"] = _explain(each, each.row["verdict"], (low, high), rate)
 
 
-def find_error_rates(p_values: Sequence[float]) -> list[float]:
-    """The error rate that Holm's step-down rule leaves to each member: for those not decided, that of the next step."""
-    order, rates = np.argsort(p_values, kind="stable"), [0.0] * len(p_values)
-    rate = (1 - LEVEL) / max(1, len(p_values))
-    is_open = True
-    for step, index in enumerate(order):
-        if is_open:
-            rate = (1 - LEVEL) / (len(p_values) - step)
-            is_open = p_values[index] < rate
-        rates[index] = rate
-    return rates
-
-
 def find_verdict(judged: Judged, interval: Region) -> str:
     """Supported, refuted, negligible, or undecided."""
     low, high = interval
@@ -227,8 +212,8 @@ def find_verdict(judged: Judged, interval: Region) -> str:
 
 
 def _explain(judged: Judged, verdict: str, interval: Region, rate: float) -> str:
-    bounds = f"{_spell_level(1 - rate)} interval [{interval[0]:.4g}, {interval[1]:.4g}]"
-    asked = _spell_region(judged.region)
+    bounds = f"{spell_level(1 - rate)} interval [{interval[0]:.4g}, {interval[1]:.4g}]"
+    asked = spell_region(judged.region)
     if verdict == "supported":
         return f"the {bounds} lies within the effects claimed, {asked}."
     if verdict == "negligible":
@@ -244,38 +229,20 @@ def _look_ahead(judged: Judged) -> None:
         judged.row["needed_replicates"] = judged.fewest if judged.row["n_replicates"] < judged.fewest else None
         return
     level = judged.row["adjusted_level"] or LEVEL
-    power = find_power(judged.contrast.test, judged.contrast.effect, judged.region, judged.fewest, level)
+    is_enough = judged.contrast.status == "tested"
+    power = find_power(
+        judged.contrast.test, judged.contrast.effect, judged.region, judged.fewest, level, is_enough=is_enough
+    )
     judged.row |= {"power": power.power}
     judged.row["needed_replicates"], judged.row["needed_replicates_90"] = power.replicates
     why = judged.contrast.reason
     if not why:
         low, high = judged.row["adjusted_low"], judged.row["adjusted_high"]
         why = (
-            f"the {_spell_level(level)} interval [{low:.4g}, {high:.4g}] reaches across the edge of the effects "
-            f"claimed, {_spell_region(judged.region)}."
+            f"the {spell_level(level)} interval [{low:.4g}, {high:.4g}] reaches across the edge of the effects "
+            f"claimed, {spell_region(judged.region)}."
         )
     judged.row["reason"] = f"{why} {spell_outlook(power)}"
-
-
-def spell_outlook(power: Power) -> str:
-    """What would decide a claim, in a sentence."""
-    eighty, ninety = power.replicates
-    if eighty is None:
-        return (
-            f"Not even {MOST_REPLICATES} replicates would decide it four times in five, if the effect is as observed."
-        )
-    more = f", {ninety} nine times in ten" if ninety else ""
-    return f"{eighty} replicates would decide it four times in five{more}, if the effect is as observed."
-
-
-def _spell_level(level: float) -> str:
-    return f"{100 * level:.4g}%"
-
-
-def _spell_region(region: Region) -> str:
-    if math.isinf(region[1]):
-        return f"above {region[0]:g}"
-    return f"below {region[1]:g}" if math.isinf(region[0]) else f"from {region[0]:g} to {region[1]:g}"
 
 
 def _spell_epochs(claim: Claim, last: int) -> str:

@@ -5,7 +5,7 @@ that, the number speaks of less, and says so.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -98,7 +98,9 @@ def infer(sides: Sequence[Sample], source: Source, wants_new_images: bool) -> In
     cells = [side.cells for side in sides if side.cells is not None]
     if source == "test" and wants_new_images and len(cells) == len(sides):
         _check_spread(cells)
-        test: TTest = build_crossed_t_test(cells, folds)
+        first, *others = (float(side.scores.mean()) for side in sides)
+        # Pseudo-values average to the metric but for its bias: the effect is that of the scores.
+        test: TTest = replace(build_crossed_t_test(cells, folds), effect=first - sum(others))
         return _finish(test, NEW_IMAGES, METHODS["crossed", rooms], sides, FITS)
     if source != "held-out":
         values = [side.scores.ravel() for side in sides]
@@ -107,7 +109,8 @@ def infer(sides: Sequence[Sample], source: Source, wants_new_images: bool) -> In
             test = build_corrected_t_test(values[0], folds[0], 0.0)
         else:
             test = build_welch_t_test(values[0], values[1], (folds[0], folds[1]))
-        return _finish(test, THESE_RUNS if source == "time" else THESE_IMAGES, METHODS["fits", rooms], sides, FITS)
+        name, units = ("fits", FITS) if max(folds) > 1 else ("replicates", REPLICATES)  # of joined folds there is one
+        return _finish(test, THESE_RUNS if source == "time" else THESE_IMAGES, METHODS[name, rooms], sides, units)
     if wants_new_images and len(sides) == 1 and folds[0] > 1:
         _check_spread([sides[0].scores.ravel()])
         test = build_corrected_t_test(sides[0].scores.ravel(), folds[0], sides[0].overlap)
@@ -124,7 +127,11 @@ def _check_spread(values: Sequence[NDArray[np.float64]]) -> None:
         what = "a single observation has" if len(values) == 1 else "one of the sides has a single observation and"
         raise RefusedError(f"{what} no spread to compare with; run more replicates.")
     if all(np.ptp(each) < SAME for each in values):
-        raise RefusedError(f"all {len(values[0])} observations are equal: without a spread there is no error.")
+        if len(values) == 1:
+            text = f"in all {len(values[0])} of them it is {np.ravel(values[0])[0]:.6g}"
+        else:
+            text = "on each side all are equal"
+        raise RefusedError(f"{text}: without a spread there is no error to compare with.")
 
 
 def _finish(test: TTest, estimand: Estimand, method: str, sides: Sequence[Sample], units: Units) -> Inference:

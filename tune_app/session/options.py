@@ -21,8 +21,10 @@ class RunOptions:
     `fresh` starts over and keeps the old records beside the new ones. `same_code` states that changes of networks and
     data since the records were made make no difference; `rerun_changed` runs the fits again that they concern, or
     scores them anew where metrics alone have changed. `allow` are packages that references may lead to, besides modules
-    beside the study. `continue_from`: a results folder whose records are taken over first. `runs`, `results`, `data`:
-    where records, tables and unpacked data sets go. `command` is what a user types to resume.
+    beside the study. `continue_from`: a results folder whose records are taken over first. `pilot`: a results folder,
+    and `assume_sd` a standard deviation of the scores, that the outlook goes by where the study has no records of its
+    own. `runs`, `results`, `data`: where records, tables and unpacked data sets go. `command` is what a user types to
+    resume.
     """
 
     executor: Literal["ray", "inline"] = "ray"
@@ -37,6 +39,8 @@ class RunOptions:
     rerun_changed: bool = False
     allow: tuple[str, ...] = ()
     continue_from: Path | None = None
+    pilot: Path | None = None
+    assume_sd: float | None = None
     runs: Path = Path("runs")
     results: Path = Path("results")
     data: Path | None = None
@@ -54,6 +58,8 @@ class RunOptions:
             if share is not None and not (is_number and 0 <= share < float("inf")):
                 spelled = f"{share:g}" if is_number else repr(share)
                 problems.append(f"--{name.replace('_', '-')} {spelled}: a share must be 0 or more, such as 0.5 or 1")
+        if self.assume_sd is not None and not 0 < self.assume_sd < float("inf"):
+            problems.append(f"--assume-sd {self.assume_sd:g}: a standard deviation is above 0, such as 0.004")
         if problems:
             raise StudyError(problems)
 
@@ -72,6 +78,8 @@ class OptionValues(TypedDict, total=False):
     rerun_changed: bool
     allow: Sequence[str]
     continue_from: str | Path | None
+    pilot: str | Path | None
+    assume_sd: float | None
     runs: str | Path
     results: str | Path
     data: str | Path | None
@@ -86,7 +94,7 @@ def build_options(only: Mapping[str, Any] | str | None = None, **options: Any) -
     unknown = [f"unknown option {name!r}{choices(name, names)}" for name in options if name not in names]
     if unknown:
         raise StudyError(unknown)
-    for name in ("runs", "results", "data", "continue_from"):
+    for name in ("runs", "results", "data", "continue_from", "pilot"):
         if options.get(name) is not None:
             options[name] = Path(options[name])
     options["allow"] = tuple(options.get("allow") or ())

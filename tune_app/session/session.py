@@ -9,6 +9,7 @@ import logging
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,16 @@ from tune_app.records.results import (
 from tune_app.records.store import RECORDS_FILE
 from tune_app.session.changes import Remedies, find_remedies, score_anew
 from tune_app.session.environment import build_environment
-from tune_app.session.notes import add_metrics, find_earlier, find_environment, find_plan, pool
+from tune_app.session.notes import (
+    add_metrics,
+    find_earlier,
+    find_environment,
+    find_environments,
+    find_plan,
+    find_pseudo_values,
+    note_environments,
+    pool,
+)
 from tune_app.session.options import RunOptions
 from tune_app.session.outcome import Outcome
 from tune_app.session.results import Results
@@ -49,6 +59,8 @@ from tune_app.study.define import Definition
 from tune_app.study.selection import select_trials
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tune_app.monitor import Monitor
     from tune_app.session.planning import Plan
 
@@ -143,6 +155,16 @@ class Session:
 
         return prepare(self)[0]
 
+    def find_records(self) -> RecordSet:
+        """The records that a run would start from; nothing is touched. Raises a TuneAppError if they cannot be read."""
+        return self._peek(self.check_origin())
+
+    def look_ahead(self, plan: "Plan") -> "pd.DataFrame":
+        """What the claims and the contrasts need to be decided; the columns are those of outlook.csv."""
+        from tune_app.session.outlook import look_ahead
+
+        return look_ahead(self, plan)
+
     def check_origin(self) -> StoredResults | None:
         """The results whose records are taken over first, if any; raises a TuneAppError if they cannot be read."""
         return read_results(self.options.continue_from) if self.options.continue_from else None
@@ -183,7 +205,7 @@ class Session:
                 f"The last record was cut off ({len(store.torn)} bytes); it is dropped and its fold runs again."
             )
         if origin:
-            fits = take_over(store, origin, self.specs)
+            fits = take_over(store, origin, self.specs, partial(note_environments, self))
             self.report(f"Took over {fits} completed fits from {self.options.continue_from}.")
         if changed := describe_changes(self.study, self.specs, store):
             self.report(changed)
@@ -194,13 +216,15 @@ class Session:
         from tune_app.session.planning import find_gpu_names, make_plan
 
         shown = self.report, self.console, self.callbacks
-        execution = Execution(plan, self.options, self.folder, dataset, *shown, self.found.scope)
+        note = partial(note_environments, self)
+        execution = Execution(plan, self.options, self.folder, dataset, *shown, self.found.scope, note)
         earlier = find_earlier(self)
         self.phase = "Interrupted: every finished fit is on disk."
 
         def note_environment() -> None:
             nodes, command = execution.plan.nodes, self.options.command
-            environment = build_environment(self.study, command, nodes, find_gpu_names(), earlier)
+            known = find_environments(self)
+            environment = build_environment(self.study, command, nodes, find_gpu_names(), earlier, known)
             write_environment(self.folder / ENVIRONMENT_FILE, environment)
 
         note_environment()  # a run that is killed has said where it ran, too
@@ -247,8 +271,8 @@ class Session:
         found = self.found
         stored = StoredResults(self.study, records, found.reference, reference_text=found.reference_text)
         folder = choose_folder(self.results, stored)
-        plan, pooled = find_plan(self, folder), pool(self, records)
-        stored = replace(stored, environment=find_environment(self), plan=plan, pooled=pooled)
+        plan, pooled, pseudo = find_plan(self, folder), pool(self, records), find_pseudo_values(self, records)
+        stored = replace(stored, environment=find_environment(self), plan=plan, pooled=pooled, pseudo=pseudo)
         with contextlib.suppress(*UNREADABLE):
             read_plan(folder / PLAN_FILE)  # the plan may be known from elsewhere, and the folder's own be damaged
             has_test = (folder / TEST_FILE).exists()  # a study that scores held-out folds has none
