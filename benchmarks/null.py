@@ -105,8 +105,8 @@ def tabulate_claims(data_sets: int, seed: int) -> Lines:
 def tabulate_advice(data_sets: int, seed: int) -> Lines:
     yield ["speaks of", "learners", "K", "pilot R", "asked", "power", "advised R (quartiles)", "above 40"]
     for about, learner, test_images, folds, enough in (
-        (NEW_IMAGES, "very noisy", 1000, 4, 5),
-        (NEW_IMAGES, "very noisy", 1000, 10, 3),
+        (NEW_IMAGES, "very noisy", 3000, 4, 4),
+        (NEW_IMAGES, "very noisy", 3000, 10, 2),
         (THESE_IMAGES, "noisy", 200, 4, 6),
         (THESE_IMAGES, "noisy", 200, 10, 4),
     ):
