@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tune_app.analysis.claim_spelling import spell_contrast, spell_epochs, spell_level, spell_region
 from tune_app.analysis.comparable import share_splits
 from tune_app.analysis.contrasts import Contrast, build_contrast
 from tune_app.analysis.estimands import find_fewest_replicates, find_source
+from tune_app.analysis.looks import UNDECIDED, ClaimPath, find_paths
 from tune_app.analysis.metrics import choose_rope
 from tune_app.analysis.power import MOST_REPLICATES, Power, Region, find_power
 from tune_app.analysis.sides import Side
 from tune_app.analysis.t_tests import LEVEL, TTest, adjust_by_holm
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results
-from tune_app.study import Claim, Study, Window
-from tune_app.study.metrics import is_epoch_metric
+from tune_app.study import Claim, Study
 
 COLUMNS = (
     "sentence",
@@ -43,6 +44,8 @@ COLUMNS = (
     "adjusted_low",
     "adjusted_high",
     "adjusted_level",
+    "look",
+    "p_spent",
     "method",
     "estimand",
     "n_pairs",
@@ -55,8 +58,7 @@ COLUMNS = (
     "reason",
     "note",
 )
-COUNTS = ("n_pairs", "needed_replicates", "needed_replicates_90")
-UNDECIDED = "undecided"
+COUNTS = ("look", "n_pairs", "needed_replicates", "needed_replicates_90")
 
 
 @dataclass
@@ -84,11 +86,18 @@ def build_verdicts(results: Results) -> pd.DataFrame:
     where it is within ±`by` and an effect was claimed, else refuted. Across an edge it is undecided. The interval is
     widened by Holm's rule over the claims of a family, so that the chance of any wrong verdict in it stays below 5%.
     """
-    judged = [_assess(results, claim) for claim in results.study.claims]
+    paths, remark = find_paths(results)
+    found = zip(results.study.claims, paths, strict=True)
+    judged = [assess(results, claim, path.replicates if path else None) for claim, path in found]
     for family in dict.fromkeys(each.row["family"] for each in judged):
         _judge_family([each for each in judged if each.row["family"] == family and each.test])
-    for each in judged:
+    for each, path in zip(judged, paths, strict=True):
+        if path:
+            _judge_by_looks(each, path)
         _look_ahead(each)
+        each.row["note"] = " ".join(filter(None, (each.row["note"], remark)))
+        if path and path.reason:
+            each.row["reason"] = f"{each.row['reason']} {path.reason[:1].upper()}{path.reason[1:]}".strip()
     rows = [each.row for each in judged]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(COUNTS, "Int64"))
 
@@ -121,10 +130,11 @@ def build_region(claim: Claim, margin: float) -> Region:
     return {"higher": (margin, math.inf), "lower": (-math.inf, -margin), "equal": (-margin, margin)}[claim.expect]
 
 
-def _assess(results: Results, claim: Claim) -> Judged:
+def assess(results: Results, claim: Claim, most: int | None = None) -> Judged:
+    """The claim with its contrast and no verdict yet, of `most` replicates of every condition, of all if left out."""
     study = results.study
     pairs = [
-        (Side(results, first, claim.epochs), Side(results, second, claim.against_epochs or claim.epochs))
+        (Side(results, first[:most], claim.epochs), Side(results, second[:most], claim.against_epochs or claim.epochs))
         for first, second in study.claim_pairs(claim)
     ]
     margin = choose_rope(study, claim.metric) if claim.by is None else claim.by
@@ -136,8 +146,8 @@ def _assess(results: Results, claim: Claim) -> Judged:
         "family": study.find_family(claim),
         "metric": claim.metric,
         "unit": study.describe_metric(claim.metric).unit,
-        "epochs": _spell_epochs(claim, pairs[0][0].specs[0].recipe.epochs),
-        "contrast": _spell_contrast(claim),
+        "epochs": spell_epochs(claim, pairs[0][0].specs[0].recipe.epochs),
+        "contrast": spell_contrast(claim),
         "expect": claim.expect,
         "by": None if claim.between else margin,
         "n_replicates": len(pairs[0][0].specs),
@@ -202,6 +212,22 @@ def _judge_family(family: list[Judged]) -> None:
             each.row["reason"] = _explain(each, each.row["verdict"], (low, high), rate)
 
 
+def _judge_by_looks(judged: Judged, path: ClaimPath) -> None:
+    """Replace the verdict by that of the looks; without a look there is none."""
+    judged.row |= {"verdict": UNDECIDED, "p_holm": None}
+    if not path.looks:
+        judged.contrast = None
+        judged.row |= dict.fromkeys(("adjusted_low", "adjusted_high", "adjusted_level"))
+        judged.row["reason"] = judged.row["reason"] or "it has not been looked at yet."
+        return
+    look = path.looks[-1]
+    judged.row |= {"verdict": path.verdict, "look": look.number, "p_spent": look.p_spent}
+    judged.row |= {"adjusted_low": look.low, "adjusted_high": look.high, "adjusted_level": 1 - look.nominal_p}
+    if path.verdict != UNDECIDED:
+        words = _explain(judged, path.verdict, (look.low, look.high), look.nominal_p)
+        judged.row["reason"] = f"at look {look.number}, after {look.replicates} replicates, {words}"
+
+
 def find_error_rates(p_values: Sequence[float]) -> list[float]:
     """The error rate that Holm's step-down rule leaves to each member: for those not decided, that of the next step."""
     order, rates = np.argsort(p_values, kind="stable"), [0.0] * len(p_values)
@@ -227,8 +253,8 @@ def find_verdict(judged: Judged, interval: Region) -> str:
 
 
 def _explain(judged: Judged, verdict: str, interval: Region, rate: float) -> str:
-    bounds = f"{_spell_level(1 - rate)} interval [{interval[0]:.4g}, {interval[1]:.4g}]"
-    asked = _spell_region(judged.region)
+    bounds = f"{spell_level(1 - rate)} interval [{interval[0]:.4g}, {interval[1]:.4g}]"
+    asked = spell_region(judged.region)
     if verdict == "supported":
         return f"the {bounds} lies within the effects claimed, {asked}."
     if verdict == "negligible":
@@ -251,8 +277,8 @@ def _look_ahead(judged: Judged) -> None:
     if not why:
         low, high = judged.row["adjusted_low"], judged.row["adjusted_high"]
         why = (
-            f"the {_spell_level(level)} interval [{low:.4g}, {high:.4g}] reaches across the edge of the effects "
-            f"claimed, {_spell_region(judged.region)}."
+            f"the {spell_level(level)} interval [{low:.4g}, {high:.4g}] reaches across the edge of the effects "
+            f"claimed, {spell_region(judged.region)}."
         )
     judged.row["reason"] = f"{why} {spell_outlook(power)}"
 
@@ -266,29 +292,3 @@ def spell_outlook(power: Power) -> str:
         )
     more = f", {ninety} nine times in ten" if ninety else ""
     return f"{eighty} replicates would decide it four times in five{more}, if the effect is as observed."
-
-
-def _spell_level(level: float) -> str:
-    return f"{100 * level:.4g}%"
-
-
-def _spell_region(region: Region) -> str:
-    if math.isinf(region[1]):
-        return f"above {region[0]:g}"
-    return f"below {region[1]:g}" if math.isinf(region[0]) else f"from {region[0]:g} to {region[1]:g}"
-
-
-def _spell_epochs(claim: Claim, last: int) -> str:
-    if not is_epoch_metric(claim.metric):
-        return ""
-    window = _spell_window(claim.epochs or (last, last))
-    return f"{window} against {_spell_window(claim.against_epochs)}" if claim.against_epochs else window
-
-
-def _spell_window(window: Window) -> str:
-    return f"{window[0]}-{window[1]}" if window[0] < window[1] else str(window[0])
-
-
-def _spell_contrast(claim: Claim) -> str:
-    sides = [", ".join(f"{name}={level}" for name, level in side.items()) for side in (claim.levels, claim.against)]
-    return f"{sides[0]} against {sides[1]}" if sides[1] else sides[0]
