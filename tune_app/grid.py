@@ -50,6 +50,11 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="PACKAGE",
         help="a package, besides modules beside the study, that its references may lead to, such as sklearn",
     )
+    add("--pilot", metavar="FOLDER", help="--dry-run: results of a pilot study, whose spread the outlook goes by")
+    add("--assume-sd", type=float, metavar="SD", help="--dry-run: a spread of scores to assume, such as 0.004")
+    add("--until-decided", action="store_true", help="run more replicates until each claim is decided or futile")
+    add("--budget", metavar="TIME", help="with --until-decided: how long these may take in all, such as 2h or 90m")
+    add("--max-replicates", type=int, metavar="N", help="with --until-decided: those of the last look; default 30")
     add("--continue-from", metavar="FOLDER", help="take over the records of a results folder first")
     add(
         "--keep", choices=("none", "best"), default="none", help="save each trial's best network by validation accuracy"
@@ -173,10 +178,14 @@ def _dry_run(session: "Session") -> int:
     """Print the plan; the exit code is that of a plan that can be run."""
     from rich.console import Console
 
+    from tune_app.export.tables.outlook import build_outlook_lines
+
     console = session.console or Console()
     plan = session.make_plan()
     wide = console if console.is_terminal else Console(width=max(console.width, 120))
     wide.print(plan, highlight=False)
+    for line in build_outlook_lines(session.look_ahead(plan)):
+        wide.print(line, highlight=False)
     if not session.options.address:
         plan.check_shares()
     session.check_origin()

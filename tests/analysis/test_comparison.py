@@ -6,7 +6,7 @@ import pytest
 
 from tests.builders import build_effect_results, build_effect_study, build_results, score_with_effect
 from tune_app.analysis.comparison import build_changes, build_comparison
-from tune_app.analysis.contrasts import UNPAIRED
+from tune_app.analysis.estimands import METHODS
 from tune_app.export.tables.comparison import build_comparison_tables
 
 
@@ -14,7 +14,7 @@ def test_a_study_compared_with_itself_differs_in_nothing() -> None:
     results = build_effect_results(replicates=2)
     frame = build_comparison(results, results)
     assert set(frame["effect"]) == {0.0}
-    assert frame["reason"].str.contains("the difference is 0").all()
+    assert frame["reason"].str.contains("of them it is 0: without a spread|did not run in turns").all()
     study = results.study.model_dump(mode="json")
     assert build_changes(study, study).empty
 
@@ -28,8 +28,10 @@ def test_studies_compared_show_effects_settings_and_what_only_one_has() -> None:
     frame = frame[frame["metric"] == "test_accuracy"]
     assert frame["reason"].str.contains("it is in study A alone").sum() == 2
     tested = frame[frame["status"] == "tested"]
-    assert tested["effect"].tolist() == pytest.approx([0.02045] * len(tested))
-    assert len(tested) == 2
+    shifts = {4: 0.02015, 10: 0.02045}
+    assert set(tested["row"].str.contains("10 folds")) == {True, False}
+    assert tested["effect"].tolist() == pytest.approx([shifts[10 if "10 folds" in row else 4] for row in tested["row"]])
+    assert len(tested) == 4
     changes = build_changes(first.study.model_dump(mode="json"), second.study.model_dump(mode="json"))
     rows = list(changes.itertuples(index=False, name=None))
     assert ("recipe.batch_size", "20", "10") in rows
@@ -51,7 +53,7 @@ def test_other_splits_are_never_paired(changes: dict[str, Any]) -> None:
         build_effect_results(replicates=3),
         build_results(build_effect_study(replicates=3, **changes), score_with_effect),
     )
-    assert set(frame[frame["metric"] == "test_accuracy"]["method"]) <= {UNPAIRED, ""}
+    assert set(frame[frame["metric"] == "test_accuracy"]["method"]) <= {METHODS["fits", "unpaired"], ""}
     assert frame["n_pairs"].isna().all()
 
 

@@ -14,7 +14,10 @@ from tests.builders import (
     pick_row,
     score_with_effect,
 )
-from tune_app.analysis.contrasts import PAIRED, UNPAIRED, Side, build_contrast, build_contrasts, find_contrasts
+from tune_app.analysis.contrast_rows import build_contrasts
+from tune_app.analysis.contrasts import build_contrast
+from tune_app.analysis.estimands import METHODS
+from tune_app.analysis.sides import Side, find_contrasts
 from tune_app.analysis.t_tests import adjust_by_holm, build_corrected_t_test, build_welch_t_test
 from tune_app.records import pack_labels
 from tune_app.study.file import find_study_file, read_study
@@ -46,17 +49,26 @@ def test_a_network_of_another_family_is_held_against_the_baseline() -> None:
     assert len(pairs) == len(study.conditions()) - 1, "every condition but the baseline"
 
 
-def test_a_paired_contrast_is_the_corrected_test_of_the_differences_by_replicate_and_fold() -> None:
+@pytest.mark.parametrize(
+    ("metric", "method", "estimand", "overlap"),
+    [
+        ("validation_accuracy", METHODS["corrected", "paired"], "new images", None),
+        ("test_accuracy", METHODS["fits", "paired"], "these images", 0.0),  # without predictions there are no images
+    ],
+)
+def test_a_paired_contrast_is_a_test_of_the_differences_by_replicate_and_fold(
+    metric: str, method: str, estimand: str, overlap: float | None
+) -> None:
     results = build_effect_results(replicates=2)
-    row = pick_row(build_contrasts(results), "test_accuracy", "dropout", 4)
+    row = pick_row(build_contrasts(results), metric, "dropout", 4)
     specs = {(s.regularizer, s.replicate): s for s in (t.spec for t in results.study.grid_trials()) if s.folds == 4}
     differences = [
         score_with_effect(specs["dropout", replicate], fold) - score_with_effect(specs["none", replicate], fold)
         for replicate in (0, 1)
         for fold in range(4)
     ]
-    test = build_corrected_t_test(differences, 4)
-    assert (row["status"], row["method"], row["n_pairs"]) == ("tested", PAIRED, 8)
+    test = build_corrected_t_test(differences, 4, overlap)
+    assert (row["status"], row["method"], row["n_pairs"], row["estimand"]) == ("tested", method, 8, estimand)
     assert row["effect"] == pytest.approx(np.mean(differences), abs=1e-12)
     assert (row["ci95_low"], row["ci95_high"]) == pytest.approx(test.interval, abs=1e-12)
     assert row["p_value"] == pytest.approx(test.p_value, abs=1e-12)
@@ -79,14 +91,14 @@ def test_holm_takes_the_contrasts_of_one_metric_as_its_family() -> None:
 
 def test_different_k_is_compared_unpaired_over_replicates() -> None:
     results = build_effect_results(replicates=3)
-    row = pick_row(build_contrasts(results), "test_accuracy", "none", 10)
+    row = pick_row(build_contrasts(results), "validation_accuracy", "none", 10)
     specs = [s for s in (t.spec for t in results.study.grid_trials()) if s.regularizer == "none"]
     means = {
         k: np.array([np.mean([score_with_effect(s, f) for f in range(k)]) for s in specs if s.folds == k])
         for k in (4, 10)
     }
     test = build_welch_t_test(means[10], means[4])
-    assert row["method"] == UNPAIRED
+    assert (row["method"], row["estimand"]) == (METHODS["replicates", "unpaired"], "these images")
     assert pd.isna(row["n_pairs"])
     assert (row["n_replicates"], row["n_replicates_baseline"]) == (3, 3)
     assert (row["effect"], row["p_value"]) == pytest.approx((test.effect, test.p_value), abs=1e-12)
@@ -94,21 +106,23 @@ def test_different_k_is_compared_unpaired_over_replicates() -> None:
 
 def test_four_folds_of_one_replicate_get_an_interval_and_the_power_but_no_p_value() -> None:
     frame = build_contrasts(build_effect_results())
-    row = pick_row(frame, "test_accuracy", "dropout", 4)
+    row = pick_row(frame, "validation_accuracy", "dropout", 4)
     assert row["status"] == "interval only"
     assert pd.isna(row["p_value"])
     assert pd.isna(row["p_better"])
     assert row["ci95_low"] < row["effect"] < row["ci95_high"]
     assert row["smallest_detectable"] > 0
     assert "at least 8: 2 replicates of 4 folds" in row["reason"]
-    assert pick_row(frame, "test_accuracy", "dropout", 10)["status"] == "tested"
+    assert pick_row(frame, "validation_accuracy", "dropout", 10)["status"] == "tested"
 
 
-def test_different_k_with_one_replicate_is_refused_with_a_sentence() -> None:
-    row = pick_row(build_contrasts(build_effect_results()), "test_accuracy", "none", 10)
+def test_held_out_scores_of_different_k_with_one_replicate_are_refused_with_a_sentence() -> None:
+    frame = build_contrasts(build_effect_results())
+    row = pick_row(frame, "validation_accuracy", "none", 10)
     assert row["status"] == "refused"
-    assert "over replicates, unpaired, each side needs 3 or more" in row["reason"]
+    assert "a single observation and no spread to compare with; run more replicates" in row["reason"]
     assert row["effect"] == pytest.approx(row["mean"] - row["baseline_mean"])
+    assert pick_row(frame, "test_accuracy", "none", 10)["method"] == METHODS["fits", "unpaired"], "fits are independent"
 
 
 def test_a_missing_fold_refuses_the_contrast() -> None:
@@ -119,7 +133,7 @@ def test_a_missing_fold_refuses_the_contrast() -> None:
     assert row["status"] == "refused"
     assert "has fits 3/4" in row["reason"]
     assert pd.isna(row["effect"])
-    assert pick_row(build_contrasts(results), "test_accuracy", "batchnorm", 4)["status"] == "interval only"
+    assert pick_row(build_contrasts(results), "test_accuracy", "batchnorm", 4)["status"] == "tested"
 
 
 def test_a_fold_stuck_on_one_class_refuses_the_contrast() -> None:
@@ -133,15 +147,16 @@ def test_a_fold_stuck_on_one_class_refuses_the_contrast() -> None:
     assert "the same label" in row["reason"]
 
 
-def test_replicates_without_counterpart_are_refused() -> None:
+def test_the_replicates_that_both_sides_have_are_paired() -> None:
     grid = [
         {"model": "cnn", "width": 0.05, "regularizer": "none", "folds": 4, "replicates": 2},
         {"model": "cnn", "width": 0.05, "regularizer": "dropout", "folds": 4, "replicates": 3},
     ]
     row = pick_row(build_contrasts(build_effect_results(grid=grid)), "test_accuracy", "dropout", 4)
-    assert row["status"] == "refused"
-    assert "3 and" in row["reason"]
-    assert "2 replicates" in row["reason"]
+    both = [grid[0], grid[1] | {"replicates": 2}]
+    two = pick_row(build_contrasts(build_effect_results(grid=both)), "test_accuracy", "dropout", 4)
+    assert (row["n_pairs"], row["status"]) == (8, "tested")
+    assert (row["effect"], row["p_value"]) == (two["effect"], two["p_value"])
 
 
 def test_a_number_of_epochs_that_some_folds_never_reach_is_refused() -> None:
@@ -187,7 +202,7 @@ def test_unpaired_sides_may_have_different_numbers_of_replicates() -> None:
         {"model": "cnn", "width": 0.05, "regularizer": "none", "folds": 10, "replicates": 3},
     ]
     results = build_effect_results(grid=grid)
-    row = pick_row(build_contrasts(results), "test_accuracy", "none", 10)
+    row = pick_row(build_contrasts(results), "validation_accuracy", "none", 10)
     five, three = (
         np.array([np.mean([score_with_effect(spec, fold) for fold in range(spec.folds)]) for spec in specs])
         for specs in results.study.conditions()
@@ -197,9 +212,9 @@ def test_unpaired_sides_may_have_different_numbers_of_replicates() -> None:
 
 
 def test_two_replicates_unpaired_get_an_interval_and_no_p_value() -> None:
-    row = pick_row(build_contrasts(build_effect_results(replicates=2)), "test_accuracy", "none", 10)
-    assert (row["status"], row["method"]) == ("interval only", UNPAIRED)
-    assert "2 replicates are too few for a p-value (at least 3 on each side)" in row["reason"]
+    row = pick_row(build_contrasts(build_effect_results(replicates=2)), "validation_accuracy", "none", 10)
+    assert (row["status"], row["method"]) == ("interval only", METHODS["replicates", "unpaired"])
+    assert "2 replicates are too few for a p-value (at least 3)" in row["reason"]
     assert pd.isna(row["p_value"])
 
 

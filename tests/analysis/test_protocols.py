@@ -25,12 +25,12 @@ def test_carried_replicates_are_paired_as_independent_observations(replicates: i
     carried, reported = (
         [score_with_effect(replace_regularizer(spec), 3) for spec in specs] for specs in reversed(study.conditions())
     )
-    assert (row["method"], row["n_pairs"], row["status"]) == ("paired t-test over replicates", replicates, status)
+    assert (row["method"], row["n_pairs"], row["status"]) == ("paired t-test over replicate means", replicates, status)
     if status == "tested":
         theirs = stats.ttest_rel(carried, reported)
         assert row["p_value"] == pytest.approx(theirs.pvalue, abs=1e-9)
     else:
-        assert "2 pairs are too few for a p-value (at least 3 replicates)" in row["reason"]
+        assert "2 replicates are too few for a p-value (at least 3)" in row["reason"]
 
 
 def replace_regularizer(spec: TrialSpec) -> TrialSpec:

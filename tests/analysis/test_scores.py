@@ -2,7 +2,9 @@
 
 import math
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from tests.builders import (
     build_effect_results,
@@ -27,14 +29,18 @@ def test_windows_average_their_epochs() -> None:
     assert build_scores(results, specs, "validation_accuracy_auc") == pytest.approx(both)
 
 
-def test_condition_means_have_the_corrected_interval_for_every_metric() -> None:
+def test_condition_means_have_an_interval_for_every_metric() -> None:
+    """Of held-out scores the corrected one; without predictions, of test scores that over fits."""
     results = build_effect_results(replicates=2)
     frame = build_condition_scores(results)
     assert set(frame["metric"]) == set(list_summarised(()))
-    row = pick_row(frame, "test_accuracy", "dropout", 4)
+    row = pick_row(frame, "validation_accuracy", "dropout", 4)
     scores = [score_with_effect(spec, fold) for spec in results.study.conditions()[2] for fold in range(4)]
     assert row["n"] == 8
     assert (row["ci95_low"], row["ci95_high"]) == pytest.approx(corrected_interval(scores, 4), abs=1e-12)
+    tested = pick_row(frame, "test_accuracy", "dropout", 4)
+    over_fits = stats.t.interval(0.95, 7, np.mean(scores), stats.sem(scores))
+    assert (tested["ci95_low"], tested["ci95_high"]) == pytest.approx(over_fits, abs=1e-12)
 
 
 def test_every_metric_that_a_claim_can_name_has_a_unit_and_a_direction() -> None:

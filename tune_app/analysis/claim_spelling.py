@@ -2,13 +2,15 @@
 
 import math
 
-from tune_app.analysis.power import Region
+from tune_app.analysis.power import MOST_REPLICATES, Power, Region
 from tune_app.study import Claim, Window
 from tune_app.study.metrics import is_epoch_metric
 
 
 def spell_level(level: float) -> str:
     """`99.2%`."""
+    if level > 1 - 1e-4:
+        return "over 99.99%"
     return f"{100 * level:.4g}%"
 
 
@@ -35,3 +37,25 @@ def spell_contrast(claim: Claim) -> str:
     """`model=cnn against model=vgg`."""
     sides = [", ".join(f"{name}={level}" for name, level in side.items()) for side in (claim.levels, claim.against)]
     return f"{sides[0]} against {sides[1]}" if sides[1] else sides[0]
+
+
+def explain_verdict(verdict: str, interval: Region, rate: float, region: Region, margin: float) -> str:
+    """Where the interval at an error rate lies, of a claim that is decided."""
+    bounds = f"{spell_level(1 - rate)} interval [{interval[0]:.4g}, {interval[1]:.4g}]"
+    asked = spell_region(region)
+    if verdict == "supported":
+        return f"the {bounds} lies within the effects claimed, {asked}."
+    if verdict == "negligible":
+        return f"the {bounds} lies within ±{margin:g}: whatever the direction, the effect is smaller than that."
+    return f"the {bounds} lies outside the effects claimed, {asked}."
+
+
+def spell_outlook(power: Power) -> str:
+    """What would decide a claim, in a sentence."""
+    eighty, ninety = power.replicates
+    if eighty is None:
+        return (
+            f"Not even {MOST_REPLICATES} replicates would decide it four times in five, if the effect is as observed."
+        )
+    more = f", {ninety} nine times in ten" if ninety else ""
+    return f"{eighty} replicates would decide it four times in five{more}, if the effect is as observed."

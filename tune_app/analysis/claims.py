@@ -8,13 +8,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tune_app.analysis.claim_spelling import spell_contrast, spell_epochs, spell_level, spell_region
+from tune_app.analysis.claim_spelling import (
+    explain_verdict,
+    spell_contrast,
+    spell_epochs,
+    spell_level,
+    spell_outlook,
+    spell_region,
+)
 from tune_app.analysis.comparable import share_splits
 from tune_app.analysis.contrasts import Contrast, build_contrast
 from tune_app.analysis.estimands import find_fewest_replicates, find_source
 from tune_app.analysis.looks import UNDECIDED, ClaimPath, find_paths
 from tune_app.analysis.metrics import choose_rope
-from tune_app.analysis.power import MOST_REPLICATES, Power, Region, find_power
+from tune_app.analysis.power import Region, find_power
 from tune_app.analysis.sides import Side
 from tune_app.analysis.t_tests import LEVEL, TTest, adjust_by_holm
 from tune_app.errors import RefusedError
@@ -71,6 +78,7 @@ class Judged:
     margin: float
     contrast: Contrast | None = None
     fewest: int = 1
+    level: float | None = None  # of the intervals to come, if they differ from today's
 
     @property
     def test(self) -> TTest | None:
@@ -86,6 +94,12 @@ def build_verdicts(results: Results) -> pd.DataFrame:
     where it is within ±`by` and an effect was claimed, else refuted. Across an edge it is undecided. The interval is
     widened by Holm's rule over the claims of a family, so that the chance of any wrong verdict in it stays below 5%.
     """
+    rows = [each.row for each in judge(results)]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(COUNTS, "Int64"))
+
+
+def judge(results: Results) -> list[Judged]:
+    """The claims of the study with their verdicts, and what would decide those that are undecided."""
     paths, remark = find_paths(results)
     found = zip(results.study.claims, paths, strict=True)
     judged = [assess(results, claim, path.replicates if path else None) for claim, path in found]
@@ -98,8 +112,7 @@ def build_verdicts(results: Results) -> pd.DataFrame:
         each.row["note"] = " ".join(filter(None, (each.row["note"], remark)))
         if path and path.reason:
             each.row["reason"] = f"{each.row['reason']} {path.reason[:1].upper()}{path.reason[1:]}".strip()
-    rows = [each.row for each in judged]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(COUNTS, "Int64"))
+    return judged
 
 
 def find_undecidable(study: Study) -> list[str]:
@@ -110,7 +123,9 @@ def find_undecidable(study: Study) -> list[str]:
         fewest = find_fewest(study, claim)
         if min(len(first), len(second)) < fewest:
             have = f"{len(first)} and {len(second)}" if len(first) != len(second) else f"{len(first)}"
-            lines.append(f"{claim.sentence} It needs {fewest} replicates on either side and has {have}.")
+            lines.append(
+                f"{claim.sentence} For a verdict it needs at least {fewest} replicates on either side; it has {have}."
+            )
     return lines
 
 
@@ -131,7 +146,7 @@ def build_region(claim: Claim, margin: float) -> Region:
 
 
 def assess(results: Results, claim: Claim, most: int | None = None) -> Judged:
-    """The claim with its contrast and no verdict yet, of `most` replicates of every condition, of all if left out."""
+    """The claim with its contrast, of `most` replicates of each condition; its verdict depends on its family."""
     study = results.study
     pairs = [
         (Side(results, first[:most], claim.epochs), Side(results, second[:most], claim.against_epochs or claim.epochs))
@@ -209,7 +224,7 @@ def _judge_family(family: list[Judged]) -> None:
         each.row["verdict"] = find_verdict(each, (low, high))
         each.row["verdict_unadjusted"] = find_verdict(each, test.interval)
         if each.row["verdict"] != UNDECIDED:
-            each.row["reason"] = _explain(each, each.row["verdict"], (low, high), rate)
+            each.row["reason"] = explain_verdict(each.row["verdict"], (low, high), rate, each.region, each.margin)
 
 
 def _judge_by_looks(judged: Judged, path: ClaimPath) -> None:
@@ -221,10 +236,12 @@ def _judge_by_looks(judged: Judged, path: ClaimPath) -> None:
         judged.row["reason"] = judged.row["reason"] or "it has not been looked at yet."
         return
     look = path.looks[-1]
+    judged.level = 1 - look.last_p
     judged.row |= {"verdict": path.verdict, "look": look.number, "p_spent": look.p_spent}
     judged.row |= {"adjusted_low": look.low, "adjusted_high": look.high, "adjusted_level": 1 - look.nominal_p}
     if path.verdict != UNDECIDED:
-        words = _explain(judged, path.verdict, (look.low, look.high), look.nominal_p)
+        interval = look.low, look.high
+        words = explain_verdict(path.verdict, interval, look.nominal_p, judged.region, judged.margin)
         judged.row["reason"] = f"at look {look.number}, after {look.replicates} replicates, {words}"
 
 
@@ -252,16 +269,6 @@ def find_verdict(judged: Judged, interval: Region) -> str:
     return "negligible" if is_small else "refuted"
 
 
-def _explain(judged: Judged, verdict: str, interval: Region, rate: float) -> str:
-    bounds = f"{spell_level(1 - rate)} interval [{interval[0]:.4g}, {interval[1]:.4g}]"
-    asked = spell_region(judged.region)
-    if verdict == "supported":
-        return f"the {bounds} lies within the effects claimed, {asked}."
-    if verdict == "negligible":
-        return f"the {bounds} lies within ±{judged.margin:g}: whatever the direction, the effect is smaller than that."
-    return f"the {bounds} lies outside the effects claimed, {asked}."
-
-
 def _look_ahead(judged: Judged) -> None:
     """Of a claim that is undecided: the power to decide it, and the replicates that would."""
     if judged.row["verdict"] != UNDECIDED or judged.contrast is None:
@@ -269,26 +276,19 @@ def _look_ahead(judged: Judged) -> None:
     if judged.contrast.test is None:
         judged.row["needed_replicates"] = judged.fewest if judged.row["n_replicates"] < judged.fewest else None
         return
-    level = judged.row["adjusted_level"] or LEVEL
-    power = find_power(judged.contrast.test, judged.contrast.effect, judged.region, judged.fewest, level)
+    level = judged.level or judged.row["adjusted_level"] or LEVEL
+    is_enough = judged.contrast.status == "tested"
+    power = find_power(
+        judged.contrast.test, judged.contrast.effect, judged.region, judged.fewest, level, is_enough=is_enough
+    )
     judged.row |= {"power": power.power}
     judged.row["needed_replicates"], judged.row["needed_replicates_90"] = power.replicates
     why = judged.contrast.reason
     if not why:
         low, high = judged.row["adjusted_low"], judged.row["adjusted_high"]
+        bounds = f"{spell_level(judged.row['adjusted_level'])} interval"
         why = (
-            f"the {spell_level(level)} interval [{low:.4g}, {high:.4g}] reaches across the edge of the effects "
+            f"the {bounds} [{low:.4g}, {high:.4g}] reaches across the edge of the effects "
             f"claimed, {spell_region(judged.region)}."
         )
     judged.row["reason"] = f"{why} {spell_outlook(power)}"
-
-
-def spell_outlook(power: Power) -> str:
-    """What would decide a claim, in a sentence."""
-    eighty, ninety = power.replicates
-    if eighty is None:
-        return (
-            f"Not even {MOST_REPLICATES} replicates would decide it four times in five, if the effect is as observed."
-        )
-    more = f", {ninety} nine times in ten" if ninety else ""
-    return f"{eighty} replicates would decide it four times in five{more}, if the effect is as observed."

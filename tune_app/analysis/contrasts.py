@@ -54,6 +54,8 @@ def build_contrast(pairs: Sequence[tuple[Side, Side]], metric: Metric) -> Contra
     first, second = (_average([pair[side] for pair in pairs], metric) for side in (0, 1))
     means = float(first.scores.mean()), float(second.scores.mean())
     study, spec = pairs[0][0].results.study, pairs[0][0].specs[0]
+    if not _share_images(pairs):
+        first, second = replace(first, cells=None), replace(second, cells=None)
     sides = [_subtract(first, second)] if paired else [first, second]
     source = find_source(spec, metric)
     contrast = contrast_samples(sides, means, source, study.inference == "new-images")
@@ -74,6 +76,14 @@ def contrast_samples(
         found = Inference(reason=str(refusal), n=n_pairs)
     return Contrast(
         means, effect, found.test, found.method, found.n, found.reason, found.are_replicates, found.estimand
+    )
+
+
+def _share_images(pairs: Sequence[tuple[Side, Side]]) -> bool:
+    """Whether image by image the fits of all sides were tested on the same."""
+    tests = [side.results.test for pair in pairs for side in pair]
+    return all(
+        test is tests[0] or (test and tests[0] and np.array_equal(test.positions, tests[0].positions)) for test in tests
     )
 
 

@@ -107,7 +107,8 @@ def infer(sides: Sequence[Sample], source: Source, wants_new_images: bool) -> In
             test = build_corrected_t_test(values[0], folds[0], 0.0)
         else:
             test = build_welch_t_test(values[0], values[1], (folds[0], folds[1]))
-        return _finish(test, THESE_RUNS if source == "time" else THESE_IMAGES, METHODS["fits", rooms], sides, FITS)
+        name, units = ("fits", FITS) if max(folds) > 1 else ("replicates", REPLICATES)  # of joined folds there is one
+        return _finish(test, THESE_RUNS if source == "time" else THESE_IMAGES, METHODS[name, rooms], sides, units)
     if wants_new_images and len(sides) == 1 and folds[0] > 1:
         _check_spread([sides[0].scores.ravel()])
         test = build_corrected_t_test(sides[0].scores.ravel(), folds[0], sides[0].overlap)
@@ -124,7 +125,11 @@ def _check_spread(values: Sequence[NDArray[np.float64]]) -> None:
         what = "a single observation has" if len(values) == 1 else "one of the sides has a single observation and"
         raise RefusedError(f"{what} no spread to compare with; run more replicates.")
     if all(np.ptp(each) < SAME for each in values):
-        raise RefusedError(f"all {len(values[0])} observations are equal: without a spread there is no error.")
+        if len(values) == 1:
+            text = f"in all {len(values[0])} of them it is {np.ravel(values[0])[0]:.6g}"
+        else:
+            text = "on each side all are equal"
+        raise RefusedError(f"{text}: without a spread there is no error to compare with.")
 
 
 def _finish(test: TTest, estimand: Estimand, method: str, sides: Sequence[Sample], units: Units) -> Inference:

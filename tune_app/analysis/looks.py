@@ -5,12 +5,14 @@ Once a claim is decided, its part passes to those that are not, whose boundaries
 (Maurer & Bretz 2013). Stopping for futility passes nothing on and binds nobody, so it never adds to the error.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from tune_app.analysis.metrics import choose_rope
 from tune_app.analysis.power import Region
 from tune_app.analysis.sequential import (
     FUTILE,
@@ -22,6 +24,8 @@ from tune_app.analysis.sequential import (
 )
 from tune_app.analysis.t_tests import LEVEL, TTest
 from tune_app.errors import ResultsError
+from tune_app.records.results import LOOKS_FILE, Results
+from tune_app.study import Claim, Study
 
 UNDECIDED = "undecided"
 VERSION = 1  # of the state as it is written
@@ -37,8 +41,9 @@ class Look:
     """What one look at a claim found.
 
     `level` is the part of the family's error rate that the claim had, `p_spent` what it has spent of it so far,
-    `nominal_p` the p below which this look decided, `low` and `high` the interval at that p.
-    `conditional_power` is the chance to be decided at the last look, None where there is none to come.
+    `nominal_p` the p below which this look decided, `low` and `high` the interval at that p. `last_p` is the nominal p
+    of the last look, if the level stays. `conditional_power` is the chance to be decided at the last look, None where
+    there is none to come.
     """
 
     number: int
@@ -52,6 +57,7 @@ class Look:
     low: float
     high: float
     verdict: str
+    last_p: float
     conditional_power: float | None = None
 
 
@@ -64,6 +70,11 @@ class ClaimPath:
     looks: tuple[Look, ...] = ()
     state: State = "open"
     reason: str = ""
+
+    @property
+    def replicates(self) -> int | None:
+        """Those of the last look, None before the first."""
+        return self.looks[-1].replicates if self.looks else None
 
     @property
     def verdict(self) -> str:
@@ -147,13 +158,13 @@ class Looks:
         nominal_p = find_nominal_p(level, counts, self.most)
         low, high = build_repeated_interval(test, nominal_p)
         is_last = observed.replicates >= self.most
-        power = None
+        last, power = nominal_p, None
         if not is_last:
             last = find_nominal_p(level, [*counts, self.most], self.most)
             power = find_conditional_power(test, observed.region, last, self.most)
         spent = spend(level, observed.replicates / self.most)
         found = (test.effect, test.standard_error, test.df, level, spent, nominal_p, low, high)
-        look = Look(number, observed.replicates, *found, observed.judge((low, high)), power)
+        look = Look(number, observed.replicates, *found, observed.judge((low, high)), last, power)
         state, reason = _find_state(look)
         return replace(path, looks=(*path.looks, look), state=state, reason=reason)
 
@@ -190,6 +201,37 @@ def _find_state(look: Look) -> tuple[State, str]:
             f"{100 * look.conditional_power:.2g}%, which is below {100 * FUTILE:g}%."
         )
     return "open", ""
+
+
+def choose_margin(study: Study, claim: Claim) -> float:
+    """The margin within which the claim's effect counts as none."""
+    return choose_rope(study, claim.metric) if claim.by is None else claim.by
+
+
+def fingerprint_claims(study: Study) -> str:
+    """A hash of what the study claims: regions, families and the conditions compared, whatever their replicates."""
+    claims = []
+    for claim in study.claims:
+        pairs = [[side[0].id for side in pair] for pair in study.claim_pairs(claim)]
+        margin = choose_margin(study, claim)
+        claims.append([claim.model_dump(mode="json"), margin, study.find_family(claim), pairs])
+    return hashlib.sha256(json.dumps([study.inference, claims], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def find_paths(results: Results) -> tuple[list[ClaimPath | None], str]:
+    """The path of each claim of the study, None without looks, and what to say where looks were at others."""
+    none: list[ClaimPath | None] = [None] * len(results.study.claims)
+    if not results.looks:
+        return none, ""
+    looks = parse_looks(results.looks, LOOKS_FILE)
+    if looks.fingerprint == fingerprint_claims(results.study):
+        earlier = (
+            "Claims before these were looked at as well; these are a family of their own, their error counted apart."
+        )
+        return list(looks.paths), earlier if looks.number > 1 else ""
+    return none, (
+        "The study ran on until other claims were decided: this verdict takes the records as if they had been planned."
+    )
 
 
 def parse_looks(text: str, place: str) -> Looks:

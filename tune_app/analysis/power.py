@@ -17,7 +17,7 @@ from tune_app.analysis.t_tests import LEVEL, TTest
 
 MOST_REPLICATES = 1000
 TARGETS = (0.8, 0.9)
-SPREADS = (np.arange(200) + 0.5) / 200  # quantiles that the average is taken over
+SPREADS = (np.arange(50) + 0.5) / 50  # quantiles that the average is taken over
 CERTAIN = 40.0  # a noncentrality from which on the power is 1
 Region = tuple[float, float]  # the effects that a claim allows, from and to
 
@@ -37,12 +37,20 @@ class Power:
 
 
 def find_power(
-    test: TTest, effect: float, region: Region, fewest: int = 1, level: float = LEVEL, spread_df: float | None = None
+    test: TTest,
+    effect: float,
+    region: Region,
+    fewest: int = 1,
+    level: float = LEVEL,
+    spread_df: float | None = None,
+    *,
+    is_enough: bool = True,
 ) -> Power:
     """The power to show that an effect lies in `region`, or outside it if it does, by the interval of `test`.
 
-    `fewest` replicates are needed before there is a verdict at all. `spread_df`: the degrees of freedom behind the
-    spread, those of the test if left out, infinite for one that is assumed.
+    `fewest` replicates are needed before there is a verdict at all, and the design has them if it `is_enough`.
+    `spread_df`: the degrees of freedom behind the spread, those of the test if left out, infinite for one that is
+    assumed.
     """
     df = test.df if spread_df is None else spread_df
     factors = _build_spread_factors(df)
@@ -53,10 +61,9 @@ def find_power(
             counts, target, key=lambda count: _average(test.with_replicates(count), effect, region, level, factors)
         )
         needed.append(counts[index] if index < len(counts) else None)
+    power = _average(test, effect, region, level, factors) if is_enough else 0.0
     bounds = stats.chi2.ppf([(1 + LEVEL) / 2, (1 - LEVEL) / 2], df) / df if math.isfinite(df) else np.ones(2)
-    return Power(
-        effect, _average(test, effect, region, level, factors), tuple(needed), (bounds[0] ** -0.5, bounds[1] ** -0.5)
-    )
+    return Power(effect, power, tuple(needed), (float(bounds[0] ** -0.5), float(bounds[1] ** -0.5)))
 
 
 def _build_spread_factors(df: float) -> NDArray[np.float64]:

@@ -17,7 +17,9 @@ from tune_app.analysis.conditions import build_condition_scores, build_trials
 from tune_app.analysis.contrast_rows import build_contrasts
 from tune_app.analysis.designed import build_designs
 from tune_app.analysis.frames import build_epochs, build_folds
+from tune_app.analysis.looking import build_looks
 from tune_app.analysis.networks import build_networks
+from tune_app.analysis.outlook import build_final_outlook
 from tune_app.analysis.over_data import build_data_sets
 from tune_app.records import write_whole
 from tune_app.records.files import write_bytes_whole
@@ -32,6 +34,7 @@ SUMMARIES: dict[str, Callable[[Results], pd.DataFrame]] = {
     "conditions": build_condition_scores,
     "contrasts": build_contrasts,
     "claims": build_verdicts,
+    "outlook": build_final_outlook,
 }
 # Of studies that vary the protocol, and of those that have reported figures to compare with.
 OCCASIONAL: dict[str, Callable[[Results], pd.DataFrame]] = {
@@ -39,6 +42,7 @@ OCCASIONAL: dict[str, Callable[[Results], pd.DataFrame]] = {
     "reference_check": build_reference_check,
     "designs": build_designs,
     "data_sets": build_data_sets,
+    "looks": build_looks,
 }
 
 

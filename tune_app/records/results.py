@@ -7,7 +7,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ ENVIRONMENT_FILE = "environment.json"
 PLAN_FILE = "plan.csv"
 TEST_FILE = "test.npz"
 POOLED_FILE = "pooled.csv"
+LOOKS_FILE = "looks.json"
 PLAN_COLUMNS = ("trial", "fits", "parameters", "flops", "predicted_fit_seconds", "cpus", "gpus")
 
 # What reading a damaged table or archive may raise.
@@ -83,6 +84,7 @@ class Results:
     plan: pd.DataFrame | None = None
     environment: Mapping[str, Any] | None = None
     reference_text: str = ""  # the table of reported figures as it was read
+    looks: str = ""  # at the claims of a study that ran until they were decided, as `analysis.looks` writes them
     pooled: pd.DataFrame | None = None  # scores over all held-out samples together, of metrics that do not average
 
 
@@ -100,9 +102,20 @@ def read_results(folder: Path) -> Results:
     path = folder / REFERENCE_FILE
     reference = read_reference(path) if path.is_file() else {}
     text = path.read_text(encoding="utf-8") if reference else ""
-    return Results(
-        read_study(folder / STUDY_FILE), records, reference, *_read_extras(folder), text, read_pooled(folder)
+    return replace(
+        Results(read_study(folder / STUDY_FILE), records, reference, *_read_extras(folder), text),
+        looks=read_looks(folder),
+        pooled=read_pooled(folder),
     )
+
+
+def read_looks(folder: Path) -> str:
+    """The looks at a study's claims as text, empty if there were none; ResultsError for a file that refuses."""
+    path = folder / LOOKS_FILE
+    try:
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ResultsError(f"{path} cannot be read ({error}); restore it, or delete it") from error
 
 
 def read_pooled(folder: Path) -> pd.DataFrame | None:
@@ -131,6 +144,8 @@ def build_sources(results: Results) -> dict[str, Callable[[Path], None]]:
     pooled = results.pooled
     if pooled is not None and len(pooled):
         writers[POOLED_FILE] = lambda path: write_plan(path, pooled)
+    if results.looks:
+        writers[LOOKS_FILE] = lambda path: write_whole(path, results.looks)
     if results.reference_text:
         writers[REFERENCE_FILE] = lambda path: write_whole(path, results.reference_text)
     return writers
@@ -149,6 +164,7 @@ def build_digest(results: Results) -> str:
     digest = hashlib.sha256()
     order = [trial.spec.id for trial in results.study.grid_trials()]
     texts = [build_yaml(results.study), results.reference_text, json.dumps(results.environment, sort_keys=True)]
+    texts += [results.looks] if results.looks else []
     texts += map(record_to_line, results.records.in_order(order))
     texts += [] if results.plan is None else [results.plan.to_csv(index=False, float_format="%.9g")]
     texts += (

@@ -37,6 +37,7 @@ from tune_app.records.results import (
 from tune_app.records.store import RECORDS_FILE
 from tune_app.session.changes import Remedies, find_remedies, score_anew
 from tune_app.session.environment import build_environment
+from tune_app.session.kept import find_kept, find_looks
 from tune_app.session.notes import add_metrics, find_earlier, find_environment, find_plan, pool
 from tune_app.session.options import RunOptions
 from tune_app.session.outcome import Outcome
@@ -44,11 +45,13 @@ from tune_app.session.results import Results
 from tune_app.session.resume import HoldsBest, describe_changes, find_missing, find_new, take_over
 from tune_app.session.studies import FoundStudy
 from tune_app.session.testset import build_test_set
-from tune_app.study import TrialSpec
+from tune_app.study import Study, TrialSpec
 from tune_app.study.define import Definition
 from tune_app.study.selection import select_trials
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tune_app.monitor import Monitor
     from tune_app.session.planning import Plan
 
@@ -70,18 +73,22 @@ class Session:
     phase: str = "Interrupted before anything started."  # what there is to say if an interrupt comes now
 
     def __post_init__(self) -> None:
-        self.study = self.found.study
+        self.folder = self.options.runs.resolve() / self.found.study.name
+        self.results = self.options.results.resolve() / self.found.study.name
+        self.study = self.found.study if self.found.problems else find_kept(self)
+        self.look: Callable[[StoredResults], None] | None = None  # taken once every fit is there
         self._data: dict[str, Data] = {}
         if self.found.problems:
             from tune_app.session.preparation import refuse
 
             refuse(self)
-        self.specs: list[TrialSpec] = [
-            trial.spec for trial in select_trials(self.study.grid_trials(), self.options.only)
-        ]
+        self.take_study(self.study)
         self.remedies = Remedies()  # what to do about code or data that changed
-        self.folder = self.options.runs.resolve() / self.study.name
-        self.results = self.options.results.resolve() / self.study.name
+
+    def take_study(self, study: Study) -> None:
+        """Go on with a study that has more replicates than the one so far."""
+        self.study = study
+        self.specs: list[TrialSpec] = [trial.spec for trial in select_trials(study.grid_trials(), self.options.only)]
 
     def make_plan(self) -> "Plan":
         """The plan of the selected trials on this machine; imports torch."""
@@ -111,6 +118,14 @@ class Session:
         return {name: describe_data(data) for name, data in self.load_data().items()}
 
     def run(self) -> Outcome:
+        """`run_once`, with `until_decided` as often as it takes; it raises the same."""
+        if self.options.until_decided:
+            from tune_app.session.until_decided import run_until_decided
+
+            return run_until_decided(self)
+        return self.run_once()
+
+    def run_once(self) -> Outcome:
         """Run what the records lack and export what there is.
 
         Raises a TuneAppError for bad input before anything starts, and where disks or folders refuse.
@@ -142,6 +157,16 @@ class Session:
         from tune_app.session.preparation import prepare
 
         return prepare(self)[0]
+
+    def find_records(self) -> RecordSet:
+        """The records that a run would start from; nothing is touched. Raises a TuneAppError if they cannot be read."""
+        return self._peek(self.check_origin())
+
+    def look_ahead(self, plan: "Plan") -> "pd.DataFrame":
+        """What the claims and the contrasts need to be decided; the columns are those of outlook.csv."""
+        from tune_app.session.outlook import look_ahead
+
+        return look_ahead(self, plan)
 
     def check_origin(self) -> StoredResults | None:
         """The results whose records are taken over first, if any; raises a TuneAppError if they cannot be read."""
@@ -227,7 +252,7 @@ class Session:
         undrawn = [] if current else write_results(folder, results)
         left = {(spec.id, fold) for spec in self.specs for fold in store.records.missing_folds(spec.id, spec.folds)}
         if not left:
-            self._clear_carried()
+            shutil.rmtree(self.folder / "carried", ignore_errors=True)  # nothing is left to resume from
         return Outcome(
             results=Results(results, folder),
             folder=folder,
@@ -246,6 +271,9 @@ class Session:
         """The results as they are exported, the folder to export them to, and whether it has them already."""
         found = self.found
         stored = StoredResults(self.study, records, found.reference, reference_text=found.reference_text)
+        if self.look and not any(self._find_missing(records).values()):
+            self.look(stored)
+        stored = replace(stored, looks=find_looks(self))
         folder = choose_folder(self.results, stored)
         plan, pooled = find_plan(self, folder), pool(self, records)
         stored = replace(stored, environment=find_environment(self), plan=plan, pooled=pooled)
@@ -262,10 +290,6 @@ class Session:
         except DataError as error:  # nothing ran, so nothing but the confusions needs the images
             self.report(f"The confusions are left out: {error}")
         return stored, folder, False
-
-    def _clear_carried(self) -> None:
-        """Nothing is left that a carried state could be resumed from."""
-        shutil.rmtree(self.folder / "carried", ignore_errors=True)
 
     def _find_unkept(self, records: RecordSet) -> tuple[str, ...]:
         """The complete trials whose best network is not on disk though it should be."""

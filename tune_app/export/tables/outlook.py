@@ -1,0 +1,46 @@
+"""What claims and contrasts need to be decided: the chance of a verdict, and the replicates for a good one."""
+
+import pandas as pd
+from rich.console import RenderableType
+
+from tune_app.export.tables.model import Column, Group, Kind, Medium, Row, Table, list_records
+from tune_app.export.tables.notes import build_notes, share_reasons
+from tune_app.export.tables.terminal import render_terminal
+
+COLUMNS = (
+    Column("name", "claim or contrast", wraps=True),
+    Column("verdict", "verdict"),
+    Column("effect", "effect", Kind.NUMBER, signed=True),
+    Column("effect_from", "from", wraps=True),
+    Column("spread", "error", Kind.SPREAD),
+    Column("spread_from", "spread from", wraps=True, least=Medium.PAPER),
+    Column("replicates", "replicates", Kind.COUNT),
+    Column("power", "power", Kind.SHARE),
+    Column("needed_80", "for 80%", Kind.COUNT),
+    Column("needed_90", "for 90%", Kind.COUNT),
+    Column("hours_80", "core hours", Kind.NUMBER, decimals=1),
+)
+NOTE = (
+    "Power is the chance of a verdict with the study's replicates, averaged over what the spread may truly be. For 80% "
+    "and for 90% are the replicates that reach it; a dash: more than 1,000. The effect is the one observed, or "
+    "one margin beyond the edge of the claim; for contrasts it is the region of practical equivalence. Core hours are "
+    "those of the replicates that are missing for 80%."
+)
+
+
+def build_outlook_table(outlook: pd.DataFrame) -> Table:
+    """A row for each of outlook.csv, claims first; decided claims are left out."""
+    records = [record for record in list_records(outlook) if record["verdict"] in ("", "undecided")]
+    groups = []
+    for kind, caption in (("claim", "Claims that are undecided"), ("contrast", "Contrasts with the baseline")):
+        rows = tuple(Row(record | {"verdict": ""}) for record in records if record["kind"] == kind)
+        groups += [Group(caption, rows)] if rows else []
+    reasons = share_reasons([(str(record["name"]), str(record["reason"])) for record in records])
+    notes = (NOTE, *build_notes(reasons, len(records))) if groups else ()
+    return Table("outlook", "What would decide it", COLUMNS, tuple(groups), notes)
+
+
+def build_outlook_lines(outlook: pd.DataFrame) -> list[RenderableType]:
+    """The table for a rich console, with its notes."""
+    table = build_outlook_table(outlook)
+    return [*render_terminal(table), *table.notes] if table.rows else []

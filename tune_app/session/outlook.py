@@ -1,0 +1,55 @@
+"""What a study's claims need, before it runs: from the records that there are, a pilot study, or an assumption."""
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from tune_app.analysis.outlook import Knowledge, build_outlook, read_seconds
+from tune_app.errors import DataError, ResultsError
+from tune_app.records.results import TEST_FILE, UNREADABLE, Results, TestSet, read_results, read_test_set
+from tune_app.session.testset import build_test_set
+
+if TYPE_CHECKING:
+    from tune_app.session.planning import Plan
+    from tune_app.session.session import Session
+
+
+def look_ahead(session: "Session", plan: "Plan") -> pd.DataFrame:
+    """The outlook of the session's study with the records that a run would start from.
+
+    Raises ResultsError for a pilot that is no results folder.
+    """
+    options = session.options
+    records = session.find_records()
+    results = Results(session.study, records, session.found.reference)
+    if records.folds:
+        results = Results(session.study, records, session.found.reference, _find_test_set(session, results))
+    pilot = _read_pilot(options.pilot) if options.pilot else None
+    knowledge = Knowledge(
+        pilot=pilot,
+        pilot_name=pilot.study.name if pilot else "",
+        assumed_sd=options.assume_sd,
+        seconds=read_seconds(plan.build_frame()),
+    )
+    return build_outlook(results, knowledge)
+
+
+def _read_pilot(folder: Path) -> Results:
+    try:
+        return read_results(folder)
+    except ResultsError as error:
+        raise ResultsError(f"--pilot: {error}") from error
+
+
+def _find_test_set(session: "Session", results: Results) -> TestSet | None:
+    """The labels of the test images: as exported, or else from the data."""
+    path = session.results / TEST_FILE
+    with contextlib.suppress(*UNREADABLE):
+        return read_test_set(path)
+    with contextlib.suppress(DataError):
+        datasets = session.load_data()
+        if len(datasets) == 1:
+            return build_test_set(results, *datasets.values())
+    return None
