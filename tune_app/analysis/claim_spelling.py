@@ -8,9 +8,9 @@ from tune_app.study.metrics import is_epoch_metric
 
 
 def spell_level(level: float) -> str:
-    """`99.2%`."""
+    """`99.2%`; `adjusted` where nothing but the last digits differ from 100%, as at the first of many looks."""
     if level > 1 - 1e-4:
-        return "over 99.99%"
+        return "adjusted"
     return f"{100 * level:.4g}%"
 
 

@@ -76,7 +76,7 @@ class Session:
         self.folder = self.options.runs.resolve() / self.found.study.name
         self.results = self.options.results.resolve() / self.found.study.name
         self.study = self.found.study if self.found.problems else find_kept(self)
-        self.look: Callable[[StoredResults], None] | None = None  # taken once every fit is there
+        self.look: Callable[[StoredResults], bool] | None = None  # once every fit is there; true if more are to come
         self._data: dict[str, Data] = {}
         if self.found.problems:
             from tune_app.session.preparation import refuse
@@ -271,12 +271,12 @@ class Session:
         """The results as they are exported, the folder to export them to, and whether it has them already."""
         found = self.found
         stored = StoredResults(self.study, records, found.reference, reference_text=found.reference_text)
-        if self.look and not any(self._find_missing(records).values()):
-            self.look(stored)
-        stored = replace(stored, looks=find_looks(self))
         folder = choose_folder(self.results, stored)
         plan, pooled = find_plan(self, folder), pool(self, records)
         stored = replace(stored, environment=find_environment(self), plan=plan, pooled=pooled)
+        if self.look and not any(find_missing(self.specs, records).values()) and self.look(stored):
+            return stored, folder, True  # tables are for the end
+        stored = replace(stored, looks=find_looks(self))
         with contextlib.suppress(*UNREADABLE):
             read_plan(folder / PLAN_FILE)  # the plan may be known from elsewhere, and the folder's own be damaged
             has_test = (folder / TEST_FILE).exists()  # a study that scores held-out folds has none

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tune_app.analysis.looking import MOST, begin_looks, take_looks
@@ -58,31 +58,41 @@ def _find_course(session: "Session") -> Looks:
 class _Course:
     session: "Session"
     looks: Looks
+    next: Round = field(default_factory=Round)
+    begun: float | None = None  # when the further replicates that are being run did
 
     def run(self) -> "Outcome":
-        session, is_more = self.session, bool(self.looks.more)
+        session = self.session
         session.look = self._take
         while True:
-            begun = time.monotonic()
+            self.begun = time.monotonic() if self.looks.more else None
             try:
                 outcome = session.run_once()
             finally:
-                if is_more and session.folder.exists():
-                    self._keep(replace(self.looks, seconds=self.looks.seconds + time.monotonic() - begun))
+                self._spend()
             if outcome.interrupted or outcome.missing:
                 return outcome
             session.options = replace(session.options, fresh=False, continue_from=None)
-            chosen = self._choose(outcome.results.stored)
-            if not chosen.more:
-                session.report(self._describe_end(chosen))
+            if not self.next.more:
+                session.report(self._describe_end(self.next))
                 return outcome
-            session.report(self._describe_next(chosen))
-            self._keep(replace(self.looks, more=join_more(self.looks.more, chosen.more)))
             session.take_study(extend_study(session.study, self.looks))
-            is_more = True
 
-    def _take(self, results: StoredResults) -> None:
+    def _take(self, results: StoredResults) -> bool:
+        """Look, and choose what to run next; whether there is anything."""
+        self._spend()
         self._keep(take_looks(results, self.looks))
+        self.next = self._choose(results)
+        if self.next.more:
+            self.session.report(self._describe_next(self.next))
+            self._keep(replace(self.looks, more=join_more(self.looks.more, self.next.more)))
+        return bool(self.next.more)
+
+    def _spend(self) -> None:
+        """Count the time of further replicates, without that of the looks and tables that follow."""
+        if self.begun is not None and self.session.folder.exists():
+            self._keep(replace(self.looks, seconds=self.looks.seconds + time.monotonic() - self.begun))
+        self.begun = None
 
     def _keep(self, looks: Looks) -> None:
         self.looks = looks
