@@ -10,10 +10,12 @@ from tune_app.analysis.looks import Looks, parse_looks
 from tune_app.analysis.rounds import Round, choose_round
 from tune_app.errors import StudyError
 from tune_app.monitor.terminal import spell_seconds
+from tune_app.records import RECORDS_FILE, RecordSet, read_records
 from tune_app.records.results import LOOKS_FILE
 from tune_app.records.results import Results as StoredResults
 from tune_app.session.environment import count_cpus
 from tune_app.session.kept import extend_study, find_looks, write_looks
+from tune_app.session.resume import find_missing
 from tune_app.study.more import join_more
 
 if TYPE_CHECKING:
@@ -64,8 +66,9 @@ class _Course:
     def run(self) -> "Outcome":
         session = self.session
         session.look = self._take
+        is_pending = bool(self.looks.more) and self._lacks_fits()
         while True:
-            self.begun = time.monotonic() if self.looks.more else None
+            self.begun = time.monotonic() if is_pending else None
             try:
                 outcome = session.run_once()
             finally:
@@ -77,6 +80,13 @@ class _Course:
                 session.report(self._describe_end(self.next))
                 return outcome
             session.take_study(extend_study(session.study, self.looks))
+            is_pending = True
+
+    def _lacks_fits(self) -> bool:
+        """Whether an interrupted round is to be finished."""
+        path = self.session.folder / RECORDS_FILE
+        records = read_records(path)[0] if path.exists() else RecordSet()
+        return any(find_missing(self.session.specs, records).values())
 
     def _take(self, results: StoredResults) -> bool:
         """Look, and choose what to run next; whether there is anything."""

@@ -8,6 +8,7 @@ import pandas as pd
 from tune_app.analysis.confusion import build_confused, build_confusions
 from tune_app.analysis.curves import build_curves
 from tune_app.analysis.designed import build_designs, build_designs_cells, choose_scale
+from tune_app.analysis.looking import build_looks
 from tune_app.analysis.schedule import build_schedule
 from tune_app.errors import ExportError
 from tune_app.export.figures.confusion import build_confused_chart, build_confusion_chart
@@ -15,6 +16,7 @@ from tune_app.export.figures.contrasts import build_forest_chart, build_waterfal
 from tune_app.export.figures.curves import build_curves_chart, build_fit_curves_chart
 from tune_app.export.figures.designs import build_design_figures
 from tune_app.export.figures.figure import Figure
+from tune_app.export.figures.looks import build_looks_chart
 from tune_app.export.figures.schedule import build_schedule_chart
 from tune_app.export.figures.scores import build_scores, build_scores_chart
 from tune_app.records.results import Results
@@ -43,6 +45,7 @@ def collect_figures(
     builders: dict[str, Callable[[], list[Figure]]] = {
         "scores": lambda: _build_scores(results),
         "contrasts": lambda: _build_forest(contrasts),
+        "looks": lambda: _build_looks(results),
         "audit": lambda: _build_waterfall(audit),
         "designs": lambda: _build_designs(results),
         "curves": lambda: _build_curves(results),
@@ -75,6 +78,17 @@ def _build_forest(contrasts: pd.DataFrame | None) -> list[Figure]:
     metric = str(contrasts["metric"].iloc[0]).replace("_", " ")
     caption = f"Effect on {metric} with its 95% interval; the grey band is the region of practical equivalence."
     return [Figure("contrasts", "Contrasts with the baseline", caption, build_forest_chart(contrasts))]
+
+
+def _build_looks(results: Results) -> list[Figure]:
+    looks = build_looks(results)
+    if looks.empty:
+        return []
+    caption = (
+        "Each claim's effect with its adjusted interval after each look; the band is what the claim allows. A verdict "
+        "is reached when the interval lies inside it, or outside. Ends beyond a panel are cut off."
+    )
+    return [Figure("looks", "The claims from look to look", caption, build_looks_chart(looks))]
 
 
 def _build_waterfall(audit: pd.DataFrame | None) -> list[Figure]:
