@@ -20,9 +20,9 @@ from scipy import optimize, stats
 
 from tune_app.analysis.claims import find_decision_p_value, find_error_rates
 from tune_app.analysis.estimands import Sample, infer
-from tune_app.analysis.looks import UNDECIDED, ClaimPath, Looks, Observed
+from tune_app.analysis.looks import SPENDING, UNDECIDED, ClaimPath, Looks, Observed
 from tune_app.analysis.power import Region
-from tune_app.analysis.sequential import build_repeated_interval
+from tune_app.analysis.sequential import Spending, build_repeated_interval
 from tune_app.analysis.t_tests import LEVEL, TTest
 
 IMAGES, FOLDS = 100, 4
@@ -95,10 +95,10 @@ class Decided:
     replicates: tuple[int, ...]
 
 
-def run_looks(tests: Sequence[Callable[[int], TTest]], region: Region) -> Decided:
+def run_looks(tests: Sequence[Callable[[int], TTest]], region: Region, spending: Spending = SPENDING) -> Decided:
     """By the product's looks."""
     names = [f"claim {number}" for number in range(len(tests))]
-    looks = Looks("simulated", FIRST, MOST, tuple(ClaimPath(name, "claims") for name in names))
+    looks = Looks("simulated", FIRST, MOST, tuple(ClaimPath(name, "claims") for name in names), spending)
     for count in looks.schedule.looks:
         states = {path.sentence: path.state for path in looks.paths}
         looks = looks.take(
@@ -203,7 +203,8 @@ def run_setting(setting: Setting, trials: int, seed: int) -> str:
     """The row of the table."""
     has_power = any(find_truth(setting))
     counts = FIXED if has_power else ()
-    ways = {"looks": run_looks, "unadjusted": run_unadjusted, "sequence": run_sequence}
+    late = partial(run_looks, spending="obrien-fleming")
+    ways = {"looks": run_looks, "late": late, "unadjusted": run_unadjusted, "sequence": run_sequence}
     found: dict[str | int, list[Decided]] = {way: [] for way in (*ways, *counts)}
     for trial in range(trials):
         drawn = draw_tests(np.random.default_rng([seed, trial]), setting)
@@ -213,13 +214,16 @@ def run_setting(setting: Setting, trials: int, seed: int) -> str:
         for count in counts:
             found[count].append(run_fixed(tests, setting.region, count))
     rates = {way: summarise(decided, setting) for way, decided in found.items()}
-    looks, unadjusted, sequence = (rates[way] for way in ways)
+    looks, late_rates, unadjusted, sequence = (rates[way] for way in ways)
     fixed = find_equal_fixed({count: rates[count] for count in counts}, looks.power)
     equal = "–" if not has_power else f"{fixed}" if fixed else f"> {MOST}"
-    power, other = (f"{100 * each.power:.1f}%" if has_power else "–" for each in (looks, sequence))
-    cells = (setting.kind, setting.name, f"{100 * looks.error:.1f}%", power, f"{looks.replicates:.1f}", equal)
-    more = (f"{100 * unadjusted.error:.1f}%", f"{100 * sequence.error:.1f}%", other, f"{sequence.replicates:.1f}")
-    return f"| {' | '.join((*cells, *more))} |"
+    cells = [setting.kind, setting.name, *_spell(looks), equal, *_spell(late_rates), *_spell(sequence)]
+    return f"| {' | '.join([*cells, f'{100 * unadjusted.error:.1f}%'])} |"
+
+
+def _spell(rates: Rates) -> list[str]:
+    power = "–" if np.isnan(rates.power) else f"{100 * rates.power:.1f}%"
+    return [f"{100 * rates.error:.1f}%", power, f"{rates.replicates:.1f}"]
 
 
 def main() -> None:
@@ -228,9 +232,10 @@ def main() -> None:
     begun = time.perf_counter()
     print(
         "| scores | claims | error over looks and claims | decided rightly | replicates | fixed design as powerful | "
-        "error unadjusted | error of a confidence sequence | decided by it | replicates of it |"
+        "O'Brien–Fleming: error | decided | replicates | confidence sequence: error | decided | replicates | "
+        "unadjusted: error |"
     )
-    print("| --- | --- | " + " | ".join(["---:"] * 8) + " |")
+    print("| --- | --- | " + " | ".join(["---:"] * 11) + " |")
     for setting in list_settings():
         print(run_setting(setting, trials, seed), flush=True)
     print(f"\n`python -m benchmarks.sequential {trials} {seed}`, {time.perf_counter() - begun:.0f} s.")

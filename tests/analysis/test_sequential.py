@@ -38,6 +38,13 @@ def test_boundaries_are_the_published_ones(steps: int, published: tuple[float, .
     assert find_boundaries(0.05, fractions) == pytest.approx(published, abs=3e-4)
 
 
+def test_pocock_boundaries_are_the_published_ones() -> None:
+    # ldbounds: ldBounds(5, iuse=2, alpha=0.05); gsDesign: sfu=sfLDPocock
+    published = (2.4380, 2.4268, 2.4101, 2.3966, 2.3859)
+    assert find_boundaries(0.05, (0.2, 0.4, 0.6, 0.8, 1.0), "pocock") == pytest.approx(published, abs=3e-4)
+    assert spend(0.05, 1, "pocock") == pytest.approx(0.05)
+
+
 def test_boundaries_at_unequal_looks_are_crossed_as_often_as_was_spent() -> None:
     replicates = np.array([3, 4, 6, 8, 11, 15, 20, 30])
     source = np.random.default_rng(3)

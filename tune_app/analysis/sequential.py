@@ -1,7 +1,7 @@
-"""Boundaries for looks at growing data: Lan–DeMets spending of the O'Brien–Fleming type, and what is to come.
+"""Boundaries for looks at growing data: Lan–DeMets spending, repeated intervals, and what is to come.
 
 A claim is looked at after some of its replicates, then after more, up to a number fixed beforehand. The error rate of
-all looks together is spent little by little (Lan & DeMets 1983), almost nothing at first. The interval of each look is
+all looks together is spent little by little (Lan & DeMets 1983). The interval of each look is
 a repeated confidence interval (Jennison & Turnbull 1989): all of them hold at once with the level of the claim, so a
 verdict may be taken from any. Replicates are the unit of information. Where images are a sample too, estimates of
 successive looks agree more closely than this counts on, which makes the boundaries no less safe.
@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,21 +28,27 @@ SMALLEST = 1e-300  # a nominal p below is taken as this
 HIGHEST = 38.0  # a boundary above is never reached
 
 Array = NDArray[np.float64]
+Spending = Literal["obrien-fleming", "pocock"]
 
 
-def spend(alpha: float, fraction: float) -> float:
+def spend(alpha: float, fraction: float, spending: Spending = "obrien-fleming") -> float:
     """The part of a two-sided error rate that is spent once `fraction` (0 to 1) of the information is there.
 
-    4·(1 − Φ(z/√fraction)) with z the upper quantile of α/4: half of it on either side, as ldbounds and gsDesign have
-    it. All of `alpha` is spent at a fraction of 1 or more.
+    `obrien-fleming`: 4·(1 − Φ(z/√fraction)) with z the upper quantile of α/4, almost nothing at first. `pocock`:
+    α·ln(1 + (e − 1)·fraction), much at first. Half of it is on either side, as ldbounds and gsDesign have it. All of
+    `alpha` is spent at a fraction of 1 or more.
     """
     if fraction <= 0:
         return 0.0
+    if spending == "pocock":
+        return alpha * math.log1p((math.e - 1) * min(1.0, fraction))
     return min(alpha, 4 * float(stats.norm.sf(stats.norm.isf(alpha / 4) / math.sqrt(min(1.0, fraction)))))
 
 
 @lru_cache(maxsize=4096)
-def find_boundaries(alpha: float, fractions: tuple[float, ...]) -> tuple[float, ...]:
+def find_boundaries(
+    alpha: float, fractions: tuple[float, ...], spending: Spending = "obrien-fleming"
+) -> tuple[float, ...]:
     """The values of |z| that decide at looks with these rising fractions of the information.
 
     By numerical integration over the paths that no earlier look has stopped (Armitage, McPherson & Rowe 1969).
@@ -52,7 +59,7 @@ def find_boundaries(alpha: float, fractions: tuple[float, ...]) -> tuple[float, 
     places, masses = np.zeros(1), np.ones(1)  # a Brownian motion where it is, and with what probability, unstopped
     for fraction in fractions:
         step, now = math.sqrt(fraction - before), math.sqrt(fraction)
-        rate = max(spend(alpha, fraction) - spent, SMALLEST)
+        rate = max(spend(alpha, fraction, spending) - spent, SMALLEST)
 
         def excess(z: float, places: Array = places, masses: Array = masses, s: float = step, n: float = now) -> float:
             return float(masses @ _leave(places, z * n, s))
@@ -60,7 +67,7 @@ def find_boundaries(alpha: float, fractions: tuple[float, ...]) -> tuple[float, 
         found = _solve(excess, rate)
         boundaries.append(found)
         places, masses = _carry_on(places, masses, found * now, step)
-        spent, before = spend(alpha, fraction), fraction
+        spent, before = spend(alpha, fraction, spending), fraction
     return tuple(boundaries)
 
 
@@ -94,13 +101,13 @@ def _find_nodes() -> tuple[Array, Array]:
     return nodes, weights
 
 
-def find_nominal_p(alpha: float, replicates: Sequence[int], most: int) -> float:
+def find_nominal_p(alpha: float, replicates: Sequence[int], most: int, spending: Spending = "obrien-fleming") -> float:
     """The two-sided p below which the last of the looks decides; looks were after `replicates`, at most `most`.
 
     A look beyond `most` is a look at it, and replicates that have not grown are one look.
     """
     counts = sorted({min(count, most) for count in replicates})
-    boundary = find_boundaries(alpha, tuple(count / most for count in counts))[-1]
+    boundary = find_boundaries(alpha, tuple(count / most for count in counts), spending)[-1]
     return max(SMALLEST, float(2 * stats.norm.sf(boundary)))
 
 
