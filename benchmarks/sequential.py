@@ -204,7 +204,12 @@ def run_setting(setting: Setting, trials: int, seed: int) -> str:
     has_power = any(find_truth(setting))
     counts = FIXED if has_power else ()
     late = partial(run_looks, spending="obrien-fleming")
-    ways = {"looks": run_looks, "late": late, "unadjusted": run_unadjusted, "sequence": run_sequence}
+    ways: dict[str, Callable[[Sequence[Callable[[int], TTest]], Region], Decided]] = {
+        "looks": run_looks,
+        "late": late,
+        "unadjusted": run_unadjusted,
+        "sequence": run_sequence,
+    }
     found: dict[str | int, list[Decided]] = {way: [] for way in (*ways, *counts)}
     for trial in range(trials):
         drawn = draw_tests(np.random.default_rng([seed, trial]), setting)

@@ -60,10 +60,10 @@ def claim(sentence: str, skill: float, **more: Any) -> dict[str, Any]:
 
 CLAIMS = [
     claim("Much is higher.", 0.9),
-    claim("Something is higher.", 0.64),
+    claim("Something is higher.", 0.63),
     claim("A little is higher.", 0.61),
 ]
-GRID = [{"model": "learner", "folds": 2, "skill": [0.6, 0.61, 0.64, 0.9]}]
+GRID = [{"model": "learner", "folds": 2, "skill": [0.6, 0.61, 0.63, 0.9]}]
 
 
 def write(path: Path) -> OwnStudy:
@@ -113,21 +113,21 @@ def test_decided_claims_stop_and_open_ones_go_on(decided: OwnStudy, capsys: Any)
         "Something is higher.": "decided",
         "A little is higher.": "futile",
     }
-    assert looks.groupby("sentence")["replicates"].apply(list)["Something is higher."] == [3, 4, 6, 8, 11]
+    assert looks.groupby("sentence")["replicates"].apply(list)["Something is higher."] == [3, 4, 6, 8, 11, 15]
     results = read_results(folder)
     verdicts = results.verdicts.set_index("sentence")
     assert verdicts["verdict"].to_list() == ["supported", "supported", "undecided"]
     for name, column in {"adjusted_low": "low", "adjusted_high": "high", "p_spent": "p_spent", "look": "look"}.items():
         assert verdicts[name].astype(float).to_list() == pytest.approx(last[column].to_list(), rel=1e-6), name
     assert (verdicts["adjusted_low"] < verdicts["ci95_low"]).all()
-    assert "at look 5, after 11 replicates" in verdicts["reason"]["Something is higher."]
+    assert "at look 6, after 15 replicates" in verdicts["reason"]["Something is higher."]
     assert "below 10%" in verdicts["reason"]["A little is higher."]
     ran = {specs[0].condition["skill"]: len(specs) for specs in results.study.conditions()}
     needed = last["replicates"].to_dict()
     assert ran == {
         0.6: max(needed.values()),
         0.61: needed["A little is higher."],
-        0.64: needed["Something is higher."],
+        0.63: needed["Something is higher."],
         0.9: needed["Much is higher."],
     }
     kept = (folder / "looks.json").read_text()
@@ -141,6 +141,21 @@ def test_decided_claims_stop_and_open_ones_go_on(decided: OwnStudy, capsys: Any)
     assert decided.run("--until-decided") == 0, "and there is nothing to go on with"
     assert "0 open. The study is done." in capsys.readouterr().out
     assert (folder / "looks.json").read_text() == kept
+
+
+def test_the_figure_draws_each_look_and_the_effects_that_are_claimed(decided: OwnStudy) -> None:
+    looks = read_looks(decided)
+    figure = read_results(decided.path / "results" / "own").build_figures()["looks"]
+    (rows,) = [rows for rows in figure.build_spec()["datasets"].values() if rows] or [[]]
+    assert [(row["sentence"], row["replicates"]) for row in rows] == list(
+        looks[["sentence", "replicates"]].itertuples(index=False, name=None)
+    )
+    assert [row["effect"] for row in rows] == pytest.approx(list(100 * looks["effect"]), rel=1e-5)
+    assert [row["adjusted_low"] for row in rows] == pytest.approx(list(100 * looks["low"]), rel=1e-5)
+    assert all(row["low"] >= row["adjusted_low"] - 1e-4 for row in rows), "ends are cut, never drawn out"
+    bands = [row["region_low"] for row in rows if row["region_low"] is not None]
+    assert bands == pytest.approx([1.0, 1.0, 1.0])
+    assert figure.draw().svg.startswith("<svg")
 
 
 def test_an_interrupted_course_goes_on_as_if_it_had_not_been(decided: OwnStudy, tmp_path: Path) -> None:
