@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from tune_app.session.environment import count_cpus, read_commit, read_processor
+from tune_app.records.environments import read_commit, read_processor
+from tune_app.session.environment import count_cpus
 
 PACKAGES = ("torch", "torchvision", "ray", "scikit-learn", "skorch", "lightning", "numpy")
 

@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from tune_app.analysis.claims import find_decision_p_value, find_error_rates
 from tune_app.analysis.estimands import Sample, infer
 from tune_app.analysis.looks import SPENDING, UNDECIDED, ClaimPath, Looks, Observed
 from tune_app.analysis.power import Region
 from tune_app.analysis.sequential import Spending, build_repeated_interval
 from tune_app.analysis.t_tests import LEVEL, TTest
+from tune_app.analysis.verdicts import find_decision_p_value, find_error_rates
 
 IMAGES, FOLDS = 100, 4
 FIRST, MOST = 3, 30

@@ -1,6 +1,6 @@
 """Small studies, plans and results: what tests are built from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -137,10 +137,14 @@ class Collector:
         self.records: list[Record] = []
         self.started: list[str] = []
         self.ended: list[str] = []
+        self.environments: list[Mapping[str, Any]] = []
         self._stop_after = stop_after
 
     def item_started(self, item: WorkItem) -> None:
         self.started.append(item.id)
+
+    def environment(self, environment: Mapping[str, Any]) -> None:
+        self.environments.append(environment)
 
     def record(self, record: Record) -> None:
         self.records.append(record)

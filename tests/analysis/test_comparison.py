@@ -69,4 +69,4 @@ def test_studies_with_nothing_in_common_are_compared_in_rows_that_say_so() -> No
     frame = build_comparison(build_effect_results(), build_results(other, score_with_effect))
     assert frame["effect"].isna().all()
     assert frame["reason"].str.contains("alone").all()
-    assert build_comparison_tables(frame, build_changes({}, {}))
+    assert build_comparison_tables(other, frame, build_changes({}, {}))

@@ -149,6 +149,27 @@ def test_pseudo_values_are_those_of_leaving_each_image_out(name: str) -> None:
     assert build_pseudo_values(true, predicted, LABEL_METRICS[f"test_{name}"]) == pytest.approx(by_hand, abs=1e-9)
 
 
+def draw_labels(source: np.random.Generator, fits: int, images: int) -> tuple[np.ndarray, np.ndarray]:
+    """True classes (image,) and predicted ones (fit, image): some images are hard, some fits are worse."""
+    true = source.choice(3, images, p=[0.6, 0.3, 0.1])
+    hard = source.normal(0, 1, images) + source.normal(0, 0.5, (fits, 1)) + source.normal(0, 0.7, (fits, images))
+    return true, np.where(hard < 1, true, source.choice(3, (fits, images)))
+
+
+def test_the_error_of_macro_f1_is_that_of_the_pigeonhole_bootstrap_which_errs_on_the_wide_side() -> None:
+    """Owen 2007: fits and images are drawn anew, with replacement, at the same time."""
+    source = np.random.default_rng(5)
+    true, predicted = draw_labels(source, 10, 300)
+    cells = np.stack([build_pseudo_values(true, row, LABEL_METRICS["test_macro_f1"]) for row in predicted])
+    test = build_crossed_t_test([cells], [10])
+    draws = []
+    for _ in range(400):
+        fits, images = source.choice(10, 10), source.choice(300, 300)
+        scores = [theirs.f1_score(true[images], predicted[fit][images], average="macro") for fit in np.unique(fits)]
+        draws.append(np.average(scores, weights=np.unique(fits, return_counts=True)[1]))
+    assert 0.9 < np.std(draws) / test.standard_error < 1.4
+
+
 def test_cells_average_to_the_recorded_accuracy(report: Results) -> None:
     specs = report.study.conditions()[0]
     cells = find_cells(report, specs, "test_accuracy")

@@ -57,7 +57,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", ["epochs", "folds", "trials", "conditions", "contrasts", "claims", "audit", "reference_check"]
+    "name", ["epochs", "folds", "trials", "conditions", "contrasts", "claims", "outlook", "audit", "reference_check"]
 )
 def test_every_exported_column_is_documented(name: str) -> None:
     text = (ROOT / "docs" / "results.md").read_text()
@@ -73,7 +73,7 @@ def test_every_file_is_documented(folder: Path) -> None:
 
 
 def test_parquet_csv_and_json_hold_the_same_numbers_at_full_precision(folder: Path) -> None:
-    frames = build_frames(results_of())
+    frames = build_frames(read_results(folder))
     for name in TIDY:
         pd.testing.assert_frame_equal(pd.read_parquet(folder / f"{name}.parquet"), frames[name], check_dtype=False)
     written = pd.read_csv(folder / "contrasts.csv")
@@ -100,11 +100,11 @@ def test_the_verdicts_come_first_and_user_text_is_escaped(folder: Path) -> None:
     assert r"\textbar{} \{a\_b\}" in latex
     assert latex.count(r"\toprule") == latex.count(r"\bottomrule") == latex.count(r"\begin{table}") == 3
     columns = {line.count("&") - line.count(r"\&") for line in latex.splitlines() if line.endswith(r"\\")}
-    assert columns == {6, 4, 8}
+    assert columns == {10, 4, 8}
     specifications = re.findall(r"\\begin\{tabular\}\{@\{\}(.*)@\{\}\}", latex)
     kinds = [re.sub(r"p\{.*?\}", "p", specification) for specification in specifications]
-    assert kinds == ["rpllrrl", "lrrrr", "lrrrrrrrl"], "words to the left, numbers to the right"
-    assert latex.count(r"\begin{itemize}") == 1, "the reason of the verdict; the contrasts have none"
+    assert kinds == ["rpllrrrlrrr", "lrrrr", "lrrrrrrrl"], "words to the left, numbers to the right"
+    assert latex.count(r"\begin{itemize}") == 3, "how to read each of them, and the reason of the verdict"
 
 
 def test_a_study_without_claims_has_no_table_of_them(tmp_path: Path) -> None:
@@ -156,10 +156,12 @@ def test_what_does_not_exist_is_null_in_json_and_empty_in_csv(tmp_path: Path) ->
     results = results_of(replicates=1)
     frames = build_frames(results)
     content = json.loads(build_json(results, frames))
-    row = next(row for row in content["contrasts"] if row["metric"] == "test_accuracy")
+    row = next(row for row in content["contrasts"] if row["metric"] == "validation_accuracy")
     assert (row["status"], row["p_value"]) == ("interval only", None)
     write_csv(tmp_path / "contrasts.csv", frames["contrasts"])
-    assert pd.read_csv(tmp_path / "contrasts.csv")["p_value"].isna().all()
+    written = pd.read_csv(tmp_path / "contrasts.csv").set_index("metric")
+    assert written["p_value"].isna()["validation_accuracy"]
+    assert written["ci95_low"].notna()["validation_accuracy"]
 
 
 def build_audited_results() -> Results:
@@ -184,7 +186,9 @@ def test_the_audits_tables_say_what_its_frames_hold() -> None:
     assert removed["without"].startswith("0.95")
     assert removed["with"].startswith("0.75")
     assert removed["cost"].startswith("+0.2")
-    assert removed["of the gap"] in ("99%", "100%", "101%")
+    shared = next(c for c in cells if (c["defect"], c["way"]) == ("test-skips-layers", "share of the gap"))
+    assert shared["of the gap"] in ("99%", "100%", "101%")
+    assert shared["interval by"] == "Fieller"
     assert (removed["n with"], removed["explains"]) == ("3", "more than half of the gap")
     assert not any("explains" in note for note in audit.notes), "no conclusion without the report's own hypothesis"
     (row,) = ({column.heading: spell(row, column) for column in check.columns} for row in check.rows)
@@ -197,13 +201,12 @@ def test_the_waterfall_leads_from_as_reported_to_sound() -> None:
     steps = build_waterfall(frame)
     assert steps["kind"].tolist() == ["total", "change", "change", "total"]
     assert steps["points"].iloc[:-1].sum() == pytest.approx(steps["points"].iloc[-1]), "nothing is left over"
-    change = frame[frame["way"] == "taken away from as-reported"].iloc[0]
-    shown = steps.iloc[1]
-    assert (shown["step"], shown["points"]) == ("without test-skips-layers", pytest.approx(100 * change["cost"]))
-    assert (shown["ci95_low"], shown["ci95_high"]) == pytest.approx(
-        (100 * change["ci95_low"], 100 * change["ci95_high"])
-    )
-    assert steps.iloc[2][["ci95_low", "ci95_high"]].isna().all(), "what is left has no interval of its own"
+    changes = steps.iloc[1:3].set_index("step")
+    assert set(changes.index) == {"test-skips-layers", "the rest"}
+    assert changes["points"].is_monotonic_increasing, "no step leads above the sound score"
+    share = frame[(frame["way"] == "share of the gap") & (frame["defect"] == "test-skips-layers")].iloc[0]
+    for name, shown in (("cost", "points"), ("ci95_low", "ci95_low"), ("ci95_high", "ci95_high")):
+        assert changes[shown]["test-skips-layers"] == pytest.approx(100 * share[name])
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,9 @@ CONTRASTS = pd.DataFrame(
         "rope": [0.001, 0.001, 0.0],
         "method": ["corrected resampled t-test, paired on (replicate, fold)", "", ""],
         "p_holm": [0.1, None, None],
+        "estimand": ["new images", "", ""],
+        "differs": "regularizer: none → batchnorm",
+        "family": "one factor",
     }
 )
 STEPS.attrs["setting"] = "CNN+BN"
@@ -92,7 +95,7 @@ def results(digits: data.Data) -> Results:
 
 def test_a_study_gives_every_figure_as_svg_and_png(results: Results, tmp_path: Path) -> None:
     write_figures(tmp_path, build_figures(results, CONTRASTS, STEPS))
-    names = ["scores", "contrasts", "audit", "accuracy", "loss", "confusion", "confused", "schedule"]
+    names = ["scores", "shares", "contrasts", "audit", "accuracy", "loss", "confusion", "confused", "schedule"]
     assert {path.name for path in tmp_path.iterdir()} == {
         f"{name}{ending}" for name in names for ending in (".svg", ".dark.svg", ".png")
     }

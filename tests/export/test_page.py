@@ -16,6 +16,7 @@ from tests.builders import build_results, build_study
 from tune_app.export.folder import write_results
 from tune_app.export.frames import build_frames
 from tune_app.export.page import PAGE_FILE
+from tune_app.records import pack_labels
 from tune_app.records.results import Results, TestSet
 from tune_app.study import TrialSpec
 
@@ -34,18 +35,24 @@ def build_page_results(**changes: Any) -> Results:
     grid = [{"model": "cnn", "width": 0.05, **levels}]
     study = build_study(title=f"A title {HOSTILE}", claims=[claim], replicates=3, grid=grid, **changes)
 
-    def score(spec: TrialSpec, fold: int) -> float:
-        return (
-            0.9
-            + 0.01 * (spec.regularizer != "none")
-            + 0.001 * ((5 * fold + 3 * spec.replicate + len(spec.regularizer)) % 7)
-        )
-
     rng = np.random.default_rng(0)
     labels = (np.arange(60) % 10).astype(np.uint8)
     labels[:5] = 3
     test = TestSet(labels, np.arange(60), rng.integers(0, 255, (5, 8, 8), dtype=np.uint8), np.arange(5))
+
+    def predict(spec: TrialSpec, fold: int) -> Any:
+        source = np.random.default_rng([spec.replicate, fold, spec.folds, len(spec.regularizer)])
+        is_wrong = source.random(60) < (0.2 if spec.regularizer == "none" else 0.02)
+        return np.where(is_wrong, (labels + 1) % 10, labels).astype(np.uint8)
+
+    def score(spec: TrialSpec, fold: int) -> float:
+        return float(np.mean(predict(spec, fold) == labels))
+
     results = build_results(study, score, epochs=(1,))
+    for spec in (trial.spec for trial in study.grid_trials()):
+        for fold in range(spec.folds):
+            record = results.records.folds[spec.id, fold]
+            results.records.folds[spec.id, fold] = replace(record, predictions=pack_labels(predict(spec, fold)))
     return replace(results, test=test, environment={"command": "python -m tune_app.grid", "python": "3"})
 
 
@@ -132,6 +139,28 @@ def test_the_verdict_comes_first(page: Any) -> None:
     assert headings[0] == "Verdicts"
     assert "supported" in page.inner_text("#verdicts li")
     assert HOSTILE in page.inner_text("#verdicts li")
+
+
+def test_a_verdict_has_a_shape_its_adjusted_interval_and_what_it_speaks_of(page: Any) -> None:
+    verdict = page.inner_text("#verdicts li")
+    assert "✓ supported" in verdict
+    assert re.search(r"adjusted interval \[\+0\.\d+, \+0\.\d+\] \(95%\), p \(Holm\) \S+; speaks of new images", verdict)
+    assert "crossed t-test (fits × images), paired on (replicate, fold)" in verdict
+
+
+def test_captions_say_what_the_numbers_speak_of_and_stay_in_the_window(page: Any) -> None:
+    for table in ("conditions", "contrasts-test_accuracy"):
+        scope = page.locator(f"#table-{table} caption .scope")
+        assert "The numbers speak of new images: other test images like these" in scope.inner_text()
+        assert scope.bounding_box()["width"] <= page.viewport_size["width"]
+
+
+def test_shares_of_the_error_are_a_bar_with_its_numbers_beside(page: Any) -> None:
+    cell = page.locator("#table-conditions td:has(svg.parts)").first
+    shares = [int(share) for share in re.findall(r"(\d+)%", cell.inner_text())]
+    widths = cell.locator("rect").evaluate_all("parts => parts.map(part => part.getBoundingClientRect().width)")
+    assert len(shares) == 3
+    assert [width / sum(widths) for width in widths] == pytest.approx([share / 100 for share in shares], abs=0.01)
 
 
 def test_a_click_on_a_heading_sorts_and_another_turns_it_round(page: Any) -> None:

@@ -20,7 +20,7 @@ from tune_app.export.tables.cells import find_sort_key, spell
 from tune_app.export.tables.document import StudyTables, build_tables
 from tune_app.export.tables.latex import render_latex
 from tune_app.export.tables.markdown import render_markdown
-from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Part, Range, Row, Table
+from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Part, Range, Row, Shares, Table
 from tune_app.export.tables.notes import share_reasons
 from tune_app.export.tables.page import render_page
 from tune_app.export.tables.terminal import render_terminal
@@ -43,6 +43,7 @@ TABLE = Table(
         Column("share", "share", Kind.SHARE),
         Column("range", "range", Kind.RANGE),
         Column("seconds", "took", Kind.NUMBER, unit="s", decimals=1),
+        Column("parts", "seeds / images / both", Kind.SHARES),
         Column("none", "none", Kind.NUMBER),
     ),
     (
@@ -60,6 +61,7 @@ TABLE = Table(
                         "share": 0.126,
                         "range": Range(0.5, 0.4, 0.6),
                         "seconds": 12.34,
+                        "parts": Shares(0.256, 0.64, 0.104),
                     },
                     target="trial-a",
                 ),
@@ -68,15 +70,17 @@ TABLE = Table(
         Group("10 folds", (Row({"row": "vgg", "fits": Part(10, 10), "accuracy": Estimate(0.98765), "p": None}),)),
     ),
     ("A note about 50% of it.",),
+    "The numbers speak of <new> images.",
 )
 
 
 FIRST = [
-    *("CNN_a", "3/4", "60,000", "0.90", "[0.75, 1.00]", "-0.012", "<0.001", "13%", "0.5000 (0.4000 to 0.6000)", "12.3")
+    *("CNN_a", "3/4", "60,000", "0.90", "[0.75, 1.00]", "-0.012", "<0.001", "13%", "0.5000 (0.4000 to 0.6000)", "12.3"),
+    "26% / 64% / 10%",
 ]
 
 
-SECOND = ["vgg", "10/10", "–", "0.9877", "–", "–", "–", "–", "–", "–"]
+SECOND = ["vgg", "10/10", "–", "0.9877", "–", "–", "–", "–", "–", "–", "–"]
 
 
 def read_page(table: Table) -> tuple[list[list[str]], list[str]]:
@@ -95,7 +99,14 @@ def read_latex(table: Table) -> list[list[str]]:
     lines = [line.strip().removesuffix(r" \\") for line in render_latex([table], "x").splitlines()]
     heading, *rows = [line.split(" & ") for line in lines if " & " in line]
     rows = [row for row in rows if row != heading]  # a long table repeats it on every page
-    plain = {r"\_": "_", r"\%": "%", "$-$": "-", r"\textless{}": "<", "--": "–"}
+    plain = {
+        r"\_": "_",
+        r"\%": "%",
+        "$-$": "-",
+        r"\textless{}": "<",
+        "--": "–",
+        r"$\rightarrow$": "→",
+    }
     return [[re.sub("|".join(map(re.escape, plain)), lambda m: plain[m[0]], cell) for cell in row] for row in rows]
 
 
@@ -112,7 +123,7 @@ def print_table(table: Table, width: int = 250) -> str:
 
 
 def test_one_layout_gives_the_same_cells_in_all_four_renderings() -> None:
-    assert [column.heading for column in TABLE.select_columns(Medium.PAPER)][-1] == "took", (
+    assert [column.heading for column in TABLE.select_columns(Medium.PAPER)][-1] == "seeds / images / both", (
         "an empty column is left out"
     )
     assert [[spell(row, column) for column in TABLE.columns[:-1]] for row in TABLE.rows] == [FIRST, SECOND]
@@ -128,7 +139,7 @@ def test_captions_of_groups_notes_and_units_are_in_every_rendering() -> None:
     markdown, latex, printed = render_markdown(TABLE), render_latex([TABLE], "x"), print_table(TABLE)
     for caption in ("4 folds", "10 folds"):
         assert f"### {caption}" in markdown
-        assert f"\\multicolumn{{10}}{{@{{}}l@{{}}}}{{\\textit{{{caption}}}}}" in latex
+        assert f"\\multicolumn{{11}}{{@{{}}l@{{}}}}{{\\textit{{{caption}}}}}" in latex
         assert caption in printed
     assert read_page(TABLE)[1] == ["4 folds", "10 folds"]
     assert "A note about 50% of it." in markdown
@@ -136,14 +147,17 @@ def test_captions_of_groups_notes_and_units_are_in_every_rendering() -> None:
     assert "A note about 50% of it." in render_page(TABLE).notes
     assert all("took (s)" in text for text in (markdown, latex))
     alone = replace(TABLE, groups=TABLE.groups[:1])
-    assert r"\caption{A sample: 4 folds}" in render_latex([alone], "x")
+    assert r"\caption{A sample: 4 folds. The numbers speak of \textless{}new\textgreater{} images.}" in render_latex(
+        [alone], "x"
+    )
+    assert r"\caption{A sample: 4 folds}" in render_latex([replace(alone, scope="")], "x")
     assert render_page(alone).caption == "A sample: 4 folds"
     assert "### " not in render_markdown(alone)
 
 
 def test_cells_sort_by_their_values_and_missing_ones_by_nothing() -> None:
     keys = [find_sort_key(TABLE.rows[0], column) for column in TABLE.columns]
-    assert keys == ["CNN_a", 3.0, 60000.0, 0.9, 0.75, -0.012345, 0.0002, 0.126, 0.5, 12.34, None]
+    assert keys == ["CNN_a", 3.0, 60000.0, 0.9, 0.75, -0.012345, 0.0002, 0.126, 0.5, 12.34, 0.256, None]
     (_, rows), *_ = render_page(TABLE).groups
     assert (rows[0][0].href, rows[0][1].href) == ("#trial-a", "")
 
@@ -186,21 +200,23 @@ def results_of(**changes: Any) -> Results:
 
 def test_a_reason_that_several_rows_share_is_said_once_everywhere() -> None:
     results = results_of()
-    reason = "the splits of the two sides differ, so their folds cannot be paired"
+    reason = "reaches across the edge of the effects claimed, above 0.001."
     assert results.study.claims[0].sentence == "More folds help."
     tables = tables_of(results)
     assert tables.claims is not None
-    (note,) = tables.claims.notes
-    assert note.startswith(f"Claims 1 and 2: {reason}")
+    note = tables.claims.notes[-1]
+    assert note.startswith("Claims 1 and 2: the 97.5% interval")
     for text in (render_markdown(tables.claims), render_latex([tables.claims], "x")):
         assert text.count(reason) == 1
-    verdicts, notes = build_verdicts(build_frames(results)["claims"])
+    verdicts, notes = build_verdicts(results.study, build_frames(results)["claims"])
     assert [verdict.reason for verdict in verdicts] == ["", ""]
     assert notes == [note]
 
 
 def test_clauses_are_shared_one_by_one_and_those_in_a_column_are_left_out() -> None:
-    contrasts = tables_of(results_of()).contrasts[0]
+    contrasts = next(
+        table for (table, *_) in tables_of(results_of()).other_contrasts if "validation_accuracy" in table.name
+    )
     (few, *_) = (note for note in contrasts.notes if "too few" in note)
     assert few.startswith("dropout, 3 folds; batchnorm, 3 folds: 3 pairs are too few for a p-value")
     assert "detectable" in [column.heading for column in contrasts.columns]

@@ -229,3 +229,14 @@ def test_a_study_without_claims_has_nothing_to_decide(study: OwnStudy, capsys: A
 @pytest.mark.parametrize(("text", "seconds"), [("2h", 7200), ("1h30m", 5400), ("45s", 45), ("90", 90), ("1.5h", 5400)])
 def test_budgets_are_times(text: str, seconds: float) -> None:
     assert parse_budget(text) == seconds
+
+
+def test_a_folder_of_results_is_gone_on_from_with_its_looks(decided: OwnStudy, tmp_path: Path, capsys: Any) -> None:
+    other = write(tmp_path)
+    assert other.run("--until-decided", "--continue-from", str(decided.path / "results" / "own")) == 0
+    told = capsys.readouterr().out
+    assert "0 fits in" not in told
+    assert "test accuracy 0." not in told, "nothing is trained again"
+    assert "0 open. The study is done." in told
+    assert read_state(other) == read_state(decided)
+    assert read_looks(other).equals(read_looks(decided))

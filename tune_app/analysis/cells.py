@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tune_app.analysis.crossed import Cells
 from tune_app.records import unpack_labels
-from tune_app.records.results import Results
+from tune_app.records.results import Results, build_pseudo_key
 from tune_app.study import Metric, TrialSpec
 
 Counts = NDArray[np.float64]  # (true class, predicted class)
@@ -18,11 +18,13 @@ Counts = NDArray[np.float64]  # (true class, predicted class)
 def find_cells(results: Results, specs: Sequence[TrialSpec], metric: Metric) -> Cells | None:
     """The scores (fit, image) whose mean over images is the metric, replicate by replicate; of joined folds the last.
 
-    For accuracy 1 where the label is right. For other metrics of labels they are jackknife pseudo-values, which average
-    to the metric but for its bias. None where the predictions or the labels of the test images are not there, and for a
-    metric that needs more than labels.
+    For accuracy 1 where the label is right. For other metrics they are jackknife pseudo-values, which average to the
+    metric but for its bias: of each image, or where the metric needs more than labels of each block of images. None
+    where predictions, labels of the test images or pseudo-values are not there.
     """
-    if results.test is None or metric not in LABEL_METRICS:
+    if metric not in LABEL_METRICS:
+        return _find_blocks(results, specs, metric)
+    if results.test is None:
         return None
     labels = np.asarray(results.test.labels, dtype=np.int64)
     rows = []
@@ -36,6 +38,18 @@ def find_cells(results: Results, specs: Sequence[TrialSpec], metric: Metric) -> 
                 return None
             rows.append(row)
     return np.stack(rows)
+
+
+def _find_blocks(results: Results, specs: Sequence[TrialSpec], metric: Metric) -> Cells | None:
+    """The recorded pseudo-values (fit, block of images)."""
+    pseudo, rows = results.pseudo or {}, []
+    for spec in specs:
+        for fold in range(spec.folds)[-1:] if spec.has_dependent_folds else range(spec.folds):
+            record = results.records.folds.get((spec.id, fold))
+            if record is None or (row := pseudo.get(build_pseudo_key(record, metric))) is None:
+                return None
+            rows.append(row.astype(np.float64))
+    return np.stack(rows) if len({len(row) for row in rows}) == 1 else None
 
 
 @lru_cache(maxsize=256)  # a baseline is compared with every other condition

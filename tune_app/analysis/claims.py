@@ -1,22 +1,13 @@
 """The study's claims, judged by their contrasts, each family of them as one."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from tune_app.analysis.claim_spelling import (
-    explain_verdict,
-    spell_contrast,
-    spell_epochs,
-    spell_level,
-    spell_outlook,
-    spell_region,
-)
-from tune_app.analysis.comparable import share_splits
+from tune_app.analysis.claim_spelling import explain_verdict, spell_contrast, spell_epochs
+from tune_app.analysis.comparable import find_version_note, share_splits
 from tune_app.analysis.contrasts import Contrast, build_contrast
 from tune_app.analysis.estimands import find_fewest_replicates, find_source
 from tune_app.analysis.looks import UNDECIDED, ClaimPath, find_paths
@@ -24,6 +15,14 @@ from tune_app.analysis.metrics import choose_rope
 from tune_app.analysis.power import Region, find_power
 from tune_app.analysis.sides import Side
 from tune_app.analysis.t_tests import LEVEL, TTest, adjust_by_holm
+from tune_app.analysis.verdicts import (
+    build_region,
+    find_decision_p_value,
+    find_error_rates,
+    spell_level,
+    spell_outlook,
+    spell_region,
+)
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results
 from tune_app.study import Claim, Study
@@ -138,13 +137,6 @@ def find_fewest(study: Study, claim: Claim) -> int:
     return find_fewest_replicates(source, min(folds), paired=paired, wants_new_images=wants_new)
 
 
-def build_region(claim: Claim, margin: float) -> Region:
-    """The effects that the claim allows, from and to."""
-    if claim.between:
-        return claim.between
-    return {"higher": (margin, math.inf), "lower": (-math.inf, -margin), "equal": (-margin, margin)}[claim.expect]
-
-
 def assess(results: Results, claim: Claim, most: int | None = None) -> Judged:
     """The claim with its contrast, of `most` replicates of each condition; its verdict depends on its family."""
     study = results.study
@@ -171,7 +163,7 @@ def assess(results: Results, claim: Claim, most: int | None = None) -> Judged:
         "method": "",
         "estimand": "",
         "reason": "",
-        "note": find_note(claim, pairs),
+        "note": " ".join(filter(None, (find_note(claim, pairs), find_version_note(pairs)))),
     }
     row["between_low"], row["between_high"] = claim.between or (None, None)
     judged = Judged(claim, row, region, margin, fewest=find_fewest(study, claim))
@@ -204,15 +196,6 @@ def _drops_out(condition: dict[str, Any]) -> bool:
     return "dropout" in str(condition.get("regularizer") or "") or (isinstance(level, int | float) and level > 0)
 
 
-def find_decision_p_value(test: TTest, region: Region) -> float:
-    """The least error rate at which the interval lies inside the region, or outside it."""
-    edges = [edge for edge in region if math.isfinite(edge)]
-    p_values = [test.find_p_value(edge) for edge in edges]
-    if region[0] < test.effect < region[1]:
-        return max(p_values)
-    return p_values[int(np.argmin([abs(test.effect - edge) for edge in edges]))]
-
-
 def _judge_family(family: list[Judged]) -> None:
     tests = [each.test for each in family if each.test]
     p_values = [find_decision_p_value(test, each.region) for test, each in zip(tests, family, strict=True)]
@@ -243,19 +226,6 @@ def _judge_by_looks(judged: Judged, path: ClaimPath) -> None:
         interval = look.low, look.high
         words = explain_verdict(path.verdict, interval, look.nominal_p, judged.region, judged.margin)
         judged.row["reason"] = f"at look {look.number}, after {look.replicates} replicates, {words}"
-
-
-def find_error_rates(p_values: Sequence[float]) -> list[float]:
-    """The error rate that Holm's step-down rule leaves to each member: for those not decided, that of the next step."""
-    order, rates = np.argsort(p_values, kind="stable"), [0.0] * len(p_values)
-    rate = (1 - LEVEL) / max(1, len(p_values))
-    is_open = True
-    for step, index in enumerate(order):
-        if is_open:
-            rate = (1 - LEVEL) / (len(p_values) - step)
-            is_open = p_values[index] < rate
-        rates[index] = rate
-    return rates
 
 
 def find_verdict(judged: Judged, interval: Region) -> str:

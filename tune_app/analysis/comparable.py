@@ -1,11 +1,13 @@
 """Whether the numbers of two sides may be compared at all, and whether their fits are pairs."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tune_app.analysis.metrics import find_folds, find_mixed_code
 from tune_app.analysis.sides import Side
 from tune_app.errors import RefusedError
+from tune_app.records import FoldRecord
+from tune_app.records.environments import Environment, build_environments, locate
 from tune_app.study import Metric, TrialSpec
 from tune_app.study.protocol import find_redefining
 
@@ -14,6 +16,8 @@ APART = (
     "the fits of the two sides did not run in turns, so that a difference may be that of the machine's load at the "
     "time: it has no interval and no p-value; run both in one command with three replicates or more."
 )
+NOTED = ("python", "torch", "numpy")  # versions that a contrast names where its fits differ in them
+Origin = dict[str, set[str]]  # a version or the processor → what the fit ran with, several where that is not recorded
 
 
 def check_comparable(pairs: Sequence[tuple[Side, Side]], metric: Metric) -> None:
@@ -73,3 +77,46 @@ def _alternate(sides: Sequence[Sequence[float]]) -> bool:
     order = sorted((start, number) for number, side in enumerate(sides) for start in side)
     changes = sum(one[1] != other[1] for one, other in itertools.pairwise(order))
     return changes >= min(map(len, sides)) > 0
+
+
+def find_version_note(pairs: Sequence[tuple[Side, Side]]) -> str:
+    """A sentence where the fits did not all run with the same versions on the same processor, or may not have.
+
+    Empty where they did, and where nothing is recorded of any of them.
+    """
+    sides = [[origin for pair in pairs for origin in _find_origins(pair[place])] for place in (0, 1)]
+    clauses = [clause for name in (*NOTED, "processor") if (clause := _spell_differing(name, sides))]
+    known = {bool(any(origin.values())) for side in sides for origin in side}
+    if known == {True, False}:
+        clauses.append("of some it is not recorded where they ran")
+    return (
+        f"The fits did not all run alike, and part of the effect may be that: {', '.join(clauses)}." if clauses else ""
+    )
+
+
+def _find_origins(side: Side) -> list[Origin]:
+    """What each of the side's completed fits ran with."""
+    environments = build_environments(side.results.environment)
+    return [
+        _find_origin(record, environments) for spec in side.specs for record in find_folds(side.results, spec) if record
+    ]
+
+
+def _find_origin(record: FoldRecord, environments: Mapping[str, Environment]) -> Origin:
+    candidates = locate(record, environments)[1]
+    found = {name: {str(each["versions"][name]) for each in candidates if name in each["versions"]} for name in NOTED}
+    accelerator = record.device.partition(" ")[2]  # of `cuda:0 NVIDIA H100`; a CPU has none
+    processors = {accelerator} if accelerator else {str(each["processor"]) for each in candidates}
+    return found | {"processor": processors}
+
+
+def _spell_differing(name: str, sides: Sequence[Sequence[Origin]]) -> str:
+    """`torch 2.14.1 against 2.15.0`; empty where all fits have one."""
+    values = [sorted(set().union(*(origin[name] for origin in side))) for side in sides]
+    every = sorted({*values[0], *values[1]})
+    if len(every) < 2:
+        return ""
+    if any(len(origin[name]) > 1 for side in sides for origin in side):
+        return f"{name} {' or '.join(every)} (which of them is not recorded)"
+    first, second = (" and ".join(each) for each in values)
+    return f"{name} {first} against {second}" if first != second else f"{name} {first} on either side"

@@ -58,7 +58,7 @@ def _build_row(
     if a and b:
         row |= build_contrast_numbers(b, a, metric)
     else:
-        row |= {"method": "", "status": "refused", "reason": f"it is in study {'A' if a else 'B'} alone."}
+        row |= {"method": "", "note": "", "status": "refused", "reason": f"it is in study {'A' if a else 'B'} alone."}
     return row | {"mean_first": _find_mean(a, metric), "mean_second": _find_mean(b, metric)}
 
 

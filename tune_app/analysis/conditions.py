@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pandas as pd
 from tune_app.analysis.cells import find_cells
 from tune_app.analysis.contrast_rows import SHARES
 from tune_app.analysis.crossed import CrossedTTest
-from tune_app.analysis.estimands import Inference, Sample, find_source, infer
+from tune_app.analysis.estimands import METHODS, Inference, Sample, find_source, infer
 from tune_app.analysis.frames import find_reported, is_single_class
 from tune_app.analysis.labels import build_row_label
 from tune_app.analysis.metrics import Scores, build_scores, find_overlap
@@ -18,6 +19,15 @@ from tune_app.errors import RefusedError
 from tune_app.records.results import Results
 from tune_app.study import Metric, TrialSpec
 from tune_app.study.metrics import list_summarised
+
+# What the interval of a mean is called: it is that of the paired test, with the scores for differences.
+INTERVALS = {
+    METHODS["crossed", "paired"]: "crossed interval (fits × images)",
+    METHODS["corrected", "paired"]: "corrected resampled interval",
+    METHODS["fits", "paired"]: "t interval over fits",
+    METHODS["replicates", "paired"]: "t interval over replicate means",
+}
+DESCRIBED = ("mean", "std", "min", "max", "ci95_low", "ci95_high", "method", "estimand", *SHARES)
 
 
 def build_trials(results: Results) -> pd.DataFrame:
@@ -75,7 +85,7 @@ def _summarise_fits(results: Results, specs: Sequence[TrialSpec]) -> dict[str, A
     return {
         "fits_planned": len(keys),
         "fits_completed": sum(record.status == "completed" for record in records),
-        **{f"{primary}_{name}": first[name] for name in ("mean", "std", "min", "max", "ci95_low", "ci95_high")},
+        **{f"{primary}_{name}": first[name] for name in DESCRIBED},
         "test_loss_mean": loss["mean"],
         "fit_seconds_total": sum(record.fit_seconds for record in records),
         "flags": ", ".join(f"{count} {what}" for what, count in counts.items() if count),
@@ -136,6 +146,7 @@ def infer_mean(results: Results, specs: Condition, metric: Metric, scores: Score
     cells = find_cells(results, specs, metric) if source == "test" else None
     sample = Sample(scores, cells, find_overlap(results, specs))
     try:
-        return infer([sample], source, results.study.inference == "new-images")
+        found = infer([sample], source, results.study.inference == "new-images")
+        return replace(found, method=INTERVALS[found.method])
     except RefusedError as refusal:
         return Inference(reason=str(refusal))

@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from tune_app.analysis.comparable import find_version_note
 from tune_app.analysis.contrasts import Contrast, build_contrast
 from tune_app.analysis.crossed import CrossedTTest
 from tune_app.analysis.metrics import choose_rope
@@ -31,6 +32,7 @@ ROBUST = (
     "p_superior_low",
     "p_superior_high",
 )
+FAMILIES = ("one factor", "several factors")  # that a contrast changes: Holm's families within a metric
 SHARES = ("share_seeds", "share_images", "share_interaction")
 NUMBERS = (
     "method",
@@ -56,32 +58,45 @@ NUMBERS = (
     *ROBUST,
     "status",
     "reason",
+    "note",
 )
 
 
 def build_contrasts(results: Results) -> pd.DataFrame:
     """One row per (metric, condition against its baseline); the columns are in docs/results.md.
 
-    Holm's family is the contrasts of one metric.
+    Of a metric, contrasts that change one factor come first and are a family of Holm's, those that change more another.
     """
     rows = []
     for metric in list_summarised(results.study.metrics.named):
-        family = [_build_row(Side(results, a), Side(results, b), metric) for a, b in find_contrasts(results.study)]
-        tested = [row for row in family if row["p_value"] is not None]
-        for row, p_holm in zip(tested, adjust_by_holm([row["p_value"] for row in tested]), strict=True):
-            row["p_holm"] = float(p_holm)
-        rows += family
+        found = [_build_row(Side(results, a), Side(results, b), metric) for a, b in find_contrasts(results.study)]
+        for family in FAMILIES:
+            rows += _adjust([row for row in found if row["family"] == family])
     columns = [
-        *("metric", "unit", "better", "row", "baseline_row", "differs", "n_factors"),
+        *("metric", "unit", "better", "row", "baseline_row", "differs", "n_factors", "family"),
         *results.study.factors,
         *NUMBERS,
     ]
     return pd.DataFrame(rows, columns=columns).astype({"n_pairs": "Int64"})
 
 
+def _adjust(family: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with their p-values adjusted over all of them."""
+    tested = [row for row in family if row["p_value"] is not None]
+    for row, p_holm in zip(tested, adjust_by_holm([row["p_value"] for row in tested]), strict=True):
+        row["p_holm"] = float(p_holm)
+    return family
+
+
 def _build_row(first: Side, second: Side, metric: Metric) -> dict[str, Any]:
     levels, others = first.specs[0].condition, second.specs[0].condition
-    differing = [f"{name}: {others[name]} → {level}" for name, level in levels.items() if level != others[name]]
+    # An argument that only one of two networks takes comes with the network: it is no change of its own.
+    own = first.results.study.find_unshared(levels["model"], others["model"])
+    differing = [
+        f"{name}: {others[name]} → {level}"
+        for name, level in levels.items()
+        if level != others[name] and name not in own
+    ]
     facts = first.results.study.describe_metric(metric)
     return {
         "metric": metric,
@@ -91,6 +106,7 @@ def _build_row(first: Side, second: Side, metric: Metric) -> dict[str, Any]:
         "baseline_row": second.label,
         "differs": ", ".join(differing),
         "n_factors": len(differing),
+        "family": FAMILIES[len(differing) > 1],
         **levels,
         **build_contrast_numbers(first, second, metric),
     }
@@ -98,7 +114,7 @@ def _build_row(first: Side, second: Side, metric: Metric) -> dict[str, Any]:
 
 def build_contrast_numbers(first: Side, second: Side, metric: Metric) -> dict[str, Any]:
     """The columns of contrasts.csv from `method` on; what does not exist is None."""
-    numbers: dict[str, Any] = dict.fromkeys(NUMBERS) | {"method": "", "estimand": ""}
+    numbers: dict[str, Any] = dict.fromkeys(NUMBERS) | {"method": "", "estimand": "", "note": ""}
     numbers |= {"n_replicates": len(first.specs), "n_replicates_baseline": len(second.specs)}
     rope = choose_rope(first.results.study, metric)
     try:
@@ -113,7 +129,8 @@ def build_contrast_numbers(first: Side, second: Side, metric: Metric) -> dict[st
         numbers |= _describe_test(contrast.test, rope, better, is_tested=contrast.status == "tested")
     if contrast.sides and min(map(len, contrast.sides)) >= ROBUST_FROM:
         numbers |= build_robust(contrast, better)
-    return numbers | {"status": contrast.status, "reason": contrast.reason}
+    note = find_version_note([(first, second)])
+    return numbers | {"status": contrast.status, "reason": contrast.reason, "note": note}
 
 
 def _describe_test(test: TTest, rope: float, better: str, *, is_tested: bool) -> dict[str, Any]:

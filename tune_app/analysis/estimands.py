@@ -5,7 +5,7 @@ that, the number speaks of less, and says so.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -98,7 +98,9 @@ def infer(sides: Sequence[Sample], source: Source, wants_new_images: bool) -> In
     cells = [side.cells for side in sides if side.cells is not None]
     if source == "test" and wants_new_images and len(cells) == len(sides):
         _check_spread(cells)
-        test: TTest = build_crossed_t_test(cells, folds)
+        first, *others = (float(side.scores.mean()) for side in sides)
+        # Pseudo-values average to the metric but for its bias: the effect is that of the scores.
+        test: TTest = replace(build_crossed_t_test(cells, folds), effect=first - sum(others))
         return _finish(test, NEW_IMAGES, METHODS["crossed", rooms], sides, FITS)
     if source != "held-out":
         values = [side.scores.ravel() for side in sides]

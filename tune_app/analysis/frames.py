@@ -1,5 +1,6 @@
 """Tidy tables: a row per epoch, per fold, with every factor as a column; and the reported figure of a condition."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from functools import lru_cache
 
@@ -8,6 +9,7 @@ import pandas as pd
 
 from tune_app.analysis.intervals import wilson_interval
 from tune_app.records import FoldRecord, unpack_labels
+from tune_app.records.environments import Environment, build_environments, locate
 from tune_app.records.results import Reported, Results
 from tune_app.study import TrialSpec
 
@@ -18,7 +20,7 @@ SCORES = {
     "fold": ("test_loss", "test_accuracy"),
 }
 _WHERE_KNOWN = ("tested_epoch",)  # columns of frames in which some row has something to say
-_LEFT_OUT = ("trial", "scores", "predictions", "fingerprints", "environment", "undefined", "extra")
+_LEFT_OUT = ("trial", "scores", "predictions", "fingerprints", "undefined", "extra")
 
 
 def build_epochs(results: Results) -> pd.DataFrame:
@@ -37,6 +39,7 @@ def build_folds(results: Results) -> pd.DataFrame:
 
 def _build_rows(results: Results, kind: str) -> pd.DataFrame:
     conditions = {trial.spec.id: trial.spec.condition for trial in results.study.grid_trials()}
+    environments = build_environments(results.environment)
     rows = []
     for record in results.records.in_order(conditions):
         if isinstance(record, FoldRecord) != (kind == "fold"):
@@ -49,11 +52,22 @@ def _build_rows(results: Results, kind: str) -> pd.DataFrame:
                 row[each.name] = getattr(record, each.name)
         row["fold"] = record.fold + 1
         if isinstance(record, FoldRecord):
+            row |= _describe_origin(record, environments)
             row["single_class"] = is_single_class(record)
             row["test_accuracy_wilson95_low"], row["test_accuracy_wilson95_high"] = _wilson(record)
         rows.append(row)
     frame = pd.DataFrame(rows)
     return frame.drop(columns=[name for name in _WHERE_KNOWN if name in frame and frame[name].isna().all()])
+
+
+def _describe_origin(record: FoldRecord, environments: Mapping[str, Environment]) -> dict[str, str | None]:
+    """The key of the fit's environment and its version of torch; None where neither the record nor the folder says."""
+    key, candidates = locate(record, environments)
+    versions = {candidate["versions"].get("torch") for candidate in candidates}
+    return {
+        "environment": key if candidates else record.environment,
+        "torch_version": versions.pop() if len(versions) == 1 else None,
+    }
 
 
 def _wilson(record: FoldRecord) -> tuple[float | None, float | None]:

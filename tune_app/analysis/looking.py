@@ -7,8 +7,9 @@ from functools import partial
 
 import pandas as pd
 
-from tune_app.analysis.claims import assess, build_region, find_fewest, find_verdict
+from tune_app.analysis.claims import assess, find_fewest, find_verdict
 from tune_app.analysis.looks import ClaimPath, Looks, Observed, choose_margin, find_paths, fingerprint_claims
+from tune_app.analysis.verdicts import build_region
 from tune_app.records.results import Results
 from tune_app.study import Claim, Study
 

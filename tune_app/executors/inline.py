@@ -8,6 +8,7 @@ import torch
 from tune_app.data import Data, pick_data
 from tune_app.executors.flow import Flow
 from tune_app.plan import WorkItem
+from tune_app.records.environments import describe_here, mark, read_commit
 from tune_app.trial import Carrier, Keep, RunTrial, TrialOptions, run_trial
 
 
@@ -26,6 +27,8 @@ def run_inline(
 
     `device` is `cpu`, `cuda`, or `auto`: a GPU for trials with a share of one.
     """
+    environment = describe_here(read_commit())
+    flow.environment(environment)
     for item in work:
         flow.item_started(item)
         chosen = choose_device(device, item.trial.share.gpus)
@@ -41,7 +44,7 @@ def run_inline(
             **options,
         )
         for record in records:
-            flow.record(record)
+            flow.record(mark(record, environment))
         flow.item_ended(item)
 
 

@@ -44,6 +44,7 @@ from tune_app.parts.closure import INSTALLED
 from tune_app.parts.references import Scope
 from tune_app.plan import WorkItem
 from tune_app.records import FoldRecord, Record, build_failed_fold, record_from_dict, record_to_dict
+from tune_app.records.environments import describe_here, mark, read_commit
 from tune_app.study import TrialSpec
 from tune_app.study.define import Definition
 from tune_app.trial import BestNetwork, Carried, Carrier, Keep, KeepOutputs, RunTrial, TrialOptions, run_trial
@@ -201,6 +202,7 @@ def run_on_ray(
 def _run_once(
     work: Sequence[WorkItem], shared: Any, writers: "_Writers", relay: "_Relay", device: str, run: RunTrial
 ) -> None:
+    commit = read_commit()  # here, for a node that the source was sent to cannot tell
     configs = [
         {
             "item": item.id,
@@ -212,6 +214,7 @@ def _run_once(
             "gpu": item.trial.share.gpus,
             "threads": item.threads,
             "device": device,
+            "commit": commit,
         }
         for item in work
     ]
@@ -266,6 +269,7 @@ def _build_trainable(shared: Any, writers: "_Writers", run: RunTrial) -> type[tu
             self._records: Iterator[Record] | None = None
             trials = 1 + len(config["also"])
             self._left = dict.fromkeys(config["folds"], trials)
+            self._environment = describe_here(config["commit"])
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
             self.setup(new_config)
@@ -278,7 +282,9 @@ def _build_trainable(shared: Any, writers: "_Writers", run: RunTrial) -> type[tu
             record = next(self._records)
             if isinstance(record, FoldRecord) and record.fold in self._left:
                 self._left[record.fold] -= 1
-            return {"record": record_to_dict(record), "done": not any(self._left.values())}
+            done = not any(self._left.values())
+            record = mark(record, self._environment)
+            return {"record": record_to_dict(record), "environment": self._environment, "done": done}
 
         def _start(self) -> Iterator[Record]:
             config = self.config
@@ -391,6 +397,7 @@ class _Relay(tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         record = record_from_dict(result["record"])
+        self._guard(self._flow.environment, result["environment"])
         self._guard(self._flow.record, record)
         if isinstance(record, FoldRecord):
             self._recorded.add((record.trial, record.fold))

@@ -1,15 +1,18 @@
 """One record in: to disk, then to every monitor."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from tune_app.records import Record, RecordStore
+from tune_app.records.environments import Environment, build_key
 
 if TYPE_CHECKING:
     from tune_app.plan.work import WorkItem
 
 logger = logging.getLogger(__name__)
+
+NoteEnvironments = Callable[[Mapping[str, Environment]], None]  # by key
 
 
 class Monitor(Protocol):
@@ -45,14 +48,25 @@ class Callback:
 
 
 class RecordFlow:
-    """The store must take every record, or the run ends; a monitor that fails is dropped with one warning."""
+    """The store must take every record, or the run ends; a monitor that fails is dropped with one warning.
 
-    def __init__(self, store: RecordStore, monitors: Sequence[Monitor]) -> None:
+    `note` is given each environment once, before the first record that names it.
+    """
+
+    def __init__(self, store: RecordStore, monitors: Sequence[Monitor], note: NoteEnvironments | None = None) -> None:
         self._store = store
         self._monitors = list(monitors)
+        self._note = note
+        self._noted: set[str] = set()
 
     def item_started(self, item: "WorkItem") -> None:
         self._notify(lambda monitor: monitor.item_started(item))
+
+    def environment(self, environment: Environment) -> None:
+        key = build_key(environment)
+        if self._note and key not in self._noted:
+            self._note({key: environment})
+        self._noted.add(key)
 
     def record(self, record: Record) -> None:
         self._store.append(record)

@@ -7,7 +7,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tune_app.errors import ResultsError
 from tune_app.records.codec import record_to_line
 from tune_app.records.files import write_bytes_whole, write_whole
-from tune_app.records.model import RecordSet
+from tune_app.records.model import FoldRecord, RecordSet
 from tune_app.records.store import RECORDS_FILE, read_records, write_records
 from tune_app.study import Study
 from tune_app.study.file import build_yaml, read_study
@@ -31,6 +31,7 @@ PLAN_FILE = "plan.csv"
 TEST_FILE = "test.npz"
 POOLED_FILE = "pooled.csv"
 LOOKS_FILE = "looks.json"
+PSEUDO_FILE = "pseudo.npz"
 PLAN_COLUMNS = ("trial", "fits", "parameters", "flops", "predicted_fit_seconds", "cpus", "gpus")
 
 # What reading a damaged table or archive may raise.
@@ -52,6 +53,15 @@ class Reported:
 
 
 Reference = Mapping[tuple[str, str, int], Reported]  # (model, regularizer, folds) → the reported figure
+
+
+PseudoValues = Mapping[str, NDArray[np.float32]]  # fit and metric → (block of images,)
+
+
+def build_pseudo_key(record: FoldRecord, metric: str) -> str:
+    """The name of a fit's pseudo-values; a metric whose code has changed has others."""
+    code = record.fingerprints.get(f"metric {metric.removeprefix('test_')}", "")
+    return f"{record.trial}/{record.fold}/{metric}" + (f"/{code}" if code else "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +96,7 @@ class Results:
     reference_text: str = ""  # the table of reported figures as it was read
     looks: str = ""  # at the claims of a study that ran until they were decided, as `analysis.looks` writes them
     pooled: pd.DataFrame | None = None  # scores over all held-out samples together, of metrics that do not average
+    pseudo: PseudoValues | None = None  # by `build_pseudo_key`, of metrics that labels alone do not give
 
 
 def read_results(folder: Path) -> Results:
@@ -102,11 +113,37 @@ def read_results(folder: Path) -> Results:
     path = folder / REFERENCE_FILE
     reference = read_reference(path) if path.is_file() else {}
     text = path.read_text(encoding="utf-8") if reference else ""
-    return replace(
-        Results(read_study(folder / STUDY_FILE), records, reference, *_read_extras(folder), text),
-        looks=read_looks(folder),
+    study, pseudo = read_study(folder / STUDY_FILE), _read_pseudo(folder)
+    return Results(
+        study,
+        records,
+        reference,
+        *_read_extras(folder),
+        text,
         pooled=read_pooled(folder),
+        pseudo=pseudo,
+        looks=read_looks(folder),
     )
+
+
+def _read_pseudo(folder: Path) -> PseudoValues | None:
+    path = folder / PSEUDO_FILE
+    try:
+        return read_pseudo_values(path) if path.is_file() else None
+    except UNREADABLE as error:
+        raise ResultsError(f"{path} cannot be read ({error}); delete it, and run the study again") from error
+
+
+def read_pseudo_values(path: Path) -> PseudoValues:
+    """What `write_pseudo_values` wrote; one of `UNREADABLE` for another file."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: np.asarray(arrays[name], dtype=np.float32) for name in arrays.files}
+
+
+def write_pseudo_values(path: Path, values: PseudoValues) -> None:
+    content = io.BytesIO()
+    np.savez_compressed(content, **values)  # type: ignore[arg-type]
+    write_bytes_whole(path, content.getvalue())
 
 
 def read_looks(folder: Path) -> str:
@@ -146,6 +183,9 @@ def build_sources(results: Results) -> dict[str, Callable[[Path], None]]:
         writers[POOLED_FILE] = lambda path: write_plan(path, pooled)
     if results.looks:
         writers[LOOKS_FILE] = lambda path: write_whole(path, results.looks)
+    pseudo = results.pseudo
+    if pseudo:
+        writers[PSEUDO_FILE] = lambda path: write_pseudo_values(path, pseudo)
     if results.reference_text:
         writers[REFERENCE_FILE] = lambda path: write_whole(path, results.reference_text)
     return writers
@@ -175,6 +215,7 @@ def build_digest(results: Results) -> str:
         if results.pooled is None or results.pooled.empty
         else [results.pooled.to_csv(index=False, float_format="%.9g")]
     )
+    texts += [f"{key} {values.tobytes().hex()}" for key, values in sorted((results.pseudo or {}).items())]
     for text in texts:
         digest.update(text.encode() + b"\0")
     return digest.hexdigest()

@@ -104,7 +104,7 @@ def can_score(
     found = _find_outputs(record, spec, folder, find_targets)
     if found is None:
         return False
-    is_whole = record.outputs is not None and _read_outputs(folder / record.outputs) is not None
+    is_whole = record.outputs is not None and read_outputs(folder / record.outputs) is not None
     return is_whole or build_scoring(study).find(metric).needs == "labels"
 
 
@@ -112,13 +112,13 @@ def _find_outputs(
     record: FoldRecord, spec: TrialSpec, folder: Path, find_targets: FindTargets | None
 ) -> Outputs | None:
     """What was recorded of a fit to compute scores from: its side file, or what its labels give; None if neither."""
-    found = _read_outputs(folder / record.outputs) if record.outputs else None
+    found = read_outputs(folder / record.outputs) if record.outputs else None
     if found is None and record.predictions is not None and find_targets is not None:
-        found = _build_from_labels(_read_labels(record), find_targets(spec))
+        found = _build_from_labels(read_labels(record), find_targets(spec))
     return found
 
 
-def _read_labels(record: FoldRecord) -> NDArray[np.int64] | None:
+def read_labels(record: FoldRecord) -> NDArray[np.int64] | None:
     return None if record.predictions is None else unpack_labels(record.predictions).astype(np.int64)
 
 
@@ -128,7 +128,7 @@ def _score(
     """The scores by metric, and for those that are undefined the reason; names as in a record."""
     outputs, targets, has_scores = found
     task = find_task(outputs, targets)
-    labels = _read_labels(record)
+    labels = read_labels(record)
     scores, reasons = scoring.explain(names, outputs, targets, task, labels=labels, has_scores=has_scores)
     return scores, {f"test_{name}": reason for name, reason in reasons.items()}
 
@@ -168,7 +168,7 @@ def build_pooled(records: RecordSet, study: Study, folder: Path) -> pd.DataFrame
     specs = [trial.spec for trial in study.grid_trials() if study.test == "none"]
     for spec in specs:
         parts = [record for record in _find_completed(records, [spec]) if record.outputs]
-        read = [found for record in parts if (found := _read_outputs(folder / str(record.outputs)))]
+        read = [found for record in parts if (found := read_outputs(folder / str(record.outputs)))]
         if len(read) < spec.folds:
             continue
         rows += [_pool(scoring, name, spec, read) for name in scoring.names if not scoring.find(name).averages]
@@ -203,7 +203,7 @@ def _find_completed(records: RecordSet, specs: Sequence[TrialSpec]) -> Iterator[
                 yield records.folds[spec.id, fold]
 
 
-def _read_outputs(path: Path) -> Outputs | None:
+def read_outputs(path: Path) -> Outputs | None:
     """Outputs, targets, whether they are scores; None for a file that is gone or damaged."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:

@@ -15,6 +15,7 @@ from tune_app.export.tables.model import Table
 from tune_app.export.tables.notebook import render_notebook
 from tune_app.export.tables.terminal import render_terminal
 from tune_app.session.results import Results, read_results
+from tune_app.study import Study
 
 _ORIGIN = ("versions", "commit", "platform", "processor", "gpus")  # what a run depends on besides its study
 
@@ -31,9 +32,10 @@ class Comparison:
     second: str
     scores: pd.DataFrame
     changes: pd.DataFrame
+    study: Study  # of A
 
     def _build_tables(self) -> list[Table]:
-        return build_comparison_tables(self.scores, self.changes)
+        return build_comparison_tables(self.study, self.scores, self.changes)
 
     def _name_sides(self) -> str:
         return f"A: {self.first}\nB: {self.second}"
@@ -44,7 +46,8 @@ class Comparison:
     def __rich__(self) -> RenderableType:
         parts: list[RenderableType] = [Text(self._name_sides())]
         for table in self._build_tables():
-            parts += [Text(f"\n{table.title}", style="bold"), *render_terminal(table), *map(Text, table.notes)]
+            said = [Text(sentence) for sentence in (table.scope, *table.notes) if sentence]
+            parts += [Text(f"\n{table.title}", style="bold"), *render_terminal(table), *said]
         return Group(*parts)
 
     def _repr_html_(self) -> str:
@@ -56,7 +59,7 @@ def compare_results(first: Results | str | Path, second: Results | str | Path) -
     """Results A and B side by side, each given or named by its folder; ResultsError if a folder is not one."""
     a, b = (each if isinstance(each, Results) else read_results(each) for each in (first, second))
     changes = build_changes(*(_describe_setting(results) for results in (a, b)))
-    return Comparison(_name(a), _name(b), build_comparison(a.stored, b.stored), changes)
+    return Comparison(_name(a), _name(b), build_comparison(a.stored, b.stored), changes, a.study)
 
 
 def _name(results: Results) -> str:

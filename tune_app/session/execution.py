@@ -17,7 +17,7 @@ from tune_app.data import Data
 from tune_app.errors import ResourceError, StudyError
 from tune_app.executors.arrival import find_lacking_parts
 from tune_app.executors.inline import run_inline
-from tune_app.monitor import Monitor, RecordFlow
+from tune_app.monitor import Monitor, NoteEnvironments, RecordFlow
 from tune_app.monitor.tensorboard import TensorBoardMonitor
 from tune_app.monitor.terminal import Progress, Watched, build_display, shorten_path
 from tune_app.parts.fingerprints import fingerprint_code, fingerprint_definition
@@ -91,6 +91,7 @@ class Execution:
     console: Console | None  # None: nothing is displayed
     callbacks: Sequence[Monitor] = ()
     scope: Scope | None = None  # where the study's own parts lie
+    note: NoteEnvironments | None = None
 
     def run(self, missing: Mapping[str, tuple[int, ...]], store: RecordStore) -> bool:
         """Run the folds; True if it was interrupted. Records are in the store when this returns, come what may."""
@@ -114,7 +115,8 @@ class Execution:
                 self._check_nodes(on_ray, work)
             else:
                 self._report_where(None)
-            flow = RecordFlow(store, self._build_monitors(find_settled(store.records, self.plan, work)))
+            monitors = self._build_monitors(find_settled(store.records, self.plan, work))
+            flow = RecordFlow(store, monitors, self.note)
             run(
                 work,
                 self.datasets,

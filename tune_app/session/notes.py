@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from numpy.typing import NDArray
 
-from tune_app.errors import ResultsError
+from tune_app.errors import RecordError, ResultsError
 from tune_app.parts.fingerprints import fingerprint_files
 from tune_app.parts.splits import build_limit
 from tune_app.records import RecordSet, RecordStore
+from tune_app.records.environments import Environment, build_environments
 from tune_app.records.results import (
     ENVIRONMENT_FILE,
     PLAN_FILE,
@@ -26,6 +27,7 @@ from tune_app.study import TrialSpec
 from tune_app.study.seeds import build_seed
 
 if TYPE_CHECKING:
+    from tune_app.records.results import PseudoValues
     from tune_app.session.backfill import FindTargets
     from tune_app.session.session import Session
 
@@ -46,8 +48,7 @@ def find_environment(session: "Session") -> Mapping[str, Any]:
     """Where the records were made: as noted when they were, else as the folders say that they came from."""
     path = session.folder / ENVIRONMENT_FILE
     if not path.exists():
-        earlier = find_earlier(session)
-        write_environment(path, earlier[0] if earlier else build_environment(session.study, session.options.command))
+        write_environment(path, _find_first(session))
     environment = read_environment(session.folder)
     if environment is None:
         raise ResultsError(f"{path} was there and is gone; run the same command again")
@@ -58,6 +59,38 @@ def find_environment(session: "Session") -> Mapping[str, Any]:
         environment = {**environment, "same_code": list(said)}
         write_environment(path, environment)
     return environment
+
+
+def _find_first(session: "Session") -> Mapping[str, Any]:
+    """What environment.json says first, of records that came from elsewhere."""
+    earlier = find_earlier(session)
+    first = earlier[0] if earlier else build_environment(session.study, session.options.command)
+    return {**first, "environments": find_environments(session)}
+
+
+def find_environments(session: "Session") -> dict[str, Environment]:
+    """The environments that the study's records name so far, by key; `unknown` is that of records without one."""
+    for place in [session.folder] if session.options.fresh else [session.folder, session.results]:
+        with contextlib.suppress(ResultsError):
+            if content := read_environment(place):
+                return build_environments(content)
+    return {}
+
+
+def note_environments(session: "Session", found: Mapping[str, Environment]) -> None:
+    """Add environments to the study's environment.json, where it lacks them; RecordError if the disk refuses it."""
+    path = session.folder / ENVIRONMENT_FILE
+    known, content = find_environments(session), None
+    with contextlib.suppress(ResultsError):
+        content = read_environment(session.folder)
+    if content and "environments" in content and found.keys() <= known.keys():
+        return
+    try:
+        write_environment(path, {**(content or _find_first(session)), "environments": {**found, **known}})
+    except OSError as error:
+        raise RecordError(
+            f"{path} cannot be written: {error.strerror}; free some space and run the same command again"
+        ) from error
 
 
 def find_modules(session: "Session") -> dict[str, str]:
@@ -104,7 +137,17 @@ def build_target_finder(session: "Session") -> "FindTargets":
     return find_targets
 
 
+def find_pseudo_values(session: "Session", records: RecordSet) -> "PseudoValues | None":
+    """Pseudo-values of the study's metrics on a common test set, for those that labels alone do not give."""
+    if session.study.test == "none" or not session.study.metrics.named:
+        return None
+    from tune_app.session.pseudo import build_pseudo_values
+
+    return build_pseudo_values(records, session.study, session.specs, session.folder)
+
+
 def pool(session: "Session", records: RecordSet) -> pd.DataFrame | None:
+    """Scores over all held-out samples together, where held-out folds are scored."""
     if session.study.test != "none" or not session.study.metrics.named:
         return None
     from tune_app.session.backfill import build_pooled

@@ -174,7 +174,7 @@ class Results:
         return Group(*build_terminal_tables(self.stored))
 
     def _repr_html_(self) -> str:
-        tables = (build_claim_table(self.verdicts), build_condition_table(self.stored))
+        tables = (build_claim_table(self.study, self.verdicts), build_condition_table(self.stored))
         shown = [render_notebook(table) for table in tables if table.rows]
         return "\n".join([f"<p>{escape(self._describe())}</p>", *shown])
 

@@ -1,8 +1,9 @@
 """What a study still lacks, what is taken over, and what has changed since its records were made."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tune_app.records import Record, RecordSet, RecordStore
+from tune_app.records.environments import Environment, adopt
 from tune_app.records.results import Results
 from tune_app.study import Study, TrialSpec
 
@@ -30,9 +31,19 @@ def find_new(origin: RecordSet, specs: Sequence[TrialSpec], known: RecordSet) ->
     ]
 
 
-def take_over(store: RecordStore, origin: Results, specs: Sequence[TrialSpec]) -> int:
-    """Append what `origin` has completed and the store lacks; the number of fits taken over."""
-    new = find_new(origin.records, specs, store.records)
+def take_over(
+    store: RecordStore,
+    origin: Results,
+    specs: Sequence[TrialSpec],
+    note: Callable[[Mapping[str, Environment]], None],
+) -> int:
+    """Append what `origin` has completed and the store lacks; the number of fits taken over.
+
+    `note` is given the environments that they were made in, by the keys that they come with.
+    """
+    new, environments = adopt(find_new(origin.records, specs, store.records), origin.environment)
+    if environments:
+        note(environments)
     for record in new:
         store.append(record)
     return len({(record.trial, record.fold) for record in new})

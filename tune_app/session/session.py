@@ -9,6 +9,7 @@ import logging
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,16 @@ from tune_app.records.store import RECORDS_FILE
 from tune_app.session.changes import Remedies, find_remedies, score_anew
 from tune_app.session.environment import build_environment
 from tune_app.session.kept import find_kept, find_looks
-from tune_app.session.notes import add_metrics, find_earlier, find_environment, find_plan, pool
+from tune_app.session.notes import (
+    add_metrics,
+    find_earlier,
+    find_environment,
+    find_environments,
+    find_plan,
+    find_pseudo_values,
+    note_environments,
+    pool,
+)
 from tune_app.session.options import RunOptions
 from tune_app.session.outcome import Outcome
 from tune_app.session.results import Results
@@ -208,7 +218,7 @@ class Session:
                 f"The last record was cut off ({len(store.torn)} bytes); it is dropped and its fold runs again."
             )
         if origin:
-            fits = take_over(store, origin, self.specs)
+            fits = take_over(store, origin, self.specs, partial(note_environments, self))
             self.report(f"Took over {fits} completed fits from {self.options.continue_from}.")
         if changed := describe_changes(self.study, self.specs, store):
             self.report(changed)
@@ -219,13 +229,15 @@ class Session:
         from tune_app.session.planning import find_gpu_names, make_plan
 
         shown = self.report, self.console, self.callbacks
-        execution = Execution(plan, self.options, self.folder, dataset, *shown, self.found.scope)
+        note = partial(note_environments, self)
+        execution = Execution(plan, self.options, self.folder, dataset, *shown, self.found.scope, note)
         earlier = find_earlier(self)
         self.phase = "Interrupted: every finished fit is on disk."
 
         def note_environment() -> None:
             nodes, command = execution.plan.nodes, self.options.command
-            environment = build_environment(self.study, command, nodes, find_gpu_names(), earlier)
+            known = find_environments(self)
+            environment = build_environment(self.study, command, nodes, find_gpu_names(), earlier, known)
             write_environment(self.folder / ENVIRONMENT_FILE, environment)
 
         note_environment()  # a run that is killed has said where it ran, too
@@ -272,8 +284,8 @@ class Session:
         found = self.found
         stored = StoredResults(self.study, records, found.reference, reference_text=found.reference_text)
         folder = choose_folder(self.results, stored)
-        plan, pooled = find_plan(self, folder), pool(self, records)
-        stored = replace(stored, environment=find_environment(self), plan=plan, pooled=pooled)
+        plan, pooled, pseudo = find_plan(self, folder), pool(self, records), find_pseudo_values(self, records)
+        stored = replace(stored, environment=find_environment(self), plan=plan, pooled=pooled, pseudo=pseudo)
         if self.look and not any(find_missing(self.specs, records).values()) and self.look(stored):
             return stored, folder, True  # tables are for the end
         stored = replace(stored, looks=find_looks(self))

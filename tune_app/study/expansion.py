@@ -116,13 +116,13 @@ class ExpandedStudy(StudySchema):
             if not has_levels(condition, claim.levels):
                 continue
             wanted = condition | resolve_levels(claim.against, condition)
-            free = self._find_unshared(condition["model"], wanted["model"]) - claim.against.keys()
+            free = self.find_unshared(condition["model"], wanted["model"]) - claim.against.keys()
             shared = {factor: level for factor, level in wanted.items() if factor not in free}
             others = [other for other in conditions if other[0].condition.items() >= shared.items()]
             pairs += [(specs, other) for other in others if other != specs or claim.against_epochs]
         return tuple(pairs)
 
-    def _find_unshared(self, first: str, second: str) -> set[str]:
+    def find_unshared(self, first: str, second: str) -> set[str]:
         """The arguments that one of two models has and the other has not."""
         return set(self.find_signature(first).factors) ^ set(self.find_signature(second).factors)
 

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from tune_app.analysis.audit.costs import group_by_protocol
+from tune_app.analysis.audit.settings import group_by_protocol
 from tune_app.analysis.frames import find_reported
 from tune_app.analysis.labels import build_row_label
 from tune_app.analysis.metrics import build_replicate_scores

@@ -16,24 +16,31 @@ def select_drawable(contrasts: pd.DataFrame) -> pd.DataFrame:
     return shown
 
 
-def build_forest_chart(contrasts: pd.DataFrame) -> Drawing:
+def build_forest_chart(contrasts: pd.DataFrame) -> alt.VConcatChart:
     """Effect and 95% interval of each contrast, with zero and the region of practical equivalence behind them.
 
     `contrasts` has the columns of contrasts.csv; only those of the primary metric that have an interval are drawn.
+    Those that change one factor are a panel with an axis of its own, those that change more another.
     """
     contrasts = select_drawable(contrasts)
     metric = str(contrasts["metric"].iloc[0]).replace("_", " ")
     is_share = bool((contrasts["unit"] == SHARE).all())
     title = f"Difference in {metric}" + (" (percentage points)" if is_share else "")
-    shown = contrasts[["method", "p_holm"]].copy()
+    shown = contrasts[["method", "p_holm", "differs", "family"]].copy()
     shown["label"] = contrasts["row"] + " − " + contrasts["baseline_row"]
     for name in ("effect", "ci95_low", "ci95_high", "rope"):
         shown[name] = contrasts[name] * (100 if is_share else 1)
     shown["minus_rope"] = -shown["rope"]
     shown["outside"] = (shown["ci95_low"] > 0) | (shown["ci95_high"] < 0)
     shown["reading"] = shown["outside"].map({True: "interval without zero", False: "interval with zero"})
+    families = [family for _, family in shown.groupby("family", sort=False)]
+    panels = [_build_panel(family, title, is_named=len(families) > 1) for family in families]
+    chart: alt.VConcatChart = alt.vconcat(*panels).resolve_legend(color="shared", shape="shared")
+    return chart
+
+
+def _build_panel(shown: pd.DataFrame, title: str, is_named: bool) -> Drawing:
     labels = list(dict.fromkeys(shown["label"]))
-    data = build_data(shown)
     lines = "[split(datum.label, ' − ')[0], '− ' + split(datum.label, ' − ')[1]]"
     y = alt.Y("label:N", title=None, sort=labels, axis=alt.Axis(labelExpr=lines, labelLineHeight=12, labelOffset=-5))
     readings = ["interval without zero", "interval with zero"]
@@ -45,19 +52,22 @@ def build_forest_chart(contrasts: pd.DataFrame) -> Drawing:
         alt.Tooltip("ci95_low:Q", format="+.3f", title="interval from"),
         alt.Tooltip("ci95_high:Q", format="+.3f", title="to"),
         alt.Tooltip("p_holm:Q", format=".3g", title="p after Holm"),
+        alt.Tooltip("differs:N"),
         alt.Tooltip("method:N"),
     ]
-    base = alt.Chart(data)
+    base = alt.Chart(build_data(shown))
     band = alt.Chart(build_data(shown[["minus_rope", "rope"]].drop_duplicates()))
     zero = alt.Chart(build_data(pd.DataFrame({"zero": [0]})))
     x = alt.X("minus_rope:Q", title=title, scale=alt.Scale(padding=10))
     low, effect = alt.X("ci95_low:Q", title=title), alt.X("effect:Q", title=title)
-    return alt.layer(
+    chart = alt.layer(
         band.mark_rect(style="rope").encode(x=x, x2="rope:Q"),
         zero.mark_rule(style="zero").encode(x=alt.X("zero:Q", title=title)),
         base.mark_rule(style="interval").encode(x=low, x2="ci95_high:Q", y=y, color=color, tooltip=tooltip),
         base.mark_point(style="mean", filled=True).encode(x=effect, y=y, color=color, shape=shape, tooltip=tooltip),
     ).properties(width=WIDTH, height=alt.Step(34))
+    heading = f"{str(shown['family'].iloc[0]).capitalize()} changed"
+    return chart.properties(title=alt.TitleParams(heading, fontSize=12)) if is_named else chart
 
 
 def build_waterfall_chart(steps: pd.DataFrame) -> Drawing:

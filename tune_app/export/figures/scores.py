@@ -10,6 +10,7 @@ from tune_app.analysis.conditions import build_conditions
 from tune_app.analysis.labels import build_rows
 from tune_app.export.figures.figure import Drawing, build_data
 from tune_app.export.figures.theme import WIDTH
+from tune_app.export.tables.cut import find_cut_ends
 from tune_app.records.results import Results
 from tune_app.study.metrics import find_bounds
 
@@ -19,11 +20,14 @@ KINDS = ("one fold", "mean, 95% interval", "reported figure")
 def build_scores(results: Results) -> pd.DataFrame:
     """One row per mark: row, entry, kind (of `KINDS`), the primary metric, ci95_low, ci95_high, detail.
 
-    Its attributes: `kinds`, those that there can be, and `unit`, that of the metric in words.
+    Its attributes: `kinds`, those that there can be, `unit`, that of the metric in words, `numbers`, the
+    (estimand, metric) of each mean, `methods`, those of the intervals, and `is_cut`, whether one is cut where the
+    metric ends.
     """
     marks: list[dict[str, object]] = []
     metric = results.study.primary
-    least, greatest = find_bounds(metric, results.study.define) or (-math.inf, math.inf)
+    bounds = find_bounds(metric, results.study.define)
+    least, greatest = bounds or (-math.inf, math.inf)
     conditions = {
         (entry, row["row"]): row
         for entry, table in enumerate(build_conditions(results), start=1)
@@ -53,9 +57,14 @@ def build_scores(results: Results) -> pd.DataFrame:
         if not pd.isna(summary["reported_test_accuracy"]):
             reported = summary["reported_test_accuracy"]
             marks.append({**where, "kind": KINDS[2], metric: reported, "detail": "one network, one test"})
+    summaries = conditions.values()
     columns = ["row", "entry", "kind", metric, "ci95_low", "ci95_high", "detail"]
     scores = pd.DataFrame(marks, columns=columns).dropna(subset=metric)
     scores.attrs["kinds"] = list(KINDS if results.reference else KINDS[:2])
+    scores.attrs["numbers"] = [(summary[f"{metric}_estimand"], metric) for summary in summaries]
+    scores.attrs["methods"] = list(dict.fromkeys(filter(None, (summary[f"{metric}_method"] for summary in summaries))))
+    ends = [(summary[f"{metric}_ci95_low"], summary[f"{metric}_ci95_high"]) for summary in summaries]
+    scores.attrs["is_cut"] = any(find_cut_ends(low, high, bounds) for low, high in ends)
     scores.attrs["unit"] = f"share of {results.study.sample}s" if metric == "test_accuracy" else ""
     return scores
 

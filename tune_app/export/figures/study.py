@@ -9,16 +9,20 @@ from tune_app.analysis.confusion import build_confused, build_confusions
 from tune_app.analysis.curves import build_curves
 from tune_app.analysis.designed import build_designs, build_designs_cells, choose_scale
 from tune_app.analysis.looking import build_looks
+from tune_app.analysis.over_data import build_over_data
 from tune_app.analysis.schedule import build_schedule
 from tune_app.errors import ExportError
 from tune_app.export.figures.confusion import build_confused_chart, build_confusion_chart
 from tune_app.export.figures.contrasts import build_forest_chart, build_waterfall_chart, select_drawable
 from tune_app.export.figures.curves import build_curves_chart, build_fit_curves_chart
+from tune_app.export.figures.data_sets import build_critical_difference_chart
 from tune_app.export.figures.designs import build_design_figures
 from tune_app.export.figures.figure import Figure
 from tune_app.export.figures.looks import build_looks_chart
 from tune_app.export.figures.schedule import build_schedule_chart
 from tune_app.export.figures.scores import build_scores, build_scores_chart
+from tune_app.export.figures.shares import build_shares, build_shares_chart
+from tune_app.export.tables.scope import build_scope, spell_method
 from tune_app.records.results import Results
 
 BAND = "The band runs from the lowest to the highest fit; where a condition has replicates, over these too."
@@ -44,10 +48,12 @@ def collect_figures(
     """The figures of `build_figures` that can be built, and why the others cannot, by name."""
     builders: dict[str, Callable[[], list[Figure]]] = {
         "scores": lambda: _build_scores(results),
-        "contrasts": lambda: _build_forest(contrasts),
+        "shares": lambda: _build_shares(results),
+        "contrasts": lambda: _build_forest(results, contrasts),
         "looks": lambda: _build_looks(results),
         "audit": lambda: _build_waterfall(audit),
         "designs": lambda: _build_designs(results),
+        "critical-difference": lambda: _build_critical_difference(results),
         "curves": lambda: _build_curves(results),
         "confusions": lambda: _build_confusions(results),
         "schedule": lambda: _build_schedule(results),
@@ -66,17 +72,36 @@ def _build_scores(results: Results) -> list[Figure]:
     scores = build_scores(results)
     if scores.empty:
         return []
-    caption = "Corrected resampled 95% interval over folds and replicates"
-    caption += "; a reported figure is one test." if results.reference else "."
+    methods = " or ".join(spell_method(method, results.study) for method in scores.attrs["methods"])
+    caption = f"Means with their 95% intervals ({methods}). " if methods else "Means. "
+    caption += build_scope(scores.attrs["numbers"], results.study)
+    if scores.attrs["is_cut"]:
+        caption += " Intervals are cut where the metric ends; conditions.csv has them uncut."
+    caption += " A reported figure is one test of one network." if results.reference else ""
     name = results.study.primary.replace("_", " ").capitalize()
     return [Figure("scores", f"{name} by condition", caption, build_scores_chart(scores))]
 
 
-def _build_forest(contrasts: pd.DataFrame | None) -> list[Figure]:
+def _build_shares(results: Results) -> list[Figure]:
+    shares = build_shares(results)
+    if shares.empty:
+        return []
+    metric, sample = results.study.primary.replace("_", " "), results.study.sample
+    caption = (
+        f"Parts of the squared standard error of each mean {metric}, of new {sample}s. More replicates make the seeds' "
+        f"part smaller, more test {sample}s the {sample}s' part, either of them the part that is a fit's own luck with "
+        f"single {sample}s."
+    )
+    return [Figure("shares", "What the error of a mean is made of", caption, build_shares_chart(shares, sample))]
+
+
+def _build_forest(results: Results, contrasts: pd.DataFrame | None) -> list[Figure]:
     if contrasts is None or contrasts.empty or select_drawable(contrasts).empty:
         return []
     metric = str(contrasts["metric"].iloc[0]).replace("_", " ")
-    caption = f"Effect on {metric} with its 95% interval; the grey band is the region of practical equivalence."
+    drawn = select_drawable(contrasts)
+    caption = f"Effect on {metric} with its 95% interval; the grey band is the region of practical equivalence. "
+    caption += build_scope(zip(drawn["estimand"], drawn["metric"], strict=True), results.study)
     return [Figure("contrasts", "Contrasts with the baseline", caption, build_forest_chart(contrasts))]
 
 
@@ -95,7 +120,9 @@ def _build_waterfall(audit: pd.DataFrame | None) -> list[Figure]:
     if audit is None or audit.empty:
         return []
     title = "From the protocol as reported to the sound one"
-    caption = f"{audit.attrs['setting']}. Each bar is what taking that one defect away gains, with its 95% interval."
+    caption = (
+        f"{audit.attrs['setting']}. Each bar is a share of the gap with its 95% interval: {audit.attrs['method']}."
+    )
     return [Figure("audit", title, caption, build_waterfall_chart(audit))]
 
 
@@ -109,6 +136,19 @@ def _build_designs(results: Results) -> list[Figure]:
         for figure in build_design_figures(effects, cells, metric, scale, axis):
             found.append(figure if number == 1 else replace(figure, name=f"{figure.name}-{number}"))
     return found
+
+
+def _build_critical_difference(results: Results) -> list[Figure]:
+    found = build_over_data(results)
+    if found is None or found.summary is None or found.summary.critical_difference is None:
+        return []
+    summary = found.summary
+    caption = (
+        f"Average rank over {summary.data_sets} data sets; conditions that a bar joins differ by no more than the "
+        "critical difference (Nemenyi's test, 5% level)."
+    )
+    chart = build_critical_difference_chart(summary.average_ranks, found.summary.critical_difference)
+    return [Figure("critical-difference", "Which conditions are told apart", caption, chart)]
 
 
 def _build_curves(results: Results) -> list[Figure]:

@@ -73,6 +73,7 @@ def build_config(dark: bool) -> dict[str, Any]:
             "note": {"color": soft, "fontSize": 10.5},
             "value": {"color": ink, "fontSize": 11},
             "bar": {"stroke": colours["paper"], "strokeWidth": 1},
+            "part": {"opacity": 0.45, "stroke": colours["paper"], "strokeWidth": 1},
             "failed": {"color": ink, "size": 60, "strokeWidth": 2},
             "on-low": {"color": colours["on_low"], "fontSize": 8.5},
             "on-high": {"color": colours["on_high"], "fontSize": 8.5},

@@ -24,6 +24,7 @@ from tune_app.export.figures.study import build_trial_figures, collect_figures
 from tune_app.export.figures.write import drawing, write_drawn
 from tune_app.export.page.charts import ChartPool
 from tune_app.export.page.content import build_facts, build_trial_summary, build_verdicts
+from tune_app.export.tables.claims import ADJUSTMENT
 from tune_app.export.tables.document import StudyTables
 from tune_app.export.tables.model import Table
 from tune_app.export.tables.page import PageTable, render_page
@@ -98,7 +99,7 @@ def build_page(
     conclusions = [] if audit is None else build_conclusions(audit)
     designs = frames.get("designs")
     sentences = [] if designs is None else build_design_sentences(results, designs)
-    verdicts, reasons = build_verdicts(frames["claims"])
+    verdicts, reasons = build_verdicts(results.study, frames["claims"])
     plan = build_plan_table(results)
     content = {
         "study": results.study,
@@ -108,11 +109,16 @@ def build_page(
         "design": tables.designs and render_page(tables.designs),
         "verdicts": verdicts,
         "reasons": reasons,
+        "claims_scope": tables.claims.scope if tables.claims else "",
+        "adjustment": ADJUSTMENT if frames["claims"]["adjusted_level"].notna().any() else "",
         "reported": [render_page(table) for table in (*tables.reported, tables.check) if table],
         "audit": tables.audit and render_page(_leave_out(tables.audit, conclusions)),
         "conditions": render_page(tables.conditions),
         "metrics": tables.metrics and render_page(tables.metrics),
         "contrasts": [render_page(table) for table in tables.contrasts],
+        "outlook": tables.outlook and render_page(tables.outlook),
+        "other_contrasts": [[render_page(table) for table in family] for family in tables.other_contrasts],
+        "effects": tables.effects and render_page(tables.effects),
         "figures": figures,
         "failed": dict(failed or {}),
         "trials": trials,

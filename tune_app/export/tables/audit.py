@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from tune_app.analysis.audit.conclusions import build_conclusions
-from tune_app.analysis.audit.costs import Setting, find_settings
+from tune_app.analysis.audit.settings import SHARED, Setting, find_settings
 from tune_app.analysis.labels import ROWS_A_GROUP, build_row_label
 from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Row, Table, list_records
 from tune_app.export.tables.notes import build_notes, share_reasons
@@ -18,18 +18,32 @@ COLUMNS = (
     Column("way", "way"),
     Column("replicates_without", "n without", Kind.COUNT),
     Column("replicates_with", "n with", Kind.COUNT),
+    Column("collapsed_without", "collapsed without", Kind.COUNT, least=Medium.SCREEN),
+    Column("collapsed_with", "collapsed with", Kind.COUNT),
     Column("accuracy_without", "without", Kind.NUMBER),
     Column("accuracy_with", "with", Kind.NUMBER),
     Column("cost", "cost", Kind.ESTIMATE, signed=True),
     Column("cost", "95% interval", Kind.INTERVAL, signed=True),
     Column("cost_median", "median", Kind.NUMBER, signed=True),
     Column("share_of_gap", "of the gap", Kind.SHARE),
+    Column("share_low", "from", Kind.SHARE),
+    Column("share_high", "to", Kind.SHARE),
+    Column("share_interval", "interval by", least=Medium.SCREEN),
     Column("share_of_reported_gap", "of the reported gap", Kind.SHARE),
     Column("explains", "explains"),
-    Column("p_sign", "p of the signs", Kind.P_VALUE, least=Medium.SCREEN),
+    Column("p_value", "p", Kind.P_VALUE),
+    Column("p_holm", "p (Holm)", Kind.P_VALUE),
+    Column("explains_unadjusted", "before adjustment", least=Medium.SCREEN),
+    Column("test", "test", least=Medium.SCREEN),
+    Column("family", "family", least=Medium.SCREEN),
     Column("method", "method", least=Medium.SCREEN),
+    Column("estimand", "speaks of", least=Medium.SCREEN),
 )
-EXPLANATION = "Costs are test accuracies (share) without the defect minus with it; n are replicates."
+EXPLANATION = (
+    "Costs are test accuracies (share) without the defect minus with it; n are replicates. Verdicts and shares speak "
+    "of these test images, with other seeds and splits."
+)
+COLLAPSE = "A network has collapsed if its accuracy is below half of the median of its condition's."
 
 
 def build_audit_table(results: Results, audit: pd.DataFrame) -> Table:
@@ -37,7 +51,7 @@ def build_audit_table(results: Results, audit: pd.DataFrame) -> Table:
     settings = {build_row_label(setting.spec, results.study, PROTOCOL): setting for setting in find_settings(results)}
     records = list_records(audit)
     reasons = share_reasons([(f"{record['setting']}, {record['defect']}", record["reason"]) for record in records])
-    notes = (EXPLANATION, *build_conclusions(audit), *build_notes(reasons, len(records)))
+    notes = (EXPLANATION, *_explain(audit), *build_conclusions(audit), *build_notes(reasons, len(records)))
     named = {record["setting"]: settings[record["setting"]] for record in records}
     if len(records) >= ROWS_A_GROUP * len(named):
         groups = tuple(
@@ -47,6 +61,23 @@ def build_audit_table(results: Results, audit: pd.DataFrame) -> Table:
         return Table("audit", "What the defects cost", COLUMNS, groups, notes)
     group = _build_group(results, named, records)
     return Table("audit", "What the defects cost", (SETTING, *COLUMNS), (group,), notes)
+
+
+def _explain(audit: pd.DataFrame) -> list[str]:
+    """What must be known of shares, adjustment and collapse, where the table has them."""
+    if audit.empty:
+        return []
+    families = [name for name in dict.fromkeys(audit["family"]) if name]
+    sizes = [
+        f"{name} ({count})" for name in families if (count := int(audit.loc[audit["family"] == name, "p_holm"].count()))
+    ]
+    methods = [name for name in dict.fromkeys(audit.loc[audit["way"] == SHARED, "method"]) if name]
+    collapsed = audit[["collapsed_without", "collapsed_with"]].fillna(0).to_numpy().any()
+    return [
+        *([f"Verdicts are adjusted by Holm over {' and over '.join(sizes)}."] if sizes else []),
+        *([f"Shares of the gap: {'; '.join(methods)}."] if methods else []),
+        *([COLLAPSE] if collapsed else []),
+    ]
 
 
 def _build_group(results: Results, settings: dict[str, Setting], records: list[dict[str, Any]]) -> Group:

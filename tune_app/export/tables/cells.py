@@ -3,7 +3,7 @@
 from typing import Any
 
 from tune_app.export.rounding import MISSING, choose_decimals, format_number, format_p_value, format_share
-from tune_app.export.tables.model import Column, Estimate, Kind, Part, Range, Row, is_missing
+from tune_app.export.tables.model import Column, Estimate, Kind, Part, Range, Row, Shares, is_missing
 
 
 def spell(row: Row, column: Column) -> str:
@@ -18,6 +18,8 @@ def spell(row: Row, column: Column) -> str:
         return f"{mean} ({least} to {greatest})"
     if isinstance(value, Part):
         return f"{value.done}/{value.planned}"
+    if isinstance(value, Shares):
+        return " / ".join(format_share(share) for share in (value.seeds, value.images, value.interaction))
     if column.kind is Kind.TEXT:
         return str(value)
     return _spell_number(float(value), column)
@@ -63,4 +65,6 @@ def find_sort_key(row: Row, column: Column) -> str | float | None:
         return value.mean
     if isinstance(value, Part):
         return value.done
+    if isinstance(value, Shares):
+        return value.seeds
     return str(value) if column.kind is Kind.TEXT else float(value)

@@ -4,7 +4,9 @@ import pandas as pd
 
 from tune_app.export.tables.contrasts import spell_n
 from tune_app.export.tables.model import Column, Estimate, Group, Kind, Row, Table, list_records
-from tune_app.export.tables.notes import Reason, build_notes, share_reasons
+from tune_app.export.tables.notes import Reason, build_notes, join_remarks, share_reasons
+from tune_app.export.tables.scope import build_scope
+from tune_app.study import Study
 
 CHANGES = (Column("key", "key", wraps=True), Column("first", "A", wraps=True), Column("second", "B", wraps=True))
 COLUMNS = (
@@ -18,8 +20,11 @@ COLUMNS = (
 )
 
 
-def build_comparison_tables(comparison: pd.DataFrame, changes: pd.DataFrame) -> list[Table]:
-    """What changed, and per metric the conditions of both with the effect B − A; a reason is said below the first."""
+def build_comparison_tables(study: Study, comparison: pd.DataFrame, changes: pd.DataFrame) -> list[Table]:
+    """What changed, and per metric the conditions of both with the effect B − A; a reason is said below the first.
+
+    `study` is that of A.
+    """
     changed = tuple(map(Row, list_records(changes)))
     tables = [Table("changes", "What changed", CHANGES, (Group("", changed),))] if changed else []
     said: set[Reason] = set()
@@ -28,11 +33,12 @@ def build_comparison_tables(comparison: pd.DataFrame, changes: pd.DataFrame) -> 
         rows = tuple(
             Row(r | {"effect": Estimate(r["effect"], r["ci95_low"], r["ci95_high"]), "n": spell_n(r)}) for r in records
         )
-        reasons = [r for r in share_reasons((r["row"], r["reason"]) for r in records) if r not in said]
+        reasons = [r for r in share_reasons((r["row"], join_remarks(r)) for r in records) if r not in said]
         said |= set(reasons)
         notes = build_notes(reasons, len(records))
         if frame["p_value"].notna().any():
             notes.insert(0, "p is that of each row by itself, not adjusted for their number.")
         title = f"{metric}, {records[0]['unit']}"
-        tables.append(Table(f"comparison-{metric}", title, COLUMNS, (Group("", rows),), tuple(notes)))
+        scope = build_scope([(record["estimand"], str(metric)) for record in records], study)
+        tables.append(Table(f"comparison-{metric}", title, COLUMNS, (Group("", rows),), tuple(notes), scope))
     return tables

@@ -1,20 +1,24 @@
 """The conditions with their primary score; the rows that share protocol, folds and recipe form a group."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from tune_app.analysis.conditions import build_condition
+from tune_app.analysis.contrast_rows import SHARES
 from tune_app.analysis.labels import Row as LabelledRow
 from tune_app.analysis.labels import build_groups
 from tune_app.analysis.metrics import find_folds
 from tune_app.analysis.undefined import describe_undefined
-from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Part, Row, Table
+from tune_app.export.tables.cut import find_cut
+from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Part, Row, Shares, Table
 from tune_app.export.tables.notes import Reason, build_label_note, build_notes, share_reasons
+from tune_app.export.tables.scope import ESTIMAND, build_scope, do_differ, spell_estimand, spell_method
 from tune_app.records.results import Results
 from tune_app.study import Study
 from tune_app.study.metrics import find_bounds
+
+METHOD = Column("method", "interval", least=Medium.SCREEN)
 
 
 def build_columns(study: Study) -> tuple[Column, ...]:
@@ -29,6 +33,8 @@ def build_columns(study: Study) -> tuple[Column, ...]:
         Column("replicates", "replicates", Kind.COUNT),
         Column(primary, heading, Kind.ESTIMATE, unit=unit),
         Column(primary, "95% interval", Kind.INTERVAL, bounds=bounds),
+        ESTIMAND,
+        Column("shares", f"seeds / {study.sample}s / both", Kind.SHARES, least=Medium.PAPER),
         Column("reported_test_accuracy", "reported", Kind.NUMBER),
         Column("difference", "difference", Kind.ESTIMATE, signed=True),
         Column(
@@ -39,21 +45,43 @@ def build_columns(study: Study) -> tuple[Column, ...]:
             least=Medium.SCREEN,
         ),
         Column("fit_seconds_total", "fits took", Kind.NUMBER, unit="s", decimals=1, least=Medium.SCREEN),
+        METHOD,
         Column("flags", "note", wraps=True),
     )
 
 
 def build_condition_table(results: Results) -> Table:
     """A row for each condition, in groups that each say in their caption what their rows have in common."""
+    study = results.study
     groups = tuple(
         Group(group.caption, tuple(_build_row(results, group.label(row), row) for row in group.rows))
-        for group in build_groups(results.study)
+        for group in build_groups(study)
     )
     rows = [row for group in groups for row in group.rows]
-    notes = build_label_note(results.study.labelling.find_labels())
+    estimands = [row.values["estimand"] for row in rows]
+    notes = build_label_note(study.labelling.find_labels())
+    notes += _build_interval_notes(study, rows)
     notes += build_notes(_find_undefined(results), len(rows))
-    notes += build_notes(_find_cut(results.study, rows), len(rows))
-    return Table("conditions", "Conditions", build_columns(results.study), groups, tuple(notes))
+    labels = [row.label for group in build_groups(study) for row in group.rows]  # unique over all groups
+    means = [row.values[study.primary] for row in rows]
+    notes += build_notes(find_cut(study, study.primary, zip(labels, means, strict=True)), len(rows))
+    hidden = [] if do_differ(estimands) else [ESTIMAND]
+    hidden += [] if do_differ(row.values["method"] for row in rows) else [METHOD]
+    columns = [column for column in build_columns(study) if column not in hidden]
+    scope = build_scope([(row.values[f"{study.primary}_estimand"], study.primary) for row in rows], study)
+    return Table("conditions", "Conditions", tuple(columns), groups, tuple(notes), scope)
+
+
+def _build_interval_notes(study: Study, rows: list[Row]) -> list[str]:
+    """How the intervals came about, and how to read their shares."""
+    methods = dict.fromkeys(str(row.values["method"]) for row in rows if row.values["method"])
+    notes = [f"The interval is the {' or the '.join(methods)}."] if methods else []
+    if any(row.values["shares"] for row in rows):
+        notes.append(
+            f"Seeds / {study.sample}s / both: what the squared error of the mean is made of. More replicates make the "
+            f"first part smaller, more test {study.sample}s the second, either of them the third."
+        )
+    return notes
 
 
 def _find_undefined(results: Results) -> list[Reason]:
@@ -66,35 +94,20 @@ def _find_undefined(results: Results) -> list[Reason]:
     return share_reasons(reasons)
 
 
-def _find_cut(study: Study, rows: Sequence[Row]) -> list[Reason]:
-    """Which intervals are shown cut, in a study with parts of its user's own: one that ships has always shown them so.
-
-    Its readers find the formula's ends in the CSV files.
-    """
-    bounds = find_bounds(study.primary, study.define)
-    if bounds is None or not study.define:
-        return []
-    name, reasons = study.primary.removeprefix("test_").replace("_", " "), []
-    for row in rows:
-        score = row.values[study.primary]
-        if not isinstance(score, Estimate) or score.low is None or score.high is None:
-            continue
-        ends = [
-            end for end, beyond in zip(bounds, (score.low < bounds[0], score.high > bounds[1]), strict=True) if beyond
-        ]
-        reasons += [
-            (str(row.values["row"]), f"the interval is cut at {end:g}, where {name} ends; conditions.csv has it uncut.")
-            for end in ends
-        ]
-    return share_reasons(reasons)
-
-
 def _build_row(results: Results, label: str, row: LabelledRow) -> Row:
-    numbers = build_condition(results, row.trials)
-    primary = results.study.primary
+    numbers, study = build_condition(results, row.trials), results.study
+    primary = study.primary
     score, difference = build_estimates(numbers, primary)
-    fits = Part(numbers["fits_completed"], numbers["fits_planned"])
-    own = {"row": label, "fits": fits, primary: score, "difference": difference}
+    shares = [numbers[f"{primary}_{name}"] for name in SHARES]
+    own = {
+        "row": label,
+        "fits": Part(numbers["fits_completed"], numbers["fits_planned"]),
+        primary: score,
+        "difference": difference,
+        "estimand": spell_estimand(numbers[f"{primary}_estimand"], study),
+        "method": spell_method(numbers[f"{primary}_method"], study),
+        "shares": None if shares[0] is None else Shares(*shares),
+    }
     return Row(numbers | own, target=f"trial-{row.trials[0].id}")
 
 

@@ -1,22 +1,28 @@
-"""Contrasts of one metric, in the groups of the conditions."""
+"""Contrasts of one metric, in the groups of the conditions: where one factor changes, then where more do."""
 
 from typing import Any
 
 import pandas as pd
 
+from tune_app.analysis.comparable import APART
+from tune_app.analysis.contrast_rows import FAMILIES
 from tune_app.analysis.estimands import DETECTABLE
 from tune_app.analysis.labels import RowGroup, build_groups, build_rows
 from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Row, Table, list_records
-from tune_app.export.tables.notes import build_notes, share_reasons
+from tune_app.export.tables.notes import build_notes, join_remarks, share_reasons
+from tune_app.export.tables.scope import ESTIMAND, build_scope, do_differ, spell_estimand, spell_method
 from tune_app.records.results import Results
-from tune_app.study import Metric
+from tune_app.study import Metric, Study
 
 BASELINE = Column("baseline", "baseline", wraps=True)
+DIFFERS = Column("differs", "differs", wraps=True)
 COLUMNS = (
     Column("row", "row", wraps=True),
     BASELINE,
+    DIFFERS,
     Column("effect", "effect", Kind.ESTIMATE, signed=True),
     Column("effect", "95% interval", Kind.INTERVAL, signed=True),
+    ESTIMAND,
     Column("p_value", "p", Kind.P_VALUE, least=Medium.SCREEN),
     Column("p_holm", "p (Holm)", Kind.P_VALUE),
     Column("p_worse", "P(worse)", Kind.PROBABILITY),
@@ -24,46 +30,100 @@ COLUMNS = (
     Column("p_better", "P(better)", Kind.PROBABILITY),
     Column("smallest_detectable", "detectable", Kind.SPREAD),
     Column("n", "n"),
+    Column("p_sign_flip", "p (sign flip)", Kind.P_VALUE, least=Medium.SCREEN),
+    Column("median", "median effect", Kind.ESTIMATE, signed=True, least=Medium.SCREEN),
+    Column("median", "its 95% interval", Kind.INTERVAL, signed=True, least=Medium.SCREEN),
+    Column("superior", "P(superior)", Kind.ESTIMATE, least=Medium.SCREEN),
+    Column("superior", "its 95% interval", Kind.INTERVAL, least=Medium.SCREEN),
     Column("method", "method", least=Medium.SCREEN),
     Column("status", "status", least=Medium.SCREEN),
 )
+TITLES = dict(zip(FAMILIES, ("", ", more than one factor changed"), strict=True))
 
 
-def build_contrast_table(results: Results, contrasts: pd.DataFrame, metric: Metric) -> Table:
+def build_contrast_tables(results: Results, contrasts: pd.DataFrame, metric: Metric) -> list[Table]:
     """A row for each contrast of the metric in `contrasts`, which has the columns of contrasts.csv.
 
-    Where every group has one baseline, the captions name it.
+    The contrasts that change more than one factor have a table of their own. A table without rows is left out.
     """
-    records = {r["row"]: r for r in list_records(contrasts) if r["metric"] == metric}
-    conditions = {row.label: row.trials[0].condition for row in build_rows(results.study)}
-    groups: list[tuple[RowGroup, tuple[Row, ...]]] = []
-    for group in build_groups(results.study):
-        rows = tuple(
-            _build_row(records[row.label], group.label(row), group.labelling.label(conditions[baseline]))
-            for row in group.rows
-            if row.label in records and (baseline := records[row.label]["baseline_row"])
-        )
-        groups += [(group, rows)] if rows else []
+    records = [record for record in list_records(contrasts) if record["metric"] == metric]
+    families = [[record for record in records if record["family"] == family] for family in FAMILIES]
+    return [
+        _build_table(results, {record["row"]: record for record in members}, metric, family)
+        for family, members in zip(FAMILIES, families, strict=True)
+        if members
+    ]
+
+
+def _build_table(results: Results, records: dict[str, dict[str, Any]], metric: Metric, family: str) -> Table:
+    """The table of one family; where every group has one baseline, the captions name it."""
+    study = results.study
+    groups = _build_groups(results, records)
     is_captioned = all(len({row.values["baseline"] for row in rows}) == 1 for _, rows in groups)
-    columns = tuple(column for column in COLUMNS if column is not BASELINE or not is_captioned)
+    hidden = [*([BASELINE] if is_captioned else []), *([DIFFERS] if family == FAMILIES[0] else [])]
+    if not do_differ(record["estimand"] for record in records.values()):
+        hidden.append(ESTIMAND)
     captions = [
         f"{group.caption}; compared with {rows[0].values['baseline']}" if is_captioned else group.caption
         for group, rows in groups
     ]
-    unit = results.study.describe_metric(metric).unit
-    reasons = share_reasons([(row, record["reason"]) for row, record in records.items()], leave_out=(DETECTABLE,))
+    unit = study.describe_metric(metric).unit
+    title = f"Contrasts of {metric.replace('_', ' ')}" + (f" ({unit})" if unit else "")
     return Table(
-        f"contrasts-{metric}",
-        f"Contrasts of {metric.replace('_', ' ')}" + (f" ({unit})" if unit else ""),
-        columns,
+        f"contrasts-{metric}" + ("" if family == FAMILIES[0] else "-several"),
+        title + TITLES[family],
+        tuple(column for column in COLUMNS if column not in hidden),
         tuple(Group(caption, rows) for caption, (_, rows) in zip(captions, groups, strict=True)),
-        tuple(build_notes(reasons, len(records))),
+        tuple(_build_notes(study, records)),
+        build_scope([(record["estimand"], metric) for record in records.values()], study),
     )
 
 
-def _build_row(record: dict[str, Any], label: str, baseline: str) -> Row:
-    effect = Estimate(record["effect"], record["ci95_low"], record["ci95_high"])
-    return Row(record | {"row": label, "baseline": baseline, "effect": effect, "n": spell_n(record)})
+def _build_groups(results: Results, records: dict[str, dict[str, Any]]) -> list[tuple[RowGroup, tuple[Row, ...]]]:
+    conditions = {row.label: row.trials[0].condition for row in build_rows(results.study)}
+    groups: list[tuple[RowGroup, tuple[Row, ...]]] = []
+    for group in build_groups(results.study):
+        rows = tuple(
+            _build_row(
+                results.study,
+                records[row.label],
+                group.label(row),
+                group.labelling.label(conditions[records[row.label]["baseline_row"]]),
+            )
+            for row in group.rows
+            if row.label in records
+        )
+        groups += [(group, rows)] if rows else []
+    return groups
+
+
+def _build_notes(study: Study, records: dict[str, dict[str, Any]]) -> list[str]:
+    notes = []
+    if any(record["reason"] == APART for record in records.values()):
+        notes.append(f"Times without an interval: {APART}")
+    if any(not pd.isna(record["p_superior"]) for record in records.values()):
+        notes.append(
+            "The sign-flip p, the median effect and P(superior), which is the chance that a fit of the row beats one "
+            f"of its baseline, are on the page and in contrasts.csv; they count fits, on these very {study.sample}s."
+        )
+    reasons = [(row, join_remarks(record)) for row, record in records.items() if record["reason"] != APART]
+    return notes + build_notes(share_reasons(reasons, leave_out=(DETECTABLE,)), len(records))
+
+
+def _build_row(study: Study, record: dict[str, Any], label: str, baseline: str) -> Row:
+    return Row(
+        record
+        | {
+            "row": label,
+            "baseline": baseline,
+            "effect": Estimate(record["effect"], record["ci95_low"], record["ci95_high"]),
+            "median": Estimate(record["median_effect"], record["median_low"], record["median_high"]),
+            "superior": Estimate(record["p_superior"], record["p_superior_low"], record["p_superior_high"]),
+            "estimand": spell_estimand(record["estimand"], study),
+            "method": spell_method(record["method"], study),
+            "n": spell_n(record),
+        }
+    )
 
 
 def spell_n(record: dict[str, Any]) -> str | None:

@@ -19,6 +19,7 @@ _SPECIAL = {
     "|": r"\textbar{}",
     "–": "--",
     "→": r"$\rightarrow$",
+    "×": r"$\times$",
     "±": r"$\pm$",
     "−": "$-$",
     **{character: f"\\{character}" for character in "&%$#_"},
@@ -37,7 +38,8 @@ def render_latex(tables: Sequence[Table], name: str) -> str:
     long = any(len(table.rows) > LONG for table in tables)
     parts = ["% Needs \\usepackage{booktabs}" + (" and \\usepackage{longtable}" if long else "")]
     for number, table in enumerate(tables, start=1):
-        heading = f"\\caption{{{escape_latex(table.caption)}}}", f"\\label{{tab:{name}-{number}}}"
+        caption = f"{table.caption}. {table.scope}" if table.scope else table.caption
+        heading = f"\\caption{{{escape_latex(caption)}}}", f"\\label{{tab:{name}-{number}}}"
         build = _build_long if len(table.rows) > LONG else _build_float
         parts.append("\n".join(build(table, heading)))
         if table.notes:

@@ -7,9 +7,10 @@ from tune_app.export.tables.model import Column, Group, Medium, Table
 
 
 def render_markdown(table: Table) -> str:
-    """A heading, the groups each under its caption, and the notes as a list."""
+    """A heading, what the numbers speak of, the groups each under its caption, and the notes as a list."""
     several = len(table.groups) > 1
     parts = [f"## {escape_markdown(table.title)}"]
+    parts += [escape_markdown(table.scope)] if table.scope else []
     for group in table.groups:
         if group.caption:
             parts.append(f"{'### ' if several else ''}{escape_markdown(group.caption)}")

@@ -17,6 +17,7 @@ EXPLANATION = (
     "Pooled is the score over all held-out samples of a replicate together, and the mean over replicates of that. For "
     "a metric that does not average over folds it is another number than the mean over folds."
 )
+SCOPE = "The means are those of the runs made; conditions.csv has their intervals and what each speaks of."
 POOLED = " pooled"  # what distinguishes the name of a column of pooled values
 
 
@@ -60,7 +61,7 @@ def build_metric_table(results: Results, scores: pd.DataFrame) -> Table | None:
     notes = [EXPLANATION] if found.pooled else []
     notes += build_notes(share_reasons(reasons), sum(len(group.rows) for group in groups))
     named = (Column("row", "row", wraps=True), *columns)
-    return Table("metrics", "Metrics, means over folds and replicates", named, tuple(groups), tuple(notes))
+    return Table("metrics", "Metrics, means over folds and replicates", named, tuple(groups), tuple(notes), SCOPE)
 
 
 def _collect(results: Results, scores: pd.DataFrame) -> Scores:

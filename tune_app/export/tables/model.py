@@ -22,6 +22,7 @@ class Kind(Enum):
     INTERVAL = "interval"  # the interval of an `Estimate`
     RANGE = "range"  # of a `Range`
     PART = "part"  # of a `Part`
+    SHARES = "shares"  # of a `Shares`
 
 
 class Medium(IntEnum):
@@ -58,7 +59,16 @@ class Part:
     planned: int
 
 
-Value = str | int | float | Estimate | Range | Part | None
+@dataclass(frozen=True)
+class Shares:
+    """What a squared standard error is made of; the three sum to 1."""
+
+    seeds: float
+    images: float
+    interaction: float
+
+
+Value = str | int | float | Estimate | Range | Part | Shares | None
 
 
 @dataclass(frozen=True)
@@ -108,13 +118,17 @@ class Group:
 
 @dataclass(frozen=True)
 class Table:
-    """`name` is an identifier, unique in a document. The first column names the row; `notes` are sentences."""
+    """`name` is an identifier, unique in a document. The first column names the row; `notes` are sentences.
+
+    `scope` is the sentence that says what the numbers speak of, empty for a table of facts.
+    """
 
     name: str
     title: str
     columns: tuple[Column, ...]
     groups: tuple[Group, ...]
     notes: tuple[str, ...] = ()
+    scope: str = ""
 
     @property
     def rows(self) -> list[Row]:
@@ -148,7 +162,7 @@ def is_missing(value: Any, kind: Kind) -> bool:
         value = value.low if kind is Kind.INTERVAL else value.value
     if isinstance(value, Range):
         value = value.mean
-    return not isinstance(value, Part) and (value is None or value == "" or bool(pd.isna(value)))
+    return not isinstance(value, Part | Shares) and (value is None or value == "" or bool(pd.isna(value)))
 
 
 def list_records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -11,7 +11,8 @@ LEFT = ' style="text-align: left"'  # words; notebooks set cells flush right
 
 def render_notebook(table: Table) -> str:
     """The groups each under its caption, as on paper, and the notes as a list; everything is escaped."""
-    parts = [f"<h4>{escape(table.title)}</h4>", *(_render_group(table, group) for group in table.groups)]
+    scope = [f"<p>{escape(table.scope)}</p>"] if table.scope else []
+    parts = [f"<h4>{escape(table.title)}</h4>", *scope, *(_render_group(table, group) for group in table.groups)]
     return "\n".join([*parts, build_html_list(table.notes)])
 
 

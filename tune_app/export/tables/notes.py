@@ -1,8 +1,9 @@
 """Notes below a table: a reason that several rows share is said once."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tune_app.study import Label
 
@@ -41,6 +42,11 @@ def _append(text: str, clause: str) -> str:
     if not text:
         return clause
     return f"{text} {clause[0].upper()}{clause[1:]}" if text.endswith(".") else f"{text} {clause}"
+
+
+def join_remarks(record: Mapping[str, Any]) -> str:
+    """A contrast's reason, and what else must be known to read its numbers."""
+    return " ".join(filter(None, (record["reason"], record["note"])))
 
 
 def build_notes(reasons: Sequence[Reason], rows: int) -> list[str]:

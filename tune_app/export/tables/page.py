@@ -3,16 +3,20 @@
 from dataclasses import dataclass
 
 from tune_app.export.tables.cells import find_sort_key, spell
-from tune_app.export.tables.model import Column, Medium, Row, Table
+from tune_app.export.tables.model import Column, Medium, Row, Shares, Table, Value
 
 
 @dataclass(frozen=True)
 class PageCell:
-    """`sort` is empty where there is nothing to sort by; `href` leads to a section of the page."""
+    """`sort` is empty where there is nothing to sort by; `href` leads to a section of the page.
+
+    `parts` are those of a bar beside the text, each with its start and its width in percent.
+    """
 
     text: str
     sort: str
     href: str = ""
+    parts: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,9 @@ class PageTable:
     """What the template's macro places: columns, and per group a caption (or none) and rows of cells."""
 
     id: str
+    title: str
     caption: str
+    scope: str
     columns: tuple[Column, ...]
     groups: tuple[tuple[str, tuple[tuple[PageCell, ...], ...]], ...]
     notes: tuple[str, ...]
@@ -34,7 +40,7 @@ def render_page(table: Table) -> PageTable:
         (group.caption if several else "", tuple(_build_cells(row, columns) for row in group.rows))
         for group in table.groups
     )
-    return PageTable(table.name, table.caption, tuple(columns), groups, table.notes)
+    return PageTable(table.name, table.title, table.caption, table.scope, tuple(columns), groups, table.notes)
 
 
 def _build_cells(row: Row, columns: list[Column]) -> tuple[PageCell, ...]:
@@ -43,4 +49,14 @@ def _build_cells(row: Row, columns: list[Column]) -> tuple[PageCell, ...]:
     texts = [spell(row, column) for column in columns]
     texts = [text if column.is_text else text.replace("-", "−") for text, column in zip(texts, columns, strict=True)]
     hrefs = [f"#{row.target}" if row.target else "", *[""] * (len(columns) - 1)]
-    return tuple(map(PageCell, texts, sorts, hrefs))
+    parts = [_build_parts(row.values.get(column.name)) for column in columns]
+    return tuple(map(PageCell, texts, sorts, hrefs, parts))
+
+
+def _build_parts(value: Value) -> tuple[tuple[str, str], ...]:
+    """The parts of a bar that shows shares; none for any other value."""
+    if not isinstance(value, Shares):
+        return ()
+    shares = (value.seeds, value.images, value.interaction)
+    starts = (sum(shares[:place]) for place in range(len(shares)))
+    return tuple((f"{100 * start:.4g}", f"{100 * share:.4g}") for start, share in zip(starts, shares, strict=True))

@@ -5,8 +5,10 @@ import pandas as pd
 from tune_app.analysis.audit.reference_check import iterate_checks
 from tune_app.analysis.reported import Counterpart, find_counterparts
 from tune_app.export.tables.conditions import build_estimates
+from tune_app.export.tables.cut import find_cut
 from tune_app.export.tables.model import Column, Group, Kind, Medium, Range, Row, Table, list_records
 from tune_app.export.tables.notes import build_label_note, build_notes, share_reasons
+from tune_app.export.tables.scope import build_scope
 from tune_app.records.results import Results
 
 REPORTED = (
@@ -69,6 +71,7 @@ def _build_reported_table(results: Results, title: str, counterparts: list[Count
         )
         reasons.append((label, counterpart.reason))
         figures += [f"{label}: {counterpart.figure.note}."] if counterpart.figure.note else []
+    means = [(str(row.values["row"]), row.values["ours"]) for row in rows]
     return Table(
         name,
         f"Reported figures, {title}" if title else "Reported figures",
@@ -76,8 +79,12 @@ def _build_reported_table(results: Results, title: str, counterparts: list[Count
         (Group(labelling.build_caption(), tuple(rows)),),
         (
             *build_notes(share_reasons(reasons), len(rows)),
+            *build_notes(find_cut(results.study, "test_accuracy", means), len(rows)),
             *dict.fromkeys(figures),
             *build_label_note(labelling.find_labels()),
+        ),
+        build_scope(
+            [(each.numbers["test_accuracy_estimand"], "test_accuracy") for each in counterparts], results.study
         ),
     )
 
@@ -107,4 +114,5 @@ def build_check_table(results: Results, checks: pd.DataFrame) -> Table:
         CHECK,
         (Group(labelling.build_caption(SETTING), rows),),
         (EXPLANATION, *build_notes(reasons, len(records))),
+        f"Ranges and places speak of one more replicate, on these very {results.study.sample}s.",
     )
