@@ -189,7 +189,7 @@ class Looks:
         )
 
     def to_json(self) -> str:
-        """The state as text; `read_looks` makes the same of it."""
+        """The state as text; `parse_looks` makes the same of it."""
         content = {"version": VERSION, "method": METHOD, "error_rate": round(1 - LEVEL, 12), **asdict(self)}
         content["looks_planned"] = self.schedule.looks
         return json.dumps(content, allow_nan=False, ensure_ascii=False, indent=1) + "\n"

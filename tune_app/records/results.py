@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tune_app.errors import ResultsError
 from tune_app.records.codec import record_to_line
-from tune_app.records.files import write_bytes_whole, write_whole
+from tune_app.records.files import read_text, write_bytes_whole, write_whole
 from tune_app.records.model import FoldRecord, RecordSet
 from tune_app.records.store import RECORDS_FILE, read_records, write_records
 from tune_app.study import Study
@@ -114,16 +114,8 @@ def read_results(folder: Path) -> Results:
     reference = read_reference(path) if path.is_file() else {}
     text = path.read_text(encoding="utf-8") if reference else ""
     study, pseudo = read_study(folder / STUDY_FILE), _read_pseudo(folder)
-    return Results(
-        study,
-        records,
-        reference,
-        *_read_extras(folder),
-        text,
-        pooled=read_pooled(folder),
-        pseudo=pseudo,
-        looks=read_looks(folder),
-    )
+    looks = read_text(folder / LOOKS_FILE)
+    return Results(study, records, reference, *_read_extras(folder), text, looks, read_pooled(folder), pseudo)
 
 
 def _read_pseudo(folder: Path) -> PseudoValues | None:
@@ -144,15 +136,6 @@ def write_pseudo_values(path: Path, values: PseudoValues) -> None:
     content = io.BytesIO()
     np.savez_compressed(content, **values)  # type: ignore[arg-type]
     write_bytes_whole(path, content.getvalue())
-
-
-def read_looks(folder: Path) -> str:
-    """The looks at a study's claims as text, empty if there were none; ResultsError for a file that refuses."""
-    path = folder / LOOKS_FILE
-    try:
-        return path.read_text(encoding="utf-8") if path.is_file() else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise ResultsError(f"{path} cannot be read ({error}); restore it, or delete it") from error
 
 
 def read_pooled(folder: Path) -> pd.DataFrame | None:

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from tune_app.analysis.looks import Looks, parse_looks
 from tune_app.records import write_whole
-from tune_app.records.results import LOOKS_FILE, read_looks
+from tune_app.records.files import read_text
+from tune_app.records.results import LOOKS_FILE
 from tune_app.study import Study, has_levels
 from tune_app.study.more import join_more
 
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
 
 def find_looks(session: "Session") -> str:
     """The looks as the study's folder has them, or those of the results that it continues from; empty without any."""
-    text = "" if session.options.fresh else read_looks(session.folder)
+    text = "" if session.options.fresh else read_text(session.folder / LOOKS_FILE)
     if not text and session.options.continue_from:
-        text = read_looks(session.options.continue_from)
+        text = read_text(session.options.continue_from / LOOKS_FILE)
     return text
 
 

@@ -20,7 +20,7 @@ from tune_app.errors import DataError
 from tune_app.export.folder import check_writable, choose_folder, is_current, write_results
 from tune_app.parts.fingerprints import find_changes
 from tune_app.parts.sources import DataFacts, describe_data, load_source
-from tune_app.records import RecordSet, RecordStore, read_records, set_records_aside
+from tune_app.records import RecordSet, RecordStore, set_records_aside
 from tune_app.records.results import (
     ENVIRONMENT_FILE,
     PLAN_FILE,
@@ -35,7 +35,6 @@ from tune_app.records.results import (
 from tune_app.records.results import (
     Results as StoredResults,
 )
-from tune_app.records.store import RECORDS_FILE
 from tune_app.session.changes import Remedies, find_remedies, score_anew
 from tune_app.session.environment import build_environment
 from tune_app.session.kept import find_kept, find_looks
@@ -52,7 +51,7 @@ from tune_app.session.notes import (
 from tune_app.session.options import RunOptions
 from tune_app.session.outcome import Outcome
 from tune_app.session.results import Results
-from tune_app.session.resume import HoldsBest, describe_changes, find_missing, find_new, take_over
+from tune_app.session.resume import HoldsBest, describe_changes, find_missing, find_unkept, peek_records, take_over
 from tune_app.session.studies import FoundStudy
 from tune_app.session.testset import build_test_set
 from tune_app.study import Study, TrialSpec
@@ -141,7 +140,7 @@ class Session:
         Raises a TuneAppError for bad input before anything starts, and where disks or folders refuse.
         """
         origin = self.check_origin()
-        known = self._peek(origin)
+        known = peek_records(None if self.options.fresh else self.folder, self.specs, origin)
         self._check_unchanged(known, None)
         missing = self._find_missing(known)
         plan = dataset = None
@@ -170,7 +169,7 @@ class Session:
 
     def find_records(self) -> RecordSet:
         """The records that a run would start from; nothing is touched. Raises a TuneAppError if they cannot be read."""
-        return self._peek(self.check_origin())
+        return peek_records(None if self.options.fresh else self.folder, self.specs, self.check_origin())
 
     def look_ahead(self, plan: "Plan") -> "pd.DataFrame":
         """What the claims and the contrasts need to be decided; the columns are those of outlook.csv."""
@@ -181,14 +180,6 @@ class Session:
     def check_origin(self) -> StoredResults | None:
         """The results whose records are taken over first, if any; raises a TuneAppError if they cannot be read."""
         return read_results(self.options.continue_from) if self.options.continue_from else None
-
-    def _peek(self, origin: StoredResults | None) -> RecordSet:
-        """The records that the run will start from, read without touching anything."""
-        path = self.folder / RECORDS_FILE
-        known = RecordSet() if self.options.fresh or not path.exists() else read_records(path)[0]
-        for record in find_new(origin.records, self.specs, known) if origin else ():
-            known.add(record)
-        return known
 
     def _check_unchanged(self, known: RecordSet, dataset: dict[str, Data] | None) -> None:
         """Raise StudyError if networks or data have changed since the records were made, unless that is no matter."""
@@ -273,7 +264,7 @@ class Session:
             fits=sum(spec.folds for spec in self.specs),
             missing=len(left),
             failed=tuple(store.records.folds[key] for key in sorted(left) if key in store.records.folds),
-            unkept=self._find_unkept(store.records),
+            unkept=find_unkept(self.specs, store.records, self._find_holder()),
             interrupted=interrupted,
             written=not current,
             undrawn=tuple(undrawn),
@@ -302,11 +293,3 @@ class Session:
         except DataError as error:  # nothing ran, so nothing but the confusions needs the images
             self.report(f"The confusions are left out: {error}")
         return stored, folder, False
-
-    def _find_unkept(self, records: RecordSet) -> tuple[str, ...]:
-        """The complete trials whose best network is not on disk though it should be."""
-        holds_best = self._find_holder()
-        if holds_best is None:
-            return ()
-        whole = [spec.id for spec in self.specs if not records.missing_folds(spec.id, spec.folds)]
-        return tuple(trial for trial in whole if not holds_best(trial, records))
