@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks.null_alternatives import ALTERNATIVES, draw_studies, measure_alternatives
 from benchmarks.null_families import build_factorial_world, measure_claims, measure_factorials
+from benchmarks.null_fits import measure_few_fits
 from benchmarks.null_learners import SEED_NOISE, SHIFT, WEAKER, Scored, World
 from benchmarks.null_power import TYPICAL, draw_pilots, find_distance, measure_advice
 from benchmarks.null_rows import REPLICATES, Rate, build_cases, draw_runs, keep_first_fold, measure_rates
@@ -21,7 +22,8 @@ from tune_app.analysis.estimands import NEW_IMAGES, THESE_IMAGES, Source
 
 LEARNERS = {"stable": 0.0, "noisy": SEED_NOISE, "very noisy": 3 * SEED_NOISE}
 MINORITY = 0.2  # share of the smaller class where macro-F1 is scored
-ESTIMANDS = (NEW_IMAGES, THESE_IMAGES)
+ABOUT = (NEW_IMAGES, THESE_IMAGES)  # in the order of the tables
+SEED_SHARES = (0.0, 0.2, 0.5, 0.7, 0.9, 1.0)
 FITS = (2, 3, 4, 5, 6, 8, 10)
 DATA_SETS = 2000
 Lines = Iterator[list[str]]  # the cells of each line of a table, the first being its head
@@ -38,7 +40,7 @@ def tabulate_contrasts(
                 world = World(shifts, noise=LEARNERS[learner], minority=minority, scored=scored)
                 runs = draw_runs(np.random.default_rng(seed), world, folds, scored_on, data_sets, max(REPLICATES))
                 rates = measure_rates(build_cases(runs), scored_on)
-                for about in ESTIMANDS:
+                for about in ABOUT:
                     found = [_spell_rate(rates.get((about, count))) for count in REPLICATES]
                     if any(each != "–" for each in found):
                         yield [effect, about, " and ".join(map(str, folds)), learner, *found]
@@ -62,7 +64,7 @@ def tabulate_fewest(data_sets: int, seed: int) -> Lines:
                 rates["one replicate of J folds", count] = measure_rates(build_cases(runs), "test", (1,))
             runs = draw_runs(np.random.default_rng(seed), world, (4,), "test", data_sets, max(FITS), 100)
             alone = measure_rates(map(keep_first_fold, build_cases(runs)), "test", FITS)
-            for about in ESTIMANDS:
+            for about in ABOUT:
                 first = [f"{100 * rates['one replicate of J folds', count][about, 1].coverage:.1f}" for count in FITS]
                 second = [f"{100 * alone[about, count].coverage:.1f}" for count in FITS]
                 yield [about, str(test_images), learner, "one replicate of J folds", *first]
@@ -76,13 +78,10 @@ def tabulate_factorials(data_sets: int, seed: int) -> Lines:
         "held-out": ((4, 3), (10, 3)),
     }
     for scored_on, about, (folds, replicates) in (
-        (scored_on, about, design)
-        for scored_on, designs in sources.items()
-        for about in ESTIMANDS
-        for design in designs
+        (scored_on, about, design) for scored_on, designs in sources.items() for about in ABOUT for design in designs
     ):
         world = build_factorial_world(WEAKER / 4, SEED_NOISE)
-        runs = draw_runs(np.random.default_rng(seed), world, (folds,), scored_on, data_sets, replicates, 400)
+        runs = draw_runs(np.random.default_rng(seed), world, (folds,), scored_on, data_sets, replicates, 400, [about])
         for family, rate in measure_factorials(runs, scored_on, about, replicates).items():
             shares = [f"{share:.1%}" for share in (rate.coverage, rate.found, rate.wrong)]
             yield [scored_on, about, str(folds), str(replicates), family, *shares]
@@ -90,11 +89,13 @@ def tabulate_factorials(data_sets: int, seed: int) -> Lines:
 
 def tabulate_claims(data_sets: int, seed: int) -> Lines:
     yield ["speaks of", "claims", "true", "K", "R", "one wrong or more", "the same without Holm", "true ones supported"]
-    for about in ESTIMANDS:
+    for about in ABOUT:
         for claims, true in ((1, 0), (5, 0), (5, 3), (16, 0), (16, 8)):
             world = World((SHIFT,) * (claims + 1), tuple((i,) for i in range(claims + 1)), SEED_NOISE)
             for folds, replicates in ((4, 1), (10, 3)):
-                runs = draw_runs(np.random.default_rng(seed), world, (folds,), "test", data_sets, replicates, 200)
+                runs = draw_runs(
+                    np.random.default_rng(seed), world, (folds,), "test", data_sets, replicates, 200, [about]
+                )
                 rate = measure_claims(runs, "test", about, replicates, true)
                 shares = [rate.wrong, rate.wrong_unadjusted, rate.supported]
                 spelt = ["–" if math.isnan(share) else f"{share:.1%}" for share in shares]
@@ -118,6 +119,16 @@ def tabulate_advice(data_sets: int, seed: int) -> Lines:
                 quartiles = ", ".join(f"{count:.0f}" if count < math.inf else "none" for count in advice.quartiles)
                 shares = f"{advice.target:.0%}", f"{advice.power:.1%}", quartiles, f"{advice.above:.0%}"
                 yield [about, learner, str(folds), str(pilot), *shares]
+
+
+def tabulate_few_fits(draws: int, seed: int) -> Lines:
+    yield ["interaction", "J", "degrees of freedom", *(f"seeds {share:.0%}" for share in SEED_SHARES)]
+    for interaction in (0.02, 0.2, 1.0):
+        for count in (2, 3, 4, 5, 6, 8):
+            rates = [measure_few_fits(count, share, interaction, draws, seed) for share in SEED_SHARES]
+            start = [f"{interaction / (1 + interaction):.0%}", str(count)]
+            yield [*start, "the product's", *(f"{100 * rate.product:.1f}" for rate in rates)]
+            yield [*start, "more careful", *(f"{100 * rate.careful:.1f}" for rate in rates)]
 
 
 def tabulate_alternatives(data_sets: int, seed: int) -> Lines:
@@ -167,6 +178,7 @@ PARTS: dict[str, tuple[str, Callable[[int, int], Lines], int]] = {
         1,
     ),
     "fewest": ("Coverage with few fits", tabulate_fewest, 1),
+    "few-fits": ("Coverage with few fits, by what the error is made of", tabulate_few_fits, 1),
     "alternatives": ("Coverage of other intervals", tabulate_alternatives, 2),
     "factorials": ("Factorials of two components", tabulate_factorials, 2),
     "claims": ("Families of claims", tabulate_claims, 1),

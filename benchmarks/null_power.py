@@ -33,7 +33,9 @@ def draw_pilots(
         images = draw_images(source, world, count, world.images)
         test = draw_images(source, world, count, world.test_images)
         other = draw_images(source, world, count, world.test_images) if asked == NEW_IMAGES else test
-        pilots, studies = (run_chunk(source, world, images, each, folds, scored_on, MOST) for each in (test, other))
+        pilots, studies = (
+            run_chunk(source, world, images, each, folds, scored_on, MOST, abouts=[asked]) for each in (test, other)
+        )
         yield from zip(build_cases([run] for run in pilots), build_cases([run] for run in studies), strict=True)
 
 

@@ -28,6 +28,7 @@ from tune_app.errors import RefusedError
 REPLICATES = (1, 2, 3, 5, 10, 20)
 TRUTH_REPLICATES = 800  # further ones: at 20 replicates their own error takes 0.3 points off a coverage at most
 ERROR = 0.05
+ESTIMANDS: tuple[Estimand, ...] = (THESE_IMAGES, NEW_IMAGES)
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def draw_runs(
     data_sets: int,
     replicates: int,
     truth_replicates: int = TRUTH_REPLICATES,
+    abouts: Sequence[Estimand] = ESTIMANDS,
 ) -> Iterator[list[Run]]:
     """By data set: a run with each of the K, on the same images.
 
@@ -75,7 +77,8 @@ def draw_runs(
     for count in split_into_chunks(data_sets):
         images = draw_images(source, world, count, world.images)
         test = draw_images(source, world, count, world.test_images)
-        by_folds = [run_chunk(source, world, images, test, k, scored_on, replicates, truth_replicates) for k in folds]
+        asked = scored_on, replicates, truth_replicates, abouts
+        by_folds = [run_chunk(source, world, images, test, k, *asked) for k in folds]
         yield from (list(runs) for runs in zip(*by_folds, strict=True))
 
 
@@ -88,6 +91,7 @@ def run_chunk(
     scored_on: Source,
     replicates: int,
     truth_replicates: int = TRUTH_REPLICATES,
+    abouts: Sequence[Estimand] = ESTIMANDS,
 ) -> Iterator[Run]:
     """The runs of one K, by data set."""
 
@@ -99,12 +103,17 @@ def run_chunk(
     fits = fit(source, world, images, folds, replicates)
     scores, right = score(fits), find_right(fits, test) if scored_on == "test" else None
     true = average_over_replicates(
-        source, world, images, folds, truth_replicates, lambda fits: [score(fits), score_truly(world, fits)]
+        source,
+        world,
+        images,
+        folds,
+        truth_replicates,
+        lambda fits: [score_truly(world, fits) if about == NEW_IMAGES else score(fits) for about in abouts],
     )
     for i, own in enumerate(scores):
         cells = [None if right is None else build_cells(world, right[i, j], test.is_first[i]) for j in range(len(own))]
         samples = [Sample(each.reshape(-1, folds), c) for each, c in zip(own, cells, strict=True)]
-        yield Run(samples, {THESE_IMAGES: true[0, i], NEW_IMAGES: true[1, i]})
+        yield Run(samples, dict(zip(abouts, true[:, i], strict=True)))
 
 
 def build_cases(runs: Iterable[list[Run]]) -> Iterator[Case]:

@@ -17,6 +17,7 @@ from benchmarks.null_families import (
     measure_claims,
     measure_factorials,
 )
+from benchmarks.null_fits import measure_few_fits
 from benchmarks.null_learners import (
     Fits,
     Images,
@@ -183,6 +184,12 @@ def test_under_the_correlation_of_folds_the_corrected_error_is_five_percent_and_
     corrected = np.mean([build_corrected_t_test(row, folds).p_value < 0.05 for row in differences])
     assert 0.035 < corrected < 0.065
     assert np.mean(stats.ttest_1samp(differences, 0, axis=1).pvalue < 0.05) > 0.2
+
+
+def test_two_fits_that_differ_by_their_seeds_alone_are_too_few() -> None:
+    few, many = (measure_few_fits(count, 1.0, 0.2, draws=500, seed=1) for count in (2, 10))
+    assert few.product < 0.91 < 0.92 < many.product
+    assert few.careful > few.product
 
 
 def test_what_each_image_scored_while_held_out_averages_to_the_scores_of_the_folds() -> None:
