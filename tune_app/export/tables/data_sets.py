@@ -5,7 +5,6 @@ import pandas as pd
 from tune_app.export.tables.model import Column, Group, Kind, Row, Table, list_records
 from tune_app.records.results import Results
 
-
 SCOPE = "Ranks and p speak of other data sets like these."
 
 
