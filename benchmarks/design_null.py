@@ -1,9 +1,9 @@
 """python -m benchmarks.design_null: error rates of the effects of ablation designs where no component does anything.
 
 Each component swaps one block of five features for another that is drawn alike, so that no condition is better than
-another, while two conditions share the blocks on which they agree. The learners are those of `benchmarks.null`: nearest
-centroids in real folds, with training images that overlap. A rate is the share of data sets: of p < 0.05 for a single
-effect, and of p after Holm < 0.05 for one or more effects of a family. Prints a Markdown table.
+another, while two conditions share the blocks on which they agree. The learners are nearest centroids in real folds,
+with training images that overlap, as in `benchmarks.null_learners`. A rate is the share of data sets: of p < 0.05 for a
+single effect, and of p after Holm < 0.05 for one or more effects of a family. Prints a Markdown table.
 """
 
 import itertools
@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator
 import numpy as np
 import pandas as pd
 
-from benchmarks.null import FEATURES, IMAGES, SEED_NOISE, SHIFT, Array
+from benchmarks.null_learners import FEATURES, IMAGES, SEED_NOISE, SHIFT, Array
 from tune_app.analysis.designs import build_design_effects
 from tune_app.study.designs import build_conditions
 
@@ -50,7 +50,7 @@ def draw_scores(
 ) -> dict[frozenset[str], Array]:
     """The held-out accuracies (replicate, fold) of each condition on one data set; seeds differ between conditions.
 
-    An image is its features times its label ±1, as in `benchmarks.null`.
+    An image is its features times its label ±1, as in `benchmarks.null_learners`.
     """
     images = source.normal(SHIFT, 1, (IMAGES, len(names), 2, FEATURES))
     size = IMAGES // folds

@@ -9,7 +9,6 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from benchmarks.null import run_null
 from tune_app.analysis.intervals import wilson_interval
 from tune_app.analysis.networks import Discordance, count_discordance, run_mcnemar, run_paired_bootstrap
 from tune_app.analysis.speed import build_area_under_curve, find_epochs_to_target
@@ -163,18 +162,3 @@ def test_learning_speed_of_a_known_curve() -> None:
     assert find_epochs_to_target(curve, 0.9) == 2
     assert find_epochs_to_target(curve, 0.96) is None
     assert build_area_under_curve(curve) == pytest.approx(0.8)
-
-
-@pytest.mark.parametrize("folds", [4, 10])
-def test_under_the_correlation_of_folds_the_corrected_error_is_five_percent_and_the_naive_one_is_not(
-    folds: int,
-) -> None:
-    naive, corrected = run_null(folds, replicates=3, data_sets=2000, seed=1, scored_on="correlation 1/K")
-    assert 0.035 < corrected < 0.065
-    assert naive > 0.2
-
-
-def test_with_real_folds_the_corrected_error_stays_below_five_percent_and_the_naive_one_does_not() -> None:
-    naive, corrected = run_null(folds=10, replicates=3, data_sets=1000, seed=1)
-    assert 0.01 < corrected < 0.05
-    assert naive > 0.2

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.design_null import NAMES, draw_scores, run_design_null
-from benchmarks.null import SEED_NOISE
+from benchmarks.null_learners import SEED_NOISE
 from tune_app.analysis.designs import find_effects, weigh_scores
 from tune_app.study.designs import build_conditions
 

@@ -73,7 +73,7 @@ def test_every_file_is_documented(folder: Path) -> None:
 
 
 def test_parquet_csv_and_json_hold_the_same_numbers_at_full_precision(folder: Path) -> None:
-    frames = build_frames(results_of())
+    frames = build_frames(read_results(folder))
     for name in TIDY:
         pd.testing.assert_frame_equal(pd.read_parquet(folder / f"{name}.parquet"), frames[name], check_dtype=False)
     written = pd.read_csv(folder / "contrasts.csv")

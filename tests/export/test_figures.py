@@ -58,7 +58,7 @@ CONTRASTS = pd.DataFrame(
         "family": "one factor",
     }
 )
-STEPS.attrs["setting"] = "CNN+BN"
+STEPS.attrs |= {"setting": "CNN+BN", "method": "Shapley value over all sets of defects"}
 
 
 def epoch_record(trial: str, fold: int, epoch: int, accuracy: float) -> EpochRecord:

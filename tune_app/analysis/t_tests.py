@@ -161,11 +161,6 @@ def build_sum_t_test(parts: Sequence[NDArray[np.float64]]) -> WelchTTest:
     return WelchTTest(float(sum(np.mean(part) for part in parts)), variances, tuple(map(len, parts)))
 
 
-def run_sign_test(higher: int, lower: int) -> float:
-    """The two-sided p-value of the exact sign test; ties are left out, as the test has it."""
-    return float(stats.binomtest(higher, higher + lower).pvalue) if higher + lower else 1.0
-
-
 def adjust_by_holm(p_values: Sequence[float]) -> NDArray[np.float64]:
     """The p-values of one family, adjusted by Holm's step-down method, in the order given."""
     values = np.asarray(p_values, dtype=float)

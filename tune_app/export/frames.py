@@ -16,6 +16,7 @@ from tune_app.analysis.claims import build_verdicts
 from tune_app.analysis.conditions import build_condition_scores, build_trials
 from tune_app.analysis.contrast_rows import build_contrasts
 from tune_app.analysis.designed import build_designs
+from tune_app.analysis.effects import build_effects
 from tune_app.analysis.frames import build_epochs, build_folds
 from tune_app.analysis.networks import build_networks
 from tune_app.analysis.outlook import build_final_outlook
@@ -40,6 +41,7 @@ OCCASIONAL: dict[str, Callable[[Results], pd.DataFrame]] = {
     "audit": build_audit,
     "reference_check": build_reference_check,
     "designs": build_designs,
+    "effects": build_effects,
     "data_sets": build_data_sets,
 }
 

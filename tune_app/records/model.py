@@ -44,11 +44,12 @@ class FoldRecord:
     highest validation accuracy. `started` is in seconds since 1970; `peak_memory_bytes` is the allocator's peak on a
     GPU, the process's peak resident set on a CPU. `engine` is `eager` or `stacked`, and `engine_reason` says why where
     that needs a reason; of a stack's seconds and bytes each fold has an equal share. `fingerprints` are hashes of the
-    network's source (`model`) and of the arrays (`data`). `environment` is a key to where the fit ran. `outputs` is the
-    address of the side file with the outputs, below the records' folder. `n_train` and `n_test` are the samples of the
-    fold's training and held-out part where folds may be unequal. `tested_epoch` is the epoch whose weights were tested
-    where early stopping puts back the best ones by its holdout; without it the last epoch's are. `undefined` says why
-    scores are left out, by name. `extra` is as in `EpochRecord`.
+    network's source (`model`) and of the arrays (`data`). `environment` is the key of where the fit ran (see
+    `records.environments`), None in records of earlier versions. `outputs` is the address of the side file with the
+    outputs, below the records' folder. `n_train` and `n_test` are the samples of the fold's training and held-out part
+    where folds may be unequal. `tested_epoch` is the epoch whose weights were tested where early stopping puts back the
+    best ones by its holdout; without it the last epoch's are. `undefined` says why scores are left out, by name.
+    `extra` is as in `EpochRecord`.
     """
 
     trial: str

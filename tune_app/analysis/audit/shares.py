@@ -193,8 +193,8 @@ def find_fieller_interval(blocks: list[Block]) -> tuple[float, float] | None:
 def find_bootstrap_interval(blocks: list[Block], seed: int = 0) -> tuple[float, float] | None:
     """The middle 95% of the ratio over 10,000 draws of the fits of each block, six or more.
 
-    It is too narrow: over ten fits it holds the true ratio in about 92 of 100 cases, with rare collapses in fewer. None
-    where the gap is negative in more than 2.5% of the draws.
+    It is too narrow: over ten fits it holds the true ratio in about 93 of 100 cases, with rare collapses in fewer
+    (benchmarks.audit_null). None where the gap is negative in more than 2.5% of the draws.
     """
     if min(map(len, blocks)) < BOOTSTRAP_FROM:
         return None

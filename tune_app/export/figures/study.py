@@ -8,11 +8,13 @@ import pandas as pd
 from tune_app.analysis.confusion import build_confused, build_confusions
 from tune_app.analysis.curves import build_curves
 from tune_app.analysis.designed import build_designs, build_designs_cells, choose_scale
+from tune_app.analysis.over_data import build_over_data
 from tune_app.analysis.schedule import build_schedule
 from tune_app.errors import ExportError
 from tune_app.export.figures.confusion import build_confused_chart, build_confusion_chart
 from tune_app.export.figures.contrasts import build_forest_chart, build_waterfall_chart, select_drawable
 from tune_app.export.figures.curves import build_curves_chart, build_fit_curves_chart
+from tune_app.export.figures.data_sets import build_critical_difference_chart
 from tune_app.export.figures.designs import build_design_figures
 from tune_app.export.figures.figure import Figure
 from tune_app.export.figures.schedule import build_schedule_chart
@@ -48,6 +50,7 @@ def collect_figures(
         "contrasts": lambda: _build_forest(results, contrasts),
         "audit": lambda: _build_waterfall(audit),
         "designs": lambda: _build_designs(results),
+        "critical-difference": lambda: _build_critical_difference(results),
         "curves": lambda: _build_curves(results),
         "confusions": lambda: _build_confusions(results),
         "schedule": lambda: _build_schedule(results),
@@ -119,6 +122,19 @@ def _build_designs(results: Results) -> list[Figure]:
         for figure in build_design_figures(effects, cells, metric, scale, axis):
             found.append(figure if number == 1 else replace(figure, name=f"{figure.name}-{number}"))
     return found
+
+
+def _build_critical_difference(results: Results) -> list[Figure]:
+    found = build_over_data(results)
+    if found is None or found.summary is None or found.summary.critical_difference is None:
+        return []
+    summary = found.summary
+    caption = (
+        f"Average rank over {summary.data_sets} data sets; conditions that a bar joins differ by no more than the "
+        "critical difference (Nemenyi's test, 5% level)."
+    )
+    chart = build_critical_difference_chart(summary.average_ranks, found.summary.critical_difference)
+    return [Figure("critical-difference", "Which conditions are told apart", caption, chart)]
 
 
 def _build_curves(results: Results) -> list[Figure]:

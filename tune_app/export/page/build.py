@@ -116,6 +116,7 @@ def build_page(
         "conditions": render_page(tables.conditions),
         "metrics": tables.metrics and render_page(tables.metrics),
         "contrasts": [render_page(table) for table in tables.contrasts],
+        "effects": tables.effects and render_page(tables.effects),
         "outlook": tables.outlook and render_page(tables.outlook),
         "other_contrasts": [[render_page(table) for table in family] for family in tables.other_contrasts],
         "figures": figures,

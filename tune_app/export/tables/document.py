@@ -15,6 +15,7 @@ from tune_app.export.tables.conditions import build_condition_table
 from tune_app.export.tables.contrasts import build_contrast_tables
 from tune_app.export.tables.data_sets import build_data_set_table
 from tune_app.export.tables.designs import build_design_table
+from tune_app.export.tables.effects import build_effect_table
 from tune_app.export.tables.markdown import escape_markdown, render_markdown
 from tune_app.export.tables.metrics import build_metric_table
 from tune_app.export.tables.model import Medium, Table
@@ -45,6 +46,7 @@ class StudyTables:
     designs: Table | None = None
     data_sets: Table | None = None
     metrics: Table | None = None
+    effects: Table | None = None
     outlook: Table | None = None
 
     @property
@@ -59,6 +61,7 @@ class StudyTables:
             self.conditions,
             self.metrics,
             *self.contrasts,
+            self.effects,
         )
         return [table for table in found if table]
 
@@ -82,6 +85,7 @@ def build_tables(results: Results, frames: Mapping[str, pd.DataFrame]) -> StudyT
         designs=build_design_table(results, frames["designs"]) if "designs" in frames else None,
         data_sets=build_data_set_table(results, frames["data_sets"]) if "data_sets" in frames else None,
         metrics=build_metric_table(results, frames["conditions"]),
+        effects=build_effect_table(results, frames["effects"]) if "effects" in frames else None,
         outlook=outlook if outlook.rows else None,
     )
 
