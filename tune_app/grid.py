@@ -52,6 +52,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--pilot", metavar="FOLDER", help="--dry-run: results of a pilot study, whose spread the outlook goes by")
     add("--assume-sd", type=float, metavar="SD", help="--dry-run: a spread of scores to assume, such as 0.004")
+    add("--until-decided", action="store_true", help="run more replicates until each claim is decided or futile")
+    add("--budget", metavar="TIME", help="with --until-decided: how long these may take in all, such as 2h or 90m")
+    add("--max-replicates", type=int, metavar="N", help="with --until-decided: those of the last look; default 30")
     add("--continue-from", metavar="FOLDER", help="take over the records of a results folder first")
     add(
         "--keep", choices=("none", "best"), default="none", help="save each trial's best network by validation accuracy"

@@ -87,7 +87,9 @@ def test_every_table_on_paper_says_what_it_speaks_of(report: Results, tables: St
 
 
 def test_users_data_are_samples_to_its_readers_and_the_reading_is_of_held_out_folds(tmp_path: Path) -> None:
-    study = OwnStudy(tmp_path, metrics={"primary": "accuracy"}, define={"share": None}, replicates=2)
+    keys: dict[str, Any] = {"recipe": {"epochs": 8, "batch_size": 16, "learning_rate": 0.01}, "replicates": 2}
+    keys["grid"] = [{"model": "net", "folds": 3}]
+    study = OwnStudy(tmp_path, metrics={"primary": "accuracy"}, define={"share": None}, **keys)
     assert study.run() == 0
     results = read_results(tmp_path / "results" / "own")
     text = " ".join(build_reading(results))

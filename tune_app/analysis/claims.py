@@ -6,9 +6,11 @@ from typing import Any
 
 import pandas as pd
 
+from tune_app.analysis.claim_spelling import explain_verdict, spell_contrast, spell_epochs
 from tune_app.analysis.comparable import find_version_note, share_splits
 from tune_app.analysis.contrasts import Contrast, build_contrast
 from tune_app.analysis.estimands import find_fewest_replicates, find_source
+from tune_app.analysis.looks import UNDECIDED, ClaimPath, find_paths
 from tune_app.analysis.metrics import choose_rope
 from tune_app.analysis.power import Region, find_power
 from tune_app.analysis.sides import Side
@@ -23,8 +25,7 @@ from tune_app.analysis.verdicts import (
 )
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results
-from tune_app.study import Claim, Study, Window
-from tune_app.study.metrics import is_epoch_metric
+from tune_app.study import Claim, Study
 
 COLUMNS = (
     "sentence",
@@ -49,6 +50,8 @@ COLUMNS = (
     "adjusted_low",
     "adjusted_high",
     "adjusted_level",
+    "look",
+    "p_spent",
     "method",
     "estimand",
     "n_pairs",
@@ -61,8 +64,7 @@ COLUMNS = (
     "reason",
     "note",
 )
-COUNTS = ("n_pairs", "needed_replicates", "needed_replicates_90")
-UNDECIDED = "undecided"
+COUNTS = ("look", "n_pairs", "needed_replicates", "needed_replicates_90")
 
 
 @dataclass
@@ -75,6 +77,7 @@ class Judged:
     margin: float
     contrast: Contrast | None = None
     fewest: int = 1
+    level: float | None = None  # of the intervals to come, if they differ from today's
 
     @property
     def test(self) -> TTest | None:
@@ -96,11 +99,18 @@ def build_verdicts(results: Results) -> pd.DataFrame:
 
 def judge(results: Results) -> list[Judged]:
     """The claims of the study with their verdicts, and what would decide those that are undecided."""
-    judged = [assess(results, claim) for claim in results.study.claims]
+    paths, remark = find_paths(results)
+    found = zip(results.study.claims, paths, strict=True)
+    judged = [assess(results, claim, path.replicates if path else None) for claim, path in found]
     for family in dict.fromkeys(each.row["family"] for each in judged):
         _judge_family([each for each in judged if each.row["family"] == family and each.test])
-    for each in judged:
+    for each, path in zip(judged, paths, strict=True):
+        if path:
+            _judge_by_looks(each, path)
         _look_ahead(each)
+        each.row["note"] = " ".join(filter(None, (each.row["note"], remark)))
+        if path and path.reason:
+            each.row["reason"] = f"{each.row['reason']} {path.reason[:1].upper()}{path.reason[1:]}".strip()
     return judged
 
 
@@ -127,11 +137,11 @@ def find_fewest(study: Study, claim: Claim) -> int:
     return find_fewest_replicates(source, min(folds), paired=paired, wants_new_images=wants_new)
 
 
-def assess(results: Results, claim: Claim) -> Judged:
-    """The claim with its contrast; its verdict depends on the others of its family."""
+def assess(results: Results, claim: Claim, most: int | None = None) -> Judged:
+    """The claim with its contrast, of `most` replicates of each condition; its verdict depends on its family."""
     study = results.study
     pairs = [
-        (Side(results, first, claim.epochs), Side(results, second, claim.against_epochs or claim.epochs))
+        (Side(results, first[:most], claim.epochs), Side(results, second[:most], claim.against_epochs or claim.epochs))
         for first, second in study.claim_pairs(claim)
     ]
     margin = choose_rope(study, claim.metric) if claim.by is None else claim.by
@@ -143,8 +153,8 @@ def assess(results: Results, claim: Claim) -> Judged:
         "family": study.find_family(claim),
         "metric": claim.metric,
         "unit": study.describe_metric(claim.metric).unit,
-        "epochs": _spell_epochs(claim, pairs[0][0].specs[0].recipe.epochs),
-        "contrast": _spell_contrast(claim),
+        "epochs": spell_epochs(claim, pairs[0][0].specs[0].recipe.epochs),
+        "contrast": spell_contrast(claim),
         "expect": claim.expect,
         "by": None if claim.between else margin,
         "n_replicates": len(pairs[0][0].specs),
@@ -197,7 +207,25 @@ def _judge_family(family: list[Judged]) -> None:
         each.row["verdict"] = find_verdict(each, (low, high))
         each.row["verdict_unadjusted"] = find_verdict(each, test.interval)
         if each.row["verdict"] != UNDECIDED:
-            each.row["reason"] = _explain(each, each.row["verdict"], (low, high), rate)
+            each.row["reason"] = explain_verdict(each.row["verdict"], (low, high), rate, each.region, each.margin)
+
+
+def _judge_by_looks(judged: Judged, path: ClaimPath) -> None:
+    """Replace the verdict by that of the looks; without a look there is none."""
+    judged.row |= {"verdict": UNDECIDED, "p_holm": None}
+    if not path.looks:
+        judged.contrast = None
+        judged.row |= dict.fromkeys(("adjusted_low", "adjusted_high", "adjusted_level"))
+        judged.row["reason"] = judged.row["reason"] or "it has not been looked at yet."
+        return
+    look = path.looks[-1]
+    judged.level = 1 - look.last_p
+    judged.row |= {"verdict": path.verdict, "look": look.number, "p_spent": look.p_spent}
+    judged.row |= {"adjusted_low": look.low, "adjusted_high": look.high, "adjusted_level": 1 - look.nominal_p}
+    if path.verdict != UNDECIDED:
+        interval = look.low, look.high
+        words = explain_verdict(path.verdict, interval, look.nominal_p, judged.region, judged.margin)
+        judged.row["reason"] = f"at look {look.number}, after {look.replicates} replicates, {words}"
 
 
 def find_verdict(judged: Judged, interval: Region) -> str:
@@ -211,16 +239,6 @@ def find_verdict(judged: Judged, interval: Region) -> str:
     return "negligible" if is_small else "refuted"
 
 
-def _explain(judged: Judged, verdict: str, interval: Region, rate: float) -> str:
-    bounds = f"{spell_level(1 - rate)} interval [{interval[0]:.4g}, {interval[1]:.4g}]"
-    asked = spell_region(judged.region)
-    if verdict == "supported":
-        return f"the {bounds} lies within the effects claimed, {asked}."
-    if verdict == "negligible":
-        return f"the {bounds} lies within ±{judged.margin:g}: whatever the direction, the effect is smaller than that."
-    return f"the {bounds} lies outside the effects claimed, {asked}."
-
-
 def _look_ahead(judged: Judged) -> None:
     """Of a claim that is undecided: the power to decide it, and the replicates that would."""
     if judged.row["verdict"] != UNDECIDED or judged.contrast is None:
@@ -228,7 +246,7 @@ def _look_ahead(judged: Judged) -> None:
     if judged.contrast.test is None:
         judged.row["needed_replicates"] = judged.fewest if judged.row["n_replicates"] < judged.fewest else None
         return
-    level = judged.row["adjusted_level"] or LEVEL
+    level = judged.level or judged.row["adjusted_level"] or LEVEL
     is_enough = judged.contrast.status == "tested"
     power = find_power(
         judged.contrast.test, judged.contrast.effect, judged.region, judged.fewest, level, is_enough=is_enough
@@ -238,24 +256,9 @@ def _look_ahead(judged: Judged) -> None:
     why = judged.contrast.reason
     if not why:
         low, high = judged.row["adjusted_low"], judged.row["adjusted_high"]
+        bounds = f"{spell_level(judged.row['adjusted_level'])} interval"
         why = (
-            f"the {spell_level(level)} interval [{low:.4g}, {high:.4g}] reaches across the edge of the effects "
+            f"the {bounds} [{low:.4g}, {high:.4g}] reaches across the edge of the effects "
             f"claimed, {spell_region(judged.region)}."
         )
     judged.row["reason"] = f"{why} {spell_outlook(power)}"
-
-
-def _spell_epochs(claim: Claim, last: int) -> str:
-    if not is_epoch_metric(claim.metric):
-        return ""
-    window = _spell_window(claim.epochs or (last, last))
-    return f"{window} against {_spell_window(claim.against_epochs)}" if claim.against_epochs else window
-
-
-def _spell_window(window: Window) -> str:
-    return f"{window[0]}-{window[1]}" if window[0] < window[1] else str(window[0])
-
-
-def _spell_contrast(claim: Claim) -> str:
-    sides = [", ".join(f"{name}={level}" for name, level in side.items()) for side in (claim.levels, claim.against)]
-    return f"{sides[0]} against {sides[1]}" if sides[1] else sides[0]

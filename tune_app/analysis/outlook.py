@@ -11,10 +11,11 @@ from typing import Any
 
 import pandas as pd
 
-from tune_app.analysis.claims import UNDECIDED, Judged, assess, judge
+from tune_app.analysis.claims import Judged, assess, judge
 from tune_app.analysis.comparable import share_splits
 from tune_app.analysis.contrasts import build_contrast
 from tune_app.analysis.estimands import find_fewest_replicates, find_source
+from tune_app.analysis.looks import UNDECIDED
 from tune_app.analysis.power import find_power
 from tune_app.analysis.sides import Condition, Side, find_contrasts
 from tune_app.analysis.t_tests import LEVEL, CorrectedTTest, TTest, WelchTTest

@@ -40,7 +40,9 @@ def find_error_rates(p_values: Sequence[float]) -> list[float]:
 
 
 def spell_level(level: float) -> str:
-    """`95%`."""
+    """`99.2%`; `adjusted` where only later digits differ from 100%, as at the first of many looks."""
+    if level > 1 - 1e-4:
+        return "adjusted"
     return f"{100 * level:.4g}%"
 
 

@@ -18,6 +18,7 @@ from tune_app.analysis.contrast_rows import build_contrasts
 from tune_app.analysis.designed import build_designs
 from tune_app.analysis.effects import build_effects
 from tune_app.analysis.frames import build_epochs, build_folds
+from tune_app.analysis.looking import build_looks
 from tune_app.analysis.networks import build_networks
 from tune_app.analysis.outlook import build_final_outlook
 from tune_app.analysis.over_data import build_data_sets
@@ -43,6 +44,7 @@ OCCASIONAL: dict[str, Callable[[Results], pd.DataFrame]] = {
     "designs": build_designs,
     "effects": build_effects,
     "data_sets": build_data_sets,
+    "looks": build_looks,
 }
 
 

@@ -3,6 +3,16 @@
 import os
 from pathlib import Path
 
+from tune_app.errors import ResultsError
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, empty if there is none; ResultsError for one that refuses."""
+    try:
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ResultsError(f"{path} cannot be read ({error}); restore it, or delete it") from error
+
 
 def write_whole(path: Path, text: str) -> None:
     """Replace a text file in one step, so that no reader and no crash sees half of it."""

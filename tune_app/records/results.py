@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tune_app.errors import ResultsError
 from tune_app.records.codec import record_to_line
-from tune_app.records.files import write_bytes_whole, write_whole
+from tune_app.records.files import read_text, write_bytes_whole, write_whole
 from tune_app.records.model import FoldRecord, RecordSet
 from tune_app.records.store import RECORDS_FILE, read_records, write_records
 from tune_app.study import Study
@@ -30,6 +30,7 @@ ENVIRONMENT_FILE = "environment.json"
 PLAN_FILE = "plan.csv"
 TEST_FILE = "test.npz"
 POOLED_FILE = "pooled.csv"
+LOOKS_FILE = "looks.json"
 PSEUDO_FILE = "pseudo.npz"
 PLAN_COLUMNS = ("trial", "fits", "parameters", "flops", "predicted_fit_seconds", "cpus", "gpus")
 
@@ -93,6 +94,7 @@ class Results:
     plan: pd.DataFrame | None = None
     environment: Mapping[str, Any] | None = None
     reference_text: str = ""  # the table of reported figures as it was read
+    looks: str = ""  # at the claims of a study that ran until they were decided, as `analysis.looks` writes them
     pooled: pd.DataFrame | None = None  # scores over all held-out samples together, of metrics that do not average
     pseudo: PseudoValues | None = None  # by `build_pseudo_key`, of metrics that labels alone do not give
 
@@ -112,7 +114,8 @@ def read_results(folder: Path) -> Results:
     reference = read_reference(path) if path.is_file() else {}
     text = path.read_text(encoding="utf-8") if reference else ""
     study, pseudo = read_study(folder / STUDY_FILE), _read_pseudo(folder)
-    return Results(study, records, reference, *_read_extras(folder), text, pooled=read_pooled(folder), pseudo=pseudo)
+    looks = read_text(folder / LOOKS_FILE)
+    return Results(study, records, reference, *_read_extras(folder), text, looks, read_pooled(folder), pseudo)
 
 
 def _read_pseudo(folder: Path) -> PseudoValues | None:
@@ -161,6 +164,8 @@ def build_sources(results: Results) -> dict[str, Callable[[Path], None]]:
     pooled = results.pooled
     if pooled is not None and len(pooled):
         writers[POOLED_FILE] = lambda path: write_plan(path, pooled)
+    if results.looks:
+        writers[LOOKS_FILE] = lambda path: write_whole(path, results.looks)
     pseudo = results.pseudo
     if pseudo:
         writers[PSEUDO_FILE] = lambda path: write_pseudo_values(path, pseudo)
@@ -182,6 +187,7 @@ def build_digest(results: Results) -> str:
     digest = hashlib.sha256()
     order = [trial.spec.id for trial in results.study.grid_trials()]
     texts = [build_yaml(results.study), results.reference_text, json.dumps(results.environment, sort_keys=True)]
+    texts += [results.looks] if results.looks else []
     texts += map(record_to_line, results.records.in_order(order))
     texts += [] if results.plan is None else [results.plan.to_csv(index=False, float_format="%.9g")]
     texts += (

@@ -1,5 +1,6 @@
 """How a study is run: what the command's options and the arguments of `run_study` both mean."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any, Literal, TypedDict
 from tune_app.errors import StudyError, choices
 from tune_app.study.selection import parse_only
 
+MOST_REPLICATES = 1000
+_UNITS = {"h": 3600, "m": 60, "s": 1}
 _CHOICES = {"executor": ("ray", "inline"), "device": ("auto", "cpu", "cuda"), "keep": ("none", "best")}
 
 
@@ -23,8 +26,9 @@ class RunOptions:
     scores them anew where metrics alone have changed. `allow` are packages that references may lead to, besides modules
     beside the study. `continue_from`: a results folder whose records are taken over first. `pilot`: a results folder,
     and `assume_sd` a standard deviation of the scores, that the outlook goes by where the study has no records of its
-    own. `runs`, `results`, `data`: where records, tables and unpacked data sets go. `command` is what a user types to
-    resume.
+    own. `runs`, `results`, `data`: where records, tables and unpacked data sets go. `until_decided` runs more
+    replicates of what claims that are undecided need, up to `max_replicates` (None: 30), for as long as `budget` allows
+    (seconds; None: no end). `command` is what a user types to resume.
     """
 
     executor: Literal["ray", "inline"] = "ray"
@@ -41,6 +45,9 @@ class RunOptions:
     continue_from: Path | None = None
     pilot: Path | None = None
     assume_sd: float | None = None
+    until_decided: bool = False
+    budget: float | None = None
+    max_replicates: int | None = None
     runs: Path = Path("runs")
     results: Path = Path("results")
     data: Path | None = None
@@ -60,8 +67,21 @@ class RunOptions:
                 problems.append(f"--{name.replace('_', '-')} {spelled}: a share must be 0 or more, such as 0.5 or 1")
         if self.assume_sd is not None and not 0 < self.assume_sd < float("inf"):
             problems.append(f"--assume-sd {self.assume_sd:g}: a standard deviation is above 0, such as 0.004")
-        if problems:
+        if problems := [*problems, *self._find_look_problems()]:
             raise StudyError(problems)
+
+    def _find_look_problems(self) -> list[str]:
+        problems = []
+        given = {"--budget": self.budget, "--max-replicates": self.max_replicates}
+        if not self.until_decided:
+            problems += [f"{name} is for --until-decided; add that, or leave it out" for name in given if given[name]]
+        elif self.only:
+            problems.append("--until-decided runs what the claims need; leave --only out")
+        if self.budget is not None and not 0 < self.budget < float("inf"):
+            problems.append(f"--budget {self.budget:g}: a time is above 0, such as 2h, 90m or 45s")
+        if self.max_replicates is not None and not 2 <= self.max_replicates <= MOST_REPLICATES:
+            problems.append(f"--max-replicates {self.max_replicates}: choose 2 to {MOST_REPLICATES}")
+        return problems
 
 
 class OptionValues(TypedDict, total=False):
@@ -80,6 +100,9 @@ class OptionValues(TypedDict, total=False):
     continue_from: str | Path | None
     pilot: str | Path | None
     assume_sd: float | None
+    until_decided: bool
+    budget: float | str | None
+    max_replicates: int | None
     runs: str | Path
     results: str | Path
     data: str | Path | None
@@ -97,7 +120,20 @@ def build_options(only: Mapping[str, Any] | str | None = None, **options: Any) -
     for name in ("runs", "results", "data", "continue_from", "pilot"):
         if options.get(name) is not None:
             options[name] = Path(options[name])
+    if isinstance(options.get("budget"), str):
+        options["budget"] = parse_budget(options["budget"])
     options["allow"] = tuple(options.get("allow") or ())
     if isinstance(only, Mapping):
         only = ",".join(f"{factor}={level}" for factor, level in only.items())
     return RunOptions(only=None if only is None else parse_only(only), **options)
+
+
+def parse_budget(text: str) -> float:
+    """Seconds from `2h`, `1h30m`, `45s` or a number of seconds; StudyError for anything else."""
+    spelled = text.strip().lower()
+    parts = re.findall(r"(\d+(?:\.\d+)?)([hms])", spelled)
+    if parts and "".join(map("".join, parts)) == spelled:
+        return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if re.fullmatch(r"\d+(\.\d+)?", spelled):
+        return float(spelled)
+    raise StudyError(f"--budget {text}: write a time such as 2h, 1h30m, 90m or 45s")

@@ -1,8 +1,9 @@
 """What a study still lacks, what is taken over, and what has changed since its records were made."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
-from tune_app.records import Record, RecordSet, RecordStore
+from tune_app.records import RECORDS_FILE, Record, RecordSet, RecordStore, read_records
 from tune_app.records.environments import Environment, adopt
 from tune_app.records.results import Results
 from tune_app.study import Study, TrialSpec
@@ -61,3 +62,18 @@ def describe_changes(study: Study, specs: Sequence[TrialSpec], store: RecordStor
         f"The study has changed: records of {len(foreign)} trials no longer match it and are left out of the tables "
         f"(kept in {store.path}); {len(new)} trials are new{named}"
     )
+
+
+def peek_records(folder: Path | None, specs: Sequence[TrialSpec], origin: Results | None) -> RecordSet:
+    """The records that a run will start from, read without touching anything; None for a run that starts over."""
+    path = folder / RECORDS_FILE if folder else None
+    known = read_records(path)[0] if path and path.exists() else RecordSet()
+    for record in find_new(origin.records, specs, known) if origin else ():
+        known.add(record)
+    return known
+
+
+def find_unkept(specs: Iterable[TrialSpec], records: RecordSet, holds_best: HoldsBest | None) -> tuple[str, ...]:
+    """The complete trials whose best network is not on disk though it should be; none where none is kept."""
+    whole = [spec.id for spec in specs if not records.missing_folds(spec.id, spec.folds)]
+    return tuple(trial for trial in whole if holds_best and not holds_best(trial, records))

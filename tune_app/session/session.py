@@ -20,7 +20,7 @@ from tune_app.errors import DataError
 from tune_app.export.folder import check_writable, choose_folder, is_current, write_results
 from tune_app.parts.fingerprints import find_changes
 from tune_app.parts.sources import DataFacts, describe_data, load_source
-from tune_app.records import RecordSet, RecordStore, read_records, set_records_aside
+from tune_app.records import RecordSet, RecordStore, set_records_aside
 from tune_app.records.results import (
     ENVIRONMENT_FILE,
     PLAN_FILE,
@@ -35,9 +35,9 @@ from tune_app.records.results import (
 from tune_app.records.results import (
     Results as StoredResults,
 )
-from tune_app.records.store import RECORDS_FILE
 from tune_app.session.changes import Remedies, find_remedies, score_anew
 from tune_app.session.environment import build_environment
+from tune_app.session.kept import find_kept, find_looks
 from tune_app.session.notes import (
     add_metrics,
     find_earlier,
@@ -51,10 +51,10 @@ from tune_app.session.notes import (
 from tune_app.session.options import RunOptions
 from tune_app.session.outcome import Outcome
 from tune_app.session.results import Results
-from tune_app.session.resume import HoldsBest, describe_changes, find_missing, find_new, take_over
+from tune_app.session.resume import HoldsBest, describe_changes, find_missing, find_unkept, peek_records, take_over
 from tune_app.session.studies import FoundStudy
 from tune_app.session.testset import build_test_set
-from tune_app.study import TrialSpec
+from tune_app.study import Study, TrialSpec
 from tune_app.study.define import Definition
 from tune_app.study.selection import select_trials
 
@@ -82,18 +82,22 @@ class Session:
     phase: str = "Interrupted before anything started."  # what there is to say if an interrupt comes now
 
     def __post_init__(self) -> None:
-        self.study = self.found.study
+        self.folder = self.options.runs.resolve() / self.found.study.name
+        self.results = self.options.results.resolve() / self.found.study.name
+        self.study = self.found.study if self.found.problems else find_kept(self)
+        self.look: Callable[[StoredResults], bool] | None = None  # once every fit is there; true if more are to come
         self._data: dict[str, Data] = {}
         if self.found.problems:
             from tune_app.session.preparation import refuse
 
             refuse(self)
-        self.specs: list[TrialSpec] = [
-            trial.spec for trial in select_trials(self.study.grid_trials(), self.options.only)
-        ]
+        self.take_study(self.study)
         self.remedies = Remedies()  # what to do about code or data that changed
-        self.folder = self.options.runs.resolve() / self.study.name
-        self.results = self.options.results.resolve() / self.study.name
+
+    def take_study(self, study: Study) -> None:
+        """Go on with a study that has more replicates than the one so far."""
+        self.study = study
+        self.specs: list[TrialSpec] = [trial.spec for trial in select_trials(study.grid_trials(), self.options.only)]
 
     def make_plan(self) -> "Plan":
         """The plan of the selected trials on this machine; imports torch."""
@@ -123,12 +127,20 @@ class Session:
         return {name: describe_data(data) for name, data in self.load_data().items()}
 
     def run(self) -> Outcome:
+        """`run_once`, with `until_decided` as often as it takes; it raises the same."""
+        if self.options.until_decided:
+            from tune_app.session.until_decided import run_until_decided
+
+            return run_until_decided(self)
+        return self.run_once()
+
+    def run_once(self) -> Outcome:
         """Run what the records lack and export what there is.
 
         Raises a TuneAppError for bad input before anything starts, and where disks or folders refuse.
         """
         origin = self.check_origin()
-        known = self._peek(origin)
+        known = peek_records(None if self.options.fresh else self.folder, self.specs, origin)
         self._check_unchanged(known, None)
         missing = self._find_missing(known)
         plan = dataset = None
@@ -157,7 +169,7 @@ class Session:
 
     def find_records(self) -> RecordSet:
         """The records that a run would start from; nothing is touched. Raises a TuneAppError if they cannot be read."""
-        return self._peek(self.check_origin())
+        return peek_records(None if self.options.fresh else self.folder, self.specs, self.check_origin())
 
     def look_ahead(self, plan: "Plan") -> "pd.DataFrame":
         """What the claims and the contrasts need to be decided; the columns are those of outlook.csv."""
@@ -168,14 +180,6 @@ class Session:
     def check_origin(self) -> StoredResults | None:
         """The results whose records are taken over first, if any; raises a TuneAppError if they cannot be read."""
         return read_results(self.options.continue_from) if self.options.continue_from else None
-
-    def _peek(self, origin: StoredResults | None) -> RecordSet:
-        """The records that the run will start from, read without touching anything."""
-        path = self.folder / RECORDS_FILE
-        known = RecordSet() if self.options.fresh or not path.exists() else read_records(path)[0]
-        for record in find_new(origin.records, self.specs, known) if origin else ():
-            known.add(record)
-        return known
 
     def _check_unchanged(self, known: RecordSet, dataset: dict[str, Data] | None) -> None:
         """Raise StudyError if networks or data have changed since the records were made, unless that is no matter."""
@@ -251,7 +255,7 @@ class Session:
         undrawn = [] if current else write_results(folder, results)
         left = {(spec.id, fold) for spec in self.specs for fold in store.records.missing_folds(spec.id, spec.folds)}
         if not left:
-            self._clear_carried()
+            shutil.rmtree(self.folder / "carried", ignore_errors=True)  # nothing is left to resume from
         return Outcome(
             results=Results(results, folder),
             folder=folder,
@@ -260,7 +264,7 @@ class Session:
             fits=sum(spec.folds for spec in self.specs),
             missing=len(left),
             failed=tuple(store.records.folds[key] for key in sorted(left) if key in store.records.folds),
-            unkept=self._find_unkept(store.records),
+            unkept=find_unkept(self.specs, store.records, self._find_holder()),
             interrupted=interrupted,
             written=not current,
             undrawn=tuple(undrawn),
@@ -273,6 +277,9 @@ class Session:
         folder = choose_folder(self.results, stored)
         plan, pooled, pseudo = find_plan(self, folder), pool(self, records), find_pseudo_values(self, records)
         stored = replace(stored, environment=find_environment(self), plan=plan, pooled=pooled, pseudo=pseudo)
+        if self.look and not any(find_missing(self.specs, records).values()) and self.look(stored):
+            return stored, folder, True  # tables are for the end
+        stored = replace(stored, looks=find_looks(self))
         with contextlib.suppress(*UNREADABLE):
             read_plan(folder / PLAN_FILE)  # the plan may be known from elsewhere, and the folder's own be damaged
             has_test = (folder / TEST_FILE).exists()  # a study that scores held-out folds has none
@@ -286,15 +293,3 @@ class Session:
         except DataError as error:  # nothing ran, so nothing but the confusions needs the images
             self.report(f"The confusions are left out: {error}")
         return stored, folder, False
-
-    def _clear_carried(self) -> None:
-        """Nothing is left that a carried state could be resumed from."""
-        shutil.rmtree(self.folder / "carried", ignore_errors=True)
-
-    def _find_unkept(self, records: RecordSet) -> tuple[str, ...]:
-        """The complete trials whose best network is not on disk though it should be."""
-        holds_best = self._find_holder()
-        if holds_best is None:
-            return ()
-        whole = [spec.id for spec in self.specs if not records.missing_folds(spec.id, spec.folds)]
-        return tuple(trial for trial in whole if not holds_best(trial, records))

@@ -27,6 +27,7 @@ def find_problems(study: ExpandedStudy, catalog: Catalog | None) -> list[str]:
     problems += [*factors, *_find_unknown_metrics(study), *dict.fromkeys(_find_protocol_problems(study, unusable))]
     if has_all_factors and not factors and not (catalog and catalog.is_reduced):
         problems += [*_find_baseline_problems(study), *_find_repetitions(study), *_find_claim_problems(study)]
+        problems += _find_more_problems(study)
         problems += _find_label_problems(study)
     for name in study.data.names if catalog else ():
         sizes = catalog.datasets.get(name) if catalog else None
@@ -159,6 +160,16 @@ def _find_claim_problems(study: ExpandedStudy) -> Iterator[str]:
         named = (*claim.levels.items(), *claim.against.items())
         problems = [problem for factor, level in named for problem in _find_absent(factor, level, conditions)]
         yield from (f"claims, entry {number}: {problem}" for problem in problems or _find_pair_problems(study, claim))
+
+
+def _find_more_problems(study: ExpandedStudy) -> Iterator[str]:
+    conditions = [specs[0].condition for specs in study.conditions()] if study.more else []
+    for number, more in enumerate(study.more, start=1):
+        if not any(has_levels(condition, more.levels) for condition in conditions):
+            yield (
+                f"more, entry {number}: no condition of the grid has {_spell_levels(more.levels)}; leave the entry "
+                "out, or name levels that occur together"
+            )
 
 
 def _find_pair_problems(study: ExpandedStudy, claim: Claim) -> Iterator[str]:

@@ -197,23 +197,28 @@ class ExpandedStudy(StudySchema):
             parts = [condition["model"], dataset, self.splitter, *recipe.parts]
             parts += [recipe.stop_metric] if recipe.patience else []
             definitions = {name: part for name in parts if (part := self.find_definition(name))}
-            for replicate in range(entry.replicates or self.replicates):
-                spec = TrialSpec(
-                    dataset=dataset,
-                    test_images=self.data.test_images,
-                    splitter=self.splitter,
-                    seed=self.seed,
-                    replicate=replicate,
-                    recipe=recipe,
-                    arguments=arguments,
-                    implied=self._find_implied(condition["model"], arguments),
-                    groups=self.groups,
-                    test=self.test,
-                    normalise=self.data.normalise,
-                    definitions=definitions,
-                    **condition,
-                )
+            first = TrialSpec(
+                dataset=dataset,
+                test_images=self.data.test_images,
+                splitter=self.splitter,
+                seed=self.seed,
+                replicate=0,
+                recipe=recipe,
+                arguments=arguments,
+                implied=self._find_implied(condition["model"], arguments),
+                groups=self.groups,
+                test=self.test,
+                normalise=self.data.normalise,
+                definitions=definitions,
+                **condition,
+            )
+            for replicate in range(self._count_replicates(entry, first)):
+                spec = first.model_copy(update={"replicate": replicate})
                 yield GridTrial(spec, entry.cpus_per_trial, entry.gpus_per_trial)
+
+    def _count_replicates(self, entry: GridEntry, spec: TrialSpec) -> int:
+        more = (each.replicates for each in self.more if has_levels(spec.condition, each.levels))
+        return max(entry.replicates or self.replicates, *more, 1)
 
     def _find_regularizer(self, condition: Mapping[str, Any]) -> str:
         """The level that says which defects apply; empty for a network that the study defines."""

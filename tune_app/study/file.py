@@ -147,8 +147,9 @@ def build_yaml(study: Study) -> str:
         "metrics",
         "test",
         "families",
+        "more",
     ):  # sections that most studies have not
-        if content.get(name) in ({}, None, "auto", {"also": [], "keep_scores": False}):
+        if content.get(name) in ({}, [], None, "auto", {"also": [], "keep_scores": False}):
             content.pop(name, None)
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
 

@@ -25,6 +25,7 @@ from tune_app.study.factors import (
     refuse_empty_or_repeated,
 )
 from tune_app.study.messages import PlacedError, Problem
+from tune_app.study.more import MoreReplicates
 from tune_app.study.signatures import Signature
 
 LONGEST_LABEL = 60  # characters
@@ -139,6 +140,7 @@ class StudySchema(Frozen):
     claims: tuple[Claim, ...] = ()
     # Holm's families of claims, by name: how the sentences of each begin. What is in none is in the family `claims`.
     families: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    more: tuple[MoreReplicates, ...] = ()  # replicates that a run until its claims were decided has added
     labels: tuple[Label, ...] = ()  # display names; without any, the levels that vary
     define: dict[str, Definition] = Field(default_factory=dict)
     signatures: dict[str, Signature] = Field(default_factory=dict)  # of what is defined, as read when the study was run

@@ -8,6 +8,7 @@ import pandas as pd
 from tune_app.analysis.confusion import build_confused, build_confusions
 from tune_app.analysis.curves import build_curves
 from tune_app.analysis.designed import build_designs, build_designs_cells, choose_scale
+from tune_app.analysis.looking import build_looks
 from tune_app.analysis.over_data import build_over_data
 from tune_app.analysis.schedule import build_schedule
 from tune_app.errors import ExportError
@@ -17,6 +18,7 @@ from tune_app.export.figures.curves import build_curves_chart, build_fit_curves_
 from tune_app.export.figures.data_sets import build_critical_difference_chart
 from tune_app.export.figures.designs import build_design_figures
 from tune_app.export.figures.figure import Figure
+from tune_app.export.figures.looks import build_looks_chart
 from tune_app.export.figures.schedule import build_schedule_chart
 from tune_app.export.figures.scores import build_scores, build_scores_chart
 from tune_app.export.figures.shares import build_shares, build_shares_chart
@@ -48,6 +50,7 @@ def collect_figures(
         "scores": lambda: _build_scores(results),
         "shares": lambda: _build_shares(results),
         "contrasts": lambda: _build_forest(results, contrasts),
+        "looks": lambda: _build_looks(results),
         "audit": lambda: _build_waterfall(audit),
         "designs": lambda: _build_designs(results),
         "critical-difference": lambda: _build_critical_difference(results),
@@ -100,6 +103,17 @@ def _build_forest(results: Results, contrasts: pd.DataFrame | None) -> list[Figu
     caption = f"Effect on {metric} with its 95% interval; the grey band is the region of practical equivalence. "
     caption += build_scope(zip(drawn["estimand"], drawn["metric"], strict=True), results.study)
     return [Figure("contrasts", "Contrasts with the baseline", caption, build_forest_chart(contrasts))]
+
+
+def _build_looks(results: Results) -> list[Figure]:
+    looks = build_looks(results)
+    if looks.empty:
+        return []
+    caption = (
+        "Each claim's effect with its adjusted interval after each look; the band is what the claim allows. A verdict "
+        "is reached when the interval lies inside it, or outside. Ends beyond a panel are cut off."
+    )
+    return [Figure("looks", "The claims from look to look", caption, build_looks_chart(looks))]
 
 
 def _build_waterfall(audit: pd.DataFrame | None) -> list[Figure]:

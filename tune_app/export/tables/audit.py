@@ -9,6 +9,7 @@ from tune_app.analysis.audit.settings import SHARED, Setting, find_settings
 from tune_app.analysis.labels import ROWS_A_GROUP, build_row_label
 from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Row, Table, list_records
 from tune_app.export.tables.notes import build_notes, share_reasons
+from tune_app.export.tables.scope import ESTIMAND, build_scope
 from tune_app.records.results import Results
 
 PROTOCOL = ("protocol",)  # settings are conditions without it
@@ -37,11 +38,11 @@ COLUMNS = (
     Column("test", "test", least=Medium.SCREEN),
     Column("family", "family", least=Medium.SCREEN),
     Column("method", "method", least=Medium.SCREEN),
-    Column("estimand", "speaks of", least=Medium.SCREEN),
+    ESTIMAND,
 )
 EXPLANATION = (
-    "Costs are test accuracies (share) without the defect minus with it; n are replicates. Verdicts and shares speak "
-    "of these test images, with other seeds and splits."
+    "Costs are test accuracies (share) without the defect minus with it; n are replicates. Verdicts speak of these "
+    "test images, with other seeds and splits."
 )
 COLLAPSE = "A network has collapsed if its accuracy is below half of the median of its condition's."
 
@@ -52,15 +53,16 @@ def build_audit_table(results: Results, audit: pd.DataFrame) -> Table:
     records = list_records(audit)
     reasons = share_reasons([(f"{record['setting']}, {record['defect']}", record["reason"]) for record in records])
     notes = (EXPLANATION, *_explain(audit), *build_conclusions(audit), *build_notes(reasons, len(records)))
+    scope = build_scope([(record["estimand"], "test_accuracy") for record in records], results.study)
     named = {record["setting"]: settings[record["setting"]] for record in records}
     if len(records) >= ROWS_A_GROUP * len(named):
         groups = tuple(
             _build_group(results, {label: setting}, [record for record in records if record["setting"] == label])
             for label, setting in named.items()
         )
-        return Table("audit", "What the defects cost", COLUMNS, groups, notes)
+        return Table("audit", "What the defects cost", COLUMNS, groups, notes, scope)
     group = _build_group(results, named, records)
-    return Table("audit", "What the defects cost", (SETTING, *COLUMNS), (group,), notes)
+    return Table("audit", "What the defects cost", (SETTING, *COLUMNS), (group,), notes, scope)
 
 
 def _explain(audit: pd.DataFrame) -> list[str]:

@@ -8,6 +8,7 @@ from tune_app.export.tables.model import Column, Estimate, Group, Kind, Row, Tab
 from tune_app.export.tables.notes import build_notes, share_reasons
 from tune_app.records.results import Results
 
+SCOPE = "Ranks, p and mean effects speak of other data sets like these."
 HIERARCHICAL = (
     "Mean effect: over data sets of the kind, with its 95% credible interval. P(worse), P(equal) and P(better): how "
     "probable it is that this is the likeliest on a new data set, equal meaning within ±{:g} (hierarchical test, "
@@ -33,7 +34,7 @@ def build_data_set_table(results: Results, frame: pd.DataFrame) -> Table:
     records = list_records(frame)
     rows = tuple(Row(record | {"effect": _find_effect(record)}) for record in records)
     title = f"{results.study.primary.replace('_', ' ').capitalize()} by data set"
-    return Table("data-sets", title, tuple(columns), (Group("", rows),), _build_notes(frame, records))
+    return Table("data-sets", title, tuple(columns), (Group("", rows),), _build_notes(frame, records), SCOPE)
 
 
 def _find_effect(record: dict[str, Any]) -> Estimate:

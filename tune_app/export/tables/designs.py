@@ -5,6 +5,7 @@ import pandas as pd
 from tune_app.analysis.designed import choose_scale
 from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Row, Table, list_records
 from tune_app.export.tables.notes import build_notes, share_reasons
+from tune_app.export.tables.scope import build_scope
 from tune_app.records.results import Results
 
 COLUMNS = (
@@ -45,6 +46,7 @@ def build_design_table(results: Results, designs: pd.DataFrame) -> Table:
         COLUMNS,
         tuple(groups),
         tuple(build_notes(reasons, len(records))),
+        build_scope([(record["estimand"], results.study.primary) for record in records], results.study),
     )
 
 

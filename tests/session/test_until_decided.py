@@ -1,0 +1,242 @@
+"""A study that runs on until its claims are decided, whose truth is known: learners that are right as often as told."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from tests.own_study import OwnStudy
+from tune_app.session.options import parse_budget
+from tune_app.session.results import read_results
+from tune_app.session.studies import read_study
+
+LEARNERS = """
+import zlib
+
+import numpy as np
+
+
+def learner(skill: float = 0.5, *, task):
+    \"\"\"Right about a sample with the probability `skill`, and with a little luck of its own.\"\"\"
+    yield {"train_loss": 1.0}
+    source = np.random.default_rng([task.seed, zlib.crc32(str(skill).encode())])
+    luck = source.normal(0, 0.004)
+
+    def predict(inputs):
+        right = source.random(len(inputs)) < skill + luck
+        truth = (inputs[:, 0] > 0).astype(int)
+        return np.eye(2)[np.where(right, truth, 1 - truth)]
+
+    return predict
+"""
+STOPS = """
+    with open({path!r}, "a+") as fits:
+        fits.write(".")
+        fits.seek(0)
+        if len(fits.read()) % 17 == 0:
+            raise KeyboardInterrupt
+"""
+LOAD = """
+import numpy as np
+
+from tune_app import Data
+
+
+def load():
+    targets = np.arange(400) % 2
+    inputs = np.stack([targets * 2.0 - 1, np.arange(400) / 400], axis=1).astype(np.float32)
+    part = Data(inputs, targets.astype(np.int64), ("no", "yes"), normalise="none")
+    return Data(part.inputs, part.targets, part.classes, normalise="none", test=part)
+"""
+
+
+def claim(sentence: str, skill: float, **more: Any) -> dict[str, Any]:
+    sides = {"levels": {"skill": skill}, "against": {"skill": 0.6}}
+    return {"sentence": sentence, "expect": "higher", "by": 0.01, **sides, **more}
+
+
+CLAIMS = [
+    claim("Much is higher.", 0.9),
+    claim("Something is higher.", 0.63),
+    claim("A little is higher.", 0.61),
+]
+GRID = [{"model": "learner", "folds": 2, "skill": [0.6, 0.61, 0.63, 0.9]}]
+
+
+def write(path: Path) -> OwnStudy:
+    return OwnStudy(
+        path,
+        {"learners.py": LEARNERS, "load.py": LOAD},
+        define={"learner": {"model": "learners:learner"}, "net": None, "share": None},
+        test="auto",
+        splitter="kfold",
+        metrics={},
+        data="cells",
+        inference="these-images",
+        replicates=3,
+        grid=GRID,
+        claims=CLAIMS,
+    )
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> OwnStudy:
+    return write(tmp_path)
+
+
+def read_looks(study: OwnStudy) -> pd.DataFrame:
+    return pd.read_csv(study.path / "results" / "own" / "looks.csv")
+
+
+def read_state(study: OwnStudy) -> dict[str, Any]:
+    """The looks without the time that they took."""
+    content: dict[str, Any] = json.loads((study.path / "runs" / "own" / "looks.json").read_text())
+    return {name: value for name, value in content.items() if name != "seconds"}
+
+
+@pytest.fixture(scope="module")
+def decided(tmp_path_factory: pytest.TempPathFactory) -> OwnStudy:
+    """The study once every claim is closed."""
+    study = write(tmp_path_factory.mktemp("decided"))
+    assert study.run("--until-decided", "--max-replicates", "15") == 0
+    return study
+
+
+def test_decided_claims_stop_and_open_ones_go_on(decided: OwnStudy, capsys: Any) -> None:
+    looks, folder = read_looks(decided), decided.path / "results" / "own"
+    last = looks.groupby("sentence", sort=False).last()
+    assert last["state"].to_dict() == {
+        "Much is higher.": "decided",
+        "Something is higher.": "decided",
+        "A little is higher.": "futile",
+    }
+    assert looks.groupby("sentence")["replicates"].apply(list)["Something is higher."] == [3, 4, 6, 8, 11, 15]
+    results = read_results(folder)
+    verdicts = results.verdicts.set_index("sentence")
+    assert verdicts["verdict"].to_list() == ["supported", "supported", "undecided"]
+    for name, column in {"adjusted_low": "low", "adjusted_high": "high", "p_spent": "p_spent", "look": "look"}.items():
+        assert verdicts[name].astype(float).to_list() == pytest.approx(last[column].to_list(), rel=1e-6), name
+    assert (verdicts["adjusted_low"] < verdicts["ci95_low"]).all()
+    assert "at look 6, after 15 replicates" in verdicts["reason"]["Something is higher."]
+    assert "below 10%" in verdicts["reason"]["A little is higher."]
+    ran = {specs[0].condition["skill"]: len(specs) for specs in results.study.conditions()}
+    needed = last["replicates"].to_dict()
+    assert ran == {
+        0.6: max(needed.values()),
+        0.61: needed["A little is higher."],
+        0.63: needed["Something is higher."],
+        0.9: needed["Much is higher."],
+    }
+    kept = (folder / "looks.json").read_text()
+    assert kept == (decided.path / "runs" / "own" / "looks.json").read_text()
+    planned = {trial.spec.id for trial in read_study(decided.path / "study.yaml").grid_trials()}
+    assert planned < {trial.spec.id for trial in results.study.grid_trials()}, "the planned trials are what they were"
+
+    capsys.readouterr()
+    assert decided.run() == 0, "a plain run keeps what was run"
+    assert "up to date" in capsys.readouterr().out
+    assert decided.run("--until-decided") == 0, "and there is nothing to go on with"
+    assert "0 open. The study is done." in capsys.readouterr().out
+    assert (folder / "looks.json").read_text() == kept
+
+
+def test_the_figure_draws_each_look_and_the_effects_that_are_claimed(decided: OwnStudy) -> None:
+    looks = read_looks(decided)
+    figure = read_results(decided.path / "results" / "own").build_figures()["looks"]
+    (rows,) = [rows for rows in figure.build_spec()["datasets"].values() if rows] or [[]]
+    assert [(row["sentence"], row["replicates"]) for row in rows] == list(
+        looks[["sentence", "replicates"]].itertuples(index=False, name=None)
+    )
+    assert [row["effect"] for row in rows] == pytest.approx(list(100 * looks["effect"]), rel=1e-5)
+    assert [row["adjusted_low"] for row in rows] == pytest.approx(list(100 * looks["low"]), rel=1e-5)
+    assert all(row["low"] >= row["adjusted_low"] - 1e-4 for row in rows), "ends are cut, never drawn out"
+    bands = [row["region_low"] for row in rows if row["region_low"] is not None]
+    assert bands == pytest.approx([1.0, 1.0, 1.0])
+    assert figure.draw().svg.startswith("<svg")
+
+
+def test_an_interrupted_course_goes_on_as_if_it_had_not_been(decided: OwnStudy, tmp_path: Path) -> None:
+    again = write(tmp_path)
+    stopping = STOPS.format(path=str(tmp_path / "fits"))
+    again.write("learners.py", LEARNERS.replace("    source =", stopping + "    source =", 1))
+    codes = []
+    for _ in range(12):
+        codes.append(again.run("--until-decided", "--max-replicates", "15", "--same-code"))
+        if codes[-1] == 0:
+            break
+    assert codes.count(130) >= 3
+    assert codes[-1] == 0
+    assert read_state(again) == read_state(decided)
+    tables = [(each.path / "results" / "own" / "claims.csv").read_text() for each in (again, decided)]
+    assert tables[0] == tables[1]
+
+
+def test_the_budget_stops_the_course_and_a_larger_one_goes_on(study: OwnStudy, capsys: Any) -> None:
+    assert study.run("--until-decided", "--budget", "0.000001") == 0
+    assert "The budget of" in capsys.readouterr().out
+    assert read_looks(study)["replicates"].to_list() == [3, 3, 3]
+    before = read_state(study)
+    assert before["most"] == 30
+    assert study.run("--until-decided", "--max-replicates", "15") == 2
+    assert "were planned for 30" in capsys.readouterr().err
+
+
+def test_changed_claims_are_a_new_family(study: OwnStudy, capsys: Any) -> None:
+    assert study.run("--until-decided", "--budget", "0.000001") == 0
+    study.write_study(**{**study_keys(study), "claims": [claim("Other.", 0.9, by=0.2)]})
+    assert study.run() == 0
+    verdicts = read_results(study.path / "results" / "own").verdicts
+    assert "ran on until other claims were decided" in verdicts["note"][0]
+    capsys.readouterr()
+    assert study.run("--until-decided", "--budget", "0.000001") == 0
+    assert "they are a new family, number 2" in " ".join(capsys.readouterr().out.split())
+    state = read_state(study)
+    assert [path["sentence"] for path in state["paths"]] == ["Other."]
+    assert [path["sentence"] for each in state["earlier"] for path in each["paths"]] == [c["sentence"] for c in CLAIMS]
+    verdicts = read_results(study.path / "results" / "own").verdicts
+    assert "their error counted apart" in verdicts["note"][0]
+
+
+def study_keys(study: OwnStudy) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((study.path / "study.yaml").read_text())
+    return content
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--budget", "2h"], "--budget is for --until-decided"),
+        (["--until-decided", "--budget", "soon"], "write a time such as 2h"),
+        (["--until-decided", "--only", "skill=0.6"], "leave --only out"),
+        (["--until-decided", "--max-replicates", "1"], "choose 2 to 1000"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(study: OwnStudy, capsys: Any, more: list[str], said: str) -> None:
+    assert study.run(*more) == 2
+    assert said in capsys.readouterr().err
+    assert not study.has_records
+
+
+def test_a_study_without_claims_has_nothing_to_decide(study: OwnStudy, capsys: Any) -> None:
+    study.write_study(**{**study_keys(study), "claims": []})
+    assert study.run("--until-decided") == 2
+    assert "the study makes no claim" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("2h", 7200), ("1h30m", 5400), ("45s", 45), ("90", 90), ("1.5h", 5400)])
+def test_budgets_are_times(text: str, seconds: float) -> None:
+    assert parse_budget(text) == seconds
+
+
+def test_a_folder_of_results_is_gone_on_from_with_its_looks(decided: OwnStudy, tmp_path: Path, capsys: Any) -> None:
+    other = write(tmp_path)
+    assert other.run("--until-decided", "--continue-from", str(decided.path / "results" / "own")) == 0
+    told = capsys.readouterr().out
+    assert "0 fits in" not in told
+    assert "test accuracy 0." not in told, "nothing is trained again"
+    assert "0 open. The study is done." in told
+    assert read_state(other) == read_state(decided)
+    assert read_looks(other).equals(read_looks(decided))

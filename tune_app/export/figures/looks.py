@@ -1,0 +1,91 @@
+"""How verdicts came about: each claim's interval from look to look, against the effects that it allows."""
+
+import altair as alt
+import pandas as pd
+
+from tune_app.export.figures.figure import Drawing, build_data
+from tune_app.export.figures.theme import WIDTH
+from tune_app.study.metrics import SHARE
+
+ROOM = 3.0  # half-widths of the last interval that a panel shows beyond the effects
+COLUMNS = 2  # panels beside each other
+
+
+def build_looks_chart(looks: pd.DataFrame) -> Drawing:
+    """A panel per claim: effect and adjusted interval by replicates, the effects claimed as a band.
+
+    `looks` has the columns of looks.csv. What reaches beyond a panel ends at its border.
+    """
+    ends = looks["replicates"].min() - 0.5, looks["replicates"].max() + 0.5
+    shown = pd.concat([_fit_panel(path, *ends) for _, path in looks.groupby("sentence", sort=False)])
+    sentences = list(dict.fromkeys(shown["sentence"]))
+    data = build_data(shown)
+    units = set(looks["unit"])
+    title = "Effect (percentage points)" if units == {SHARE} else "Effect"
+    x = alt.X(
+        "replicates:Q",
+        title="Replicates",
+        axis=alt.Axis(tickMinStep=1),
+        scale=alt.Scale(zero=False, nice=False, padding=12),
+    )
+    readings = ["undecided", *sorted(set(shown["verdict"]) - {"undecided"})]
+    color = alt.Color("verdict:N", title=None, scale=alt.Scale(domain=readings))
+    shape = alt.Shape("verdict:N", title=None, scale=alt.Scale(domain=readings))
+    tooltip = [
+        alt.Tooltip("look:Q"),
+        alt.Tooltip("replicates:Q"),
+        alt.Tooltip("effect:Q", format="+.3f"),
+        alt.Tooltip("adjusted_low:Q", format="+.3f", title="adjusted interval from"),
+        alt.Tooltip("adjusted_high:Q", format="+.3f", title="to"),
+        alt.Tooltip("p_spent:Q", format=".2g", title="error rate spent"),
+        alt.Tooltip("verdict:N"),
+    ]
+    base = alt.Chart(data)
+    y = alt.Y("effect:Q", title=title, scale=alt.Scale(zero=False, nice=False, padding=4))
+    chart: Drawing = (
+        alt.layer(
+            base.mark_rect(style="rope").encode(
+                x=alt.X("from:Q", title="Replicates"),
+                x2="to:Q",
+                y=alt.Y("region_low:Q", title=title),
+                y2="region_high:Q",
+            ),
+            base.mark_line(style="connector").encode(x=x, y=y),
+            base.mark_rule(style="interval").encode(
+                x=x, y=alt.Y("low:Q", title=title), y2="high:Q", color=color, tooltip=tooltip
+            ),
+            base.mark_point(style="mean", filled=True).encode(x=x, y=y, color=color, shape=shape, tooltip=tooltip),
+        )
+        .properties(width=(WIDTH - 90) // COLUMNS, height=150)
+        .facet(
+            facet=alt.Facet(
+                "sentence:N", title=None, sort=sentences, header=alt.Header(labelLimit=(WIDTH - 60) // COLUMNS)
+            ),
+            columns=COLUMNS,
+        )
+        .resolve_scale(y="independent")
+    )
+    return chart
+
+
+def _fit_panel(path: pd.DataFrame, begin: float, end: float) -> pd.DataFrame:
+    """The rows of one claim, with ends cut to what the last looks make worth seeing; one row has the band."""
+    scale = 100 if (path["unit"] == SHARE).all() else 1
+    last = path.iloc[-1]
+    room = ROOM * (last["high"] - last["low"]) / 2
+    edges = [edge for edge in (last["region_low"], last["region_high"]) if pd.notna(edge)]
+    bottom = min([path["effect"].min(), *edges]) - room
+    top = max([path["effect"].max(), *edges]) + room
+    rows = path[["sentence", "look", "replicates", "p_spent", "verdict"]].copy()
+    rows["effect"] = path["effect"] * scale
+    for name in ("low", "high"):
+        rows[f"adjusted_{name}"] = path[name] * scale
+        rows[name] = path[name].clip(bottom, top) * scale
+    is_first = path["look"] == path["look"].iloc[0]
+    ends = {"region_low": bottom, "region_high": top}
+    for name, border in ends.items():
+        edge = last[name] if pd.notna(last[name]) else border
+        rows[name] = pd.Series(edge * scale, index=path.index).where(is_first)
+    rows["from"] = pd.Series(begin, index=path.index).where(is_first)
+    rows["to"] = pd.Series(end, index=path.index).where(is_first)
+    return rows

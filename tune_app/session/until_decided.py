@@ -1,0 +1,145 @@
+"""A study run on until its claims are decided: looks, further replicates for what is open, looks again."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from tune_app.analysis.looking import MOST, begin_looks, take_looks
+from tune_app.analysis.looks import Looks, parse_looks
+from tune_app.analysis.rounds import Round, choose_round
+from tune_app.errors import StudyError
+from tune_app.monitor.terminal import spell_seconds
+from tune_app.records import RECORDS_FILE, RecordSet, read_records
+from tune_app.records.results import LOOKS_FILE
+from tune_app.records.results import Results as StoredResults
+from tune_app.session.environment import count_cpus
+from tune_app.session.kept import extend_study, find_looks, write_looks
+from tune_app.session.resume import find_missing
+from tune_app.study.more import join_more
+
+if TYPE_CHECKING:
+    from tune_app.session.outcome import Outcome
+    from tune_app.session.session import Session
+
+
+def run_until_decided(session: "Session") -> "Outcome":
+    """Run the study, then more replicates of what its open claims need, until none is open or the budget is spent.
+
+    An interrupt leaves looks and records on disk, and the same command goes on where it was. Raises StudyError for a
+    study without claims, or with another last look than the one that earlier looks were planned for.
+    """
+    return _Course(session, _find_course(session)).run()
+
+
+def _find_course(session: "Session") -> Looks:
+    """The looks so far, or the first ones; a new family of claims if the study's have changed."""
+    study, options = session.study, session.options
+    if not study.claims:
+        raise StudyError("--until-decided: the study makes no claim; add one under claims, or leave the option out")
+    text = find_looks(session)
+    fresh = begin_looks(study, options.max_replicates or MOST)
+    if not text:
+        return fresh
+    looks = parse_looks(text, str(session.folder / LOOKS_FILE))
+    if looks.fingerprint != fresh.fingerprint:
+        session.report(
+            f"The claims have changed since they were looked at: they are a new family, number {looks.number + 1}, "
+            "with an error rate of its own; what the looks at the earlier ones spent is not counted in it."
+        )
+        return looks.begin_anew(fresh)
+    if options.max_replicates not in (None, looks.most) and looks.taken:
+        raise StudyError(
+            f"--max-replicates {options.max_replicates}: the looks at these claims were planned for {looks.most}, "
+            "which what was spent goes by; leave it out, or start over with --fresh"
+        )
+    return looks if looks.taken else replace(looks, most=options.max_replicates or looks.most)
+
+
+@dataclass
+class _Course:
+    session: "Session"
+    looks: Looks
+    next: Round = field(default_factory=Round)
+    begun: float | None = None  # when the further replicates that are being run did
+
+    def run(self) -> "Outcome":
+        session = self.session
+        session.look = self._take
+        is_pending = bool(self.looks.more) and self._lacks_fits()
+        while True:
+            self.begun = time.monotonic() if is_pending else None
+            try:
+                outcome = session.run_once()
+            finally:
+                self._spend()
+            if outcome.interrupted or outcome.missing:
+                return outcome
+            session.options = replace(session.options, fresh=False, continue_from=None)
+            if not self.next.more:
+                session.report(self._describe_end(self.next))
+                return outcome
+            session.take_study(extend_study(session.study, self.looks))
+            is_pending = True
+
+    def _lacks_fits(self) -> bool:
+        """Whether an interrupted round is to be finished."""
+        path = self.session.folder / RECORDS_FILE
+        records = read_records(path)[0] if path.exists() else RecordSet()
+        return any(find_missing(self.session.specs, records).values())
+
+    def _take(self, results: StoredResults) -> bool:
+        """Look, and choose what to run next; whether there is anything."""
+        self._spend()
+        self._keep(take_looks(results, self.looks))
+        self.next = self._choose(results)
+        if self.next.more:
+            self.session.report(self._describe_next(self.next))
+            self._keep(replace(self.looks, more=join_more(self.looks.more, self.next.more)))
+        return bool(self.next.more)
+
+    def _spend(self) -> None:
+        """Count the time of further replicates, without that of the looks and tables that follow."""
+        if self.begun is not None and self.session.folder.exists():
+            self._keep(replace(self.looks, seconds=self.looks.seconds + time.monotonic() - self.begun))
+        self.begun = None
+
+    def _keep(self, looks: Looks) -> None:
+        self.looks = looks
+        write_looks(self.session, looks)
+
+    def _choose(self, results: StoredResults) -> Round:
+        options = self.session.options
+        left = None if options.budget is None else options.budget - self.looks.seconds
+        cores = 1.0 if options.cpus_per_trial is None else max(options.cpus_per_trial, 0.01)
+        slots = 1.0 if options.executor == "inline" else max(1.0, count_cpus() / cores)
+        return choose_round(results, self.looks, left, slots)
+
+    def _count(self) -> str:
+        states = [path.state for path in self.looks.paths]
+        names = {"decided": "decided", "futile": "futile", "refused": "without a test", "ended": "undecided at the end"}
+        told = [f"{states.count(state)} {name}" for state, name in names.items() if state in states]
+        told.append(f"{states.count('open')} open")
+        return f"Look {self.looks.taken}: of {len(states)} claims {', '.join(told)}"
+
+    def _describe_next(self, chosen: Round) -> str:
+        about = f", about {spell_seconds(chosen.seconds)}" if chosen.seconds >= 1 else ""
+        return f"{self._count()}. Next: {_spell_more(chosen.more)}{about}."
+
+    def _describe_end(self, chosen: Round) -> str:
+        if not chosen.postponed:
+            return f"{self._count()}. The study is done."
+        budget = self.session.options.budget or 0.0
+        return (
+            f"{self._count()}. The budget of {spell_seconds(budget)} does not allow the next replicates (about "
+            f"{spell_seconds(chosen.postponed)}; {spell_seconds(self.looks.seconds)} are spent); go on with a larger "
+            "--budget."
+        )
+
+
+def _spell_more(more: Sequence[Mapping[str, Any]]) -> str:
+    spelled = [
+        f"{each['replicates']} replicates of {', '.join(f'{name}={level}' for name, level in each['levels'].items())}"
+        for each in more
+    ]
+    return "; ".join([*spelled[:4], f"and {len(spelled) - 4} more"] if len(spelled) > 4 else spelled)
