@@ -16,7 +16,7 @@ from tune_app.models import load_network
 FILES = {
     "records.jsonl", "epochs.csv", "folds.csv", "trials.csv", "table.md", "study.yaml", "environment.json",
     "plan.csv", "test.npz", "networks.csv", "index.html", "figures",
-    "epochs.parquet", "folds.parquet", "trials.parquet", "conditions.csv", "contrasts.csv", "claims.csv",
+    "epochs.parquet", "folds.parquet", "trials.parquet", "conditions.csv", "contrasts.csv", "claims.csv", "outlook.csv",
     "results.json", "table.tex",
 }  # fmt: skip
 
