@@ -100,6 +100,7 @@ def test_what_a_notebook_shows_is_escaped() -> None:
 def test_the_plan_of_a_study_shows_every_trial_and_undecidable_claims() -> None:
     claim = {
         "sentence": "More folds help.",
+        "metric": "validation_accuracy",  # held out: of other splits, replicates are needed
         "levels": {"folds": 4},
         "against": {"folds": 3},
         "expect": "higher",
