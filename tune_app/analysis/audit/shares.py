@@ -149,7 +149,8 @@ def _build_blocks(
             specs = conditions[present]
             key = (tuple(spec.replicate for spec in specs), specs[0].has_dependent_folds)
             blocks[key] = blocks.get(key, np.zeros(1)) + np.outer(scores[present].ravel(), weights)
-    yield from blocks.values()
+    for key in sorted(blocks):  # sets of defects come in any order, and a bootstrap draws block by block
+        yield blocks[key]
 
 
 def _build_share(defect: str, method: str, blocks: list[Block]) -> Share:
