@@ -34,6 +34,9 @@ class Callback:
     dropped with a warning, and the study continues; KeyboardInterrupt stops the study as Ctrl-C does.
     """
 
+    def environment(self, environment: Environment) -> None:
+        """Where fits run that an executor hands over by itself; a study notes it, and tells its callbacks nothing."""
+
     def item_started(self, item: "WorkItem") -> None:
         """The item's first fold is about to run. `item` has the trial, its folds, its `name`."""
 
