@@ -180,7 +180,7 @@ PARTS: dict[str, tuple[str, Callable[[int, int], Lines], int]] = {
     "fewest": ("Coverage with few fits", tabulate_fewest, 1),
     "few-fits": ("Coverage with few fits, by what the error is made of", tabulate_few_fits, 1),
     "alternatives": ("Coverage of other intervals", tabulate_alternatives, 2),
-    "factorials": ("Factorials of two components", tabulate_factorials, 2),
+    "factorials": ("Factorials of two components", tabulate_factorials, 1),
     "claims": ("Families of claims", tabulate_claims, 1),
     "advice": ("Power of the advised replicates", tabulate_advice, 2),
 }
