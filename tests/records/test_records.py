@@ -43,6 +43,7 @@ FOLD = FoldRecord(
     fingerprints={"model": "1f0c"},
 )
 COMMITTED = Path(__file__).parents[2] / "results"
+SCHEMA_2 = Path(__file__).parent / "schema_2.jsonl"  # the first lines that version 0.1.0 wrote of `quick`
 
 
 def test_records_come_back_bit_for_bit(tmp_path: Path) -> None:
@@ -62,7 +63,7 @@ def test_labels_survive_packing(classes: int, prefix: str) -> None:
 
 
 def test_a_byte_is_enough_for_256_classes_as_it_always_was() -> None:
-    line = json.loads((COMMITTED / "quick" / "records.jsonl").read_text().splitlines()[2])
+    line = json.loads(SCHEMA_2.read_text().splitlines()[2])
     packed = line["test_predictions"]
     assert pack_labels(unpack_labels(packed)) == packed
 
@@ -78,7 +79,7 @@ def test_every_line_carries_the_schema() -> None:
 
 
 def test_records_of_schema_2_are_read_as_if_written_today(tmp_path: Path) -> None:
-    lines = (COMMITTED / "quick" / "records.jsonl").read_text().splitlines()[:3]
+    lines = SCHEMA_2.read_text().splitlines()[:3]
     old = [json.loads(line) for line in lines]
     epoch, fold = record_from_dict(old[0]), record_from_dict(old[2])
     assert isinstance(epoch, EpochRecord)
@@ -100,7 +101,7 @@ def test_records_of_schema_2_are_read_as_if_written_today(tmp_path: Path) -> Non
 
 
 def test_a_failed_fold_of_schema_2_has_no_scores() -> None:
-    old = json.loads((COMMITTED / "quick" / "records.jsonl").read_text().splitlines()[2])
+    old = json.loads(SCHEMA_2.read_text().splitlines()[2])
     failed = old | {"status": "failed", "test_loss": None, "test_accuracy": None, "test_predictions": None}
     assert record_from_dict(failed).scores == {}
     del failed["test_loss"]
@@ -109,7 +110,7 @@ def test_a_failed_fold_of_schema_2_has_no_scores() -> None:
 
 
 def test_an_epoch_of_schema_2_without_one_of_its_numbers_is_damaged() -> None:
-    old = json.loads((COMMITTED / "quick" / "records.jsonl").read_text().splitlines()[0])
+    old = json.loads(SCHEMA_2.read_text().splitlines()[0])
     with pytest.raises(ValueError, match=r"scores is .*'train_loss': None"):
         record_from_dict(old | {"train_loss": None})
 
