@@ -7,11 +7,9 @@ from typing import Any
 import pandas as pd
 
 from tune_app.analysis.claim_spelling import explain_verdict, spell_contrast, spell_epochs
-from tune_app.analysis.comparable import find_version_note, share_splits
+from tune_app.analysis.comparable import find_fewest_of, find_version_note
 from tune_app.analysis.contrasts import Contrast, build_contrast
-from tune_app.analysis.estimands import find_fewest_replicates, find_source
-from tune_app.analysis.looks import UNDECIDED, ClaimPath, find_paths
-from tune_app.analysis.metrics import choose_rope
+from tune_app.analysis.looks import UNDECIDED, ClaimPath, choose_margin, find_paths
 from tune_app.analysis.power import Region, find_power
 from tune_app.analysis.sides import Side
 from tune_app.analysis.t_tests import LEVEL, TTest, adjust_by_holm
@@ -130,11 +128,7 @@ def find_undecidable(study: Study) -> list[str]:
 
 def find_fewest(study: Study, claim: Claim) -> int:
     """The replicates from which on the claim can have a verdict."""
-    first, second = study.claim_pairs(claim)[0]
-    folds = [1 if specs[0].has_dependent_folds else specs[0].folds for specs in (first, second)]
-    paired = share_splits(first[0], second[0])
-    source, wants_new = find_source(first[0], claim.metric), study.inference == "new-images"
-    return find_fewest_replicates(source, min(folds), paired=paired, wants_new_images=wants_new)
+    return find_fewest_of(study, study.claim_pairs(claim)[0], claim.metric)
 
 
 def assess(results: Results, claim: Claim, most: int | None = None) -> Judged:
@@ -144,7 +138,7 @@ def assess(results: Results, claim: Claim, most: int | None = None) -> Judged:
         (Side(results, first[:most], claim.epochs), Side(results, second[:most], claim.against_epochs or claim.epochs))
         for first, second in study.claim_pairs(claim)
     ]
-    margin = choose_rope(study, claim.metric) if claim.by is None else claim.by
+    margin = choose_margin(study, claim)
     region = build_region(claim, margin)
     row: dict[str, Any] = dict.fromkeys(COLUMNS) | {
         "sentence": claim.sentence,

@@ -3,12 +3,13 @@
 import itertools
 from collections.abc import Mapping, Sequence
 
+from tune_app.analysis.estimands import find_fewest_replicates, find_source
 from tune_app.analysis.metrics import find_folds, find_mixed_code
-from tune_app.analysis.sides import Side
+from tune_app.analysis.sides import Condition, Side
 from tune_app.errors import RefusedError
 from tune_app.records import FoldRecord
 from tune_app.records.environments import Environment, build_environments, locate
-from tune_app.study import Metric, TrialSpec
+from tune_app.study import Metric, Study, TrialSpec
 from tune_app.study.protocol import find_redefining
 
 INTERLEAVED_FROM = 3  # replicates on either side
@@ -50,6 +51,17 @@ def check_comparable(pairs: Sequence[tuple[Side, Side]], metric: Metric) -> None
         }
         if len(places) > 1:
             raise RefusedError(f"the times were taken on different devices or engines: {', '.join(sorted(places))}.")
+
+
+def find_fewest_of(study: Study, pair: tuple[Condition, Condition], metric: Metric) -> int:
+    """The replicates from which on a contrast of two conditions of the study has a p-value."""
+    first, second = (specs[0] for specs in pair)
+    return find_fewest_replicates(
+        find_source(first, metric),
+        min(1 if spec.has_dependent_folds else spec.folds for spec in (first, second)),
+        paired=share_splits(first, second),
+        wants_new_images=study.inference == "new-images",
+    )
 
 
 def share_splits(first: TrialSpec, second: TrialSpec) -> bool:

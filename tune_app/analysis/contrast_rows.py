@@ -16,7 +16,7 @@ from tune_app.analysis.robust import (
     run_sign_flip_test,
 )
 from tune_app.analysis.sides import Side, find_contrasts
-from tune_app.analysis.t_tests import TTest, adjust_by_holm
+from tune_app.analysis.t_tests import TTest, fill_in_holm
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results
 from tune_app.study import Metric
@@ -71,21 +71,15 @@ def build_contrasts(results: Results) -> pd.DataFrame:
     for metric in list_summarised(results.study.metrics.named):
         found = [_build_row(Side(results, a), Side(results, b), metric) for a, b in find_contrasts(results.study)]
         for family in FAMILIES:
-            rows += _adjust([row for row in found if row["family"] == family])
+            members = [row for row in found if row["family"] == family]
+            fill_in_holm(members)
+            rows += members
     columns = [
         *("metric", "unit", "better", "row", "baseline_row", "differs", "n_factors", "family"),
         *results.study.factors,
         *NUMBERS,
     ]
     return pd.DataFrame(rows, columns=columns).astype({"n_pairs": "Int64"})
-
-
-def _adjust(family: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows with their p-values adjusted over all of them."""
-    tested = [row for row in family if row["p_value"] is not None]
-    for row, p_holm in zip(tested, adjust_by_holm([row["p_value"] for row in tested]), strict=True):
-        row["p_holm"] = float(p_holm)
-    return family
 
 
 def _build_row(first: Side, second: Side, metric: Metric) -> dict[str, Any]:

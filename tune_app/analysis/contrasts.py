@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -77,6 +78,18 @@ def contrast_samples(
     return Contrast(
         means, effect, found.test, found.method, found.n, found.reason, found.are_replicates, found.estimand
     )
+
+
+def describe_estimate(contrast: Contrast) -> dict[str, Any]:
+    """The numbers of a contrast that estimates a weighted sum, as tables of effects have them."""
+    row: dict[str, Any] = {"estimate": contrast.effect, "n_pairs": contrast.n_pairs, "reason": contrast.reason}
+    row |= {"method": contrast.method, "estimand": contrast.estimand or ""}
+    if contrast.test:
+        row["ci95_low"], row["ci95_high"] = contrast.test.interval
+        row["df"] = contrast.test.df
+    if contrast.test and contrast.status == "tested":
+        row |= {"t": contrast.test.t, "p_value": contrast.test.p_value}
+    return row
 
 
 def _share_images(pairs: Sequence[tuple[Side, Side]]) -> bool:

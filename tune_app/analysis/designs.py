@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tune_app.analysis.contrasts import contrast_samples
+from tune_app.analysis.contrasts import contrast_samples, describe_estimate
 from tune_app.analysis.crossed import Cells
 from tune_app.analysis.estimands import Sample, Source
 from tune_app.analysis.metrics import Scores
-from tune_app.analysis.t_tests import adjust_by_holm
+from tune_app.analysis.t_tests import fill_in_holm
 from tune_app.errors import RefusedError
 from tune_app.study.designs import build_conditions, spell_present
 from tune_app.study.fractions import build_column, group_aliases, spell_effect
@@ -72,9 +72,7 @@ def build_design_effects(
     rows = []
     for _, effects in itertools.groupby(find_effects(components, design, resolution), lambda effect: effect.family):
         family = [_build_row(effect, scores, components, measured) for effect in effects]
-        tested = [row for row in family if row["p_value"] is not None]
-        for row, p_holm in zip(tested, adjust_by_holm([row["p_value"] for row in tested]), strict=True):
-            row["p_holm"] = float(p_holm)
+        fill_in_holm(family)
         rows += family
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(NUMBERS, float) | {"n_pairs": "Int64"})
 
@@ -91,13 +89,7 @@ def _build_row(
         contrast = contrast_samples([sample], means, measured.source, measured.wants_new_images)
     except RefusedError as refusal:
         return row | {"reason": str(refusal)}
-    row |= {"estimate": contrast.effect, "n_pairs": contrast.n_pairs, "reason": contrast.reason}
-    row |= {"method": contrast.method, "estimand": contrast.estimand or ""}
-    if contrast.test:
-        row["ci95_low"], row["ci95_high"] = contrast.test.interval
-    if contrast.test and contrast.status == "tested":
-        row |= {"t": contrast.test.t, "p_value": contrast.test.p_value}
-    return row
+    return row | describe_estimate(contrast)
 
 
 def weigh_scores(weights: Weights, scores: Mapping[Present, Scores], components: Collection[str]) -> Scores:

@@ -11,13 +11,13 @@ import pandas as pd
 
 from tune_app.analysis.cells import find_cells
 from tune_app.analysis.comparable import check_comparable, share_splits
-from tune_app.analysis.contrasts import contrast_samples
+from tune_app.analysis.contrasts import contrast_samples, describe_estimate
 from tune_app.analysis.crossed import Cells
 from tune_app.analysis.designs import INTERACTION, MAIN
 from tune_app.analysis.estimands import Sample, find_source
 from tune_app.analysis.metrics import build_scores, find_overlap
 from tune_app.analysis.sides import Condition, Side
-from tune_app.analysis.t_tests import adjust_by_holm
+from tune_app.analysis.t_tests import fill_in_holm
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results
 from tune_app.study import Study, TrialSpec
@@ -61,9 +61,7 @@ def build_effects(results: Results) -> pd.DataFrame:
     for number, design in enumerate(find_grid_designs(results.study), start=1):
         for _, effects in itertools.groupby(find_grid_effects(design.factors), lambda effect: effect.family):
             family = [_build_row(results, design, effect) | {"design": number} for effect in effects]
-            tested = [row for row in family if row["p_value"] is not None]
-            for row, p_holm in zip(tested, adjust_by_holm([row["p_value"] for row in tested]), strict=True):
-                row["p_holm"] = float(p_holm)
+            fill_in_holm(family)
             rows += family
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(NUMBERS, float) | {"n_pairs": "Int64"})
 
@@ -169,14 +167,7 @@ def _build_row(results: Results, design: GridDesign, effect: GridEffect) -> dict
         contrast = contrast_samples([sample], (math.nan, math.nan), source, study.inference == "new-images")
     except RefusedError as refusal:
         return row | {"reason": str(refusal)}
-    row |= {"estimate": contrast.effect, "n_pairs": contrast.n_pairs, "reason": contrast.reason}
-    row |= {"method": contrast.method, "estimand": contrast.estimand or ""}
-    if contrast.test:
-        row["ci95_low"], row["ci95_high"] = contrast.test.interval
-        row["df"] = contrast.test.df
-    if contrast.test and contrast.status == "tested":
-        row |= {"t": contrast.test.t, "p_value": contrast.test.p_value}
-    return row
+    return row | describe_estimate(contrast)
 
 
 def _build_sample(results: Results, design: GridDesign, effect: GridEffect, *, with_cells: bool) -> Sample:

@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 
 from tune_app.analysis.claims import Judged, assess, judge
-from tune_app.analysis.comparable import share_splits
+from tune_app.analysis.comparable import find_fewest_of, share_splits
 from tune_app.analysis.contrasts import build_contrast
-from tune_app.analysis.estimands import find_fewest_replicates, find_source
+from tune_app.analysis.estimands import find_source
 from tune_app.analysis.looks import UNDECIDED
 from tune_app.analysis.power import find_power
 from tune_app.analysis.sides import Condition, Side, find_contrasts
@@ -123,13 +123,7 @@ def _look_at_contrast(results: Results, pair: tuple[Condition, Condition], knowl
     """The effect asked for is the region of practical equivalence, the least difference that matters."""
     study, metric = results.study, results.study.primary
     sides = [Side(results, specs) for specs in pair]
-    folds = [1 if specs[0].has_dependent_folds else specs[0].folds for specs in pair]
-    fewest = find_fewest_replicates(
-        find_source(pair[0][0], metric),
-        min(folds),
-        paired=share_splits(pair[0][0], pair[1][0]),
-        wants_new_images=study.inference == "new-images",
-    )
+    fewest = find_fewest_of(study, pair, metric)
     row = _begin(study, "contrast", f"{sides[0].label} − {sides[1].label}", metric, pair, fewest)
     rope = study.find_rope(metric)
     if not rope:

@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,6 +160,13 @@ def build_sum_t_test(parts: Sequence[NDArray[np.float64]]) -> WelchTTest:
     """The test of the sum of the parts' means; each part has two independent observations or more."""
     variances = tuple(float(np.var(part, ddof=1)) for part in parts)
     return WelchTTest(float(sum(np.mean(part) for part in parts)), variances, tuple(map(len, parts)))
+
+
+def fill_in_holm(family: Sequence[dict[str, Any]]) -> None:
+    """Put `p_holm` into each row of a family that has a `p_value`."""
+    tested = [row for row in family if row["p_value"] is not None]
+    for row, p_holm in zip(tested, adjust_by_holm([row["p_value"] for row in tested]), strict=True):
+        row["p_holm"] = float(p_holm)
 
 
 def adjust_by_holm(p_values: Sequence[float]) -> NDArray[np.float64]:

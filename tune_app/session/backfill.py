@@ -46,7 +46,7 @@ def add_metrics(
     """
     scoring, by_id = build_scoring(study), {spec.id: spec for spec in specs}
     completed = 0
-    for record in _find_completed(store.records, specs):
+    for record in find_completed(store.records, specs):
         lacking = tuple(name for name in scoring.names if f"test_{name}" not in record.scores)
         found = _find_outputs(record, by_id[record.trial], folder, find_targets) if lacking else None
         if found is None:
@@ -76,7 +76,7 @@ def rescore(
     """
     scoring, by_id = build_scoring(study), {spec.id: spec for spec in specs}
     rescored = 0
-    for record in _find_completed(store.records, specs):
+    for record in find_completed(store.records, specs):
         names = tuple(name for name in scoring.names if name in stale.get((record.trial, record.fold), ()))
         found = _find_outputs(record, by_id[record.trial], folder, find_targets) if names else None
         if found is None:
@@ -167,7 +167,7 @@ def build_pooled(records: RecordSet, study: Study, folder: Path) -> pd.DataFrame
     scoring, rows = build_scoring(study), list[dict[str, Any]]()
     specs = [trial.spec for trial in study.grid_trials() if study.test == "none"]
     for spec in specs:
-        parts = [record for record in _find_completed(records, [spec]) if record.outputs]
+        parts = [record for record in find_completed(records, [spec]) if record.outputs]
         read = [found for record in parts if (found := read_outputs(folder / str(record.outputs)))]
         if len(read) < spec.folds:
             continue
@@ -196,7 +196,8 @@ def find_task(outputs: NDArray[Any], targets: NDArray[Any]) -> Task:
     return "multilabel" if targets.ndim == 2 else "classification"
 
 
-def _find_completed(records: RecordSet, specs: Sequence[TrialSpec]) -> Iterator[FoldRecord]:
+def find_completed(records: RecordSet, specs: Sequence[TrialSpec]) -> Iterator[FoldRecord]:
+    """The records of the trials' completed fits, in order."""
     for spec in specs:
         for fold in range(spec.folds):
             if records.is_completed(spec.id, fold):

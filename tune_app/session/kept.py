@@ -24,11 +24,8 @@ def find_looks(session: "Session") -> str:
 def find_kept(session: "Session") -> Study:
     """The study with the replicates that were added to it; ResultsError for looks that cannot be read."""
     text = find_looks(session)
-    return (
-        extend_study(session.found.study, parse_looks(text, str(session.folder / LOOKS_FILE)))
-        if text
-        else (session.found.study)
-    )
+    study = session.found.study
+    return extend_study(study, parse_looks(text, str(session.folder / LOOKS_FILE))) if text else study
 
 
 def extend_study(study: Study, looks: Looks) -> Study:

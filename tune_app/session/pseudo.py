@@ -17,7 +17,7 @@ from tune_app.records.results import (
     read_pseudo_values,
     write_pseudo_values,
 )
-from tune_app.session.backfill import Outputs, find_task, read_labels, read_outputs
+from tune_app.session.backfill import Outputs, find_completed, find_task, read_labels, read_outputs
 from tune_app.study import Study, TrialSpec
 
 BLOCKS = 50  # of images that are left out together: as many evaluations of each metric for each fit
@@ -36,8 +36,8 @@ def build_pseudo_values(
     if not names or study.test == "none":
         return None
     known, found = _read_known(folder / PSEUDO_FILE), dict[str, NDArray[np.float32]]()
-    for record in (records.folds.get((spec.id, fold)) for spec in specs for fold in range(spec.folds)):
-        if record is None or record.outputs is None or record.status != "completed":
+    for record in find_completed(records, specs):
+        if record.outputs is None:
             continue
         keys = {name: build_pseudo_key(record, f"test_{name}") for name in names}
         found |= {key: known[key] for key in keys.values() if key in known}
