@@ -95,7 +95,8 @@ def test_folds_share_what_is_compiled_and_other_widths_do_not_use_it_up(tmp_path
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("print(end='')", "compiled in part: Failed to trace builtin operator"),
+        # No print(): Ray puts a function of its own in its place, which fails to compile for another reason.
+        ("torch._dynamo.graph_break()", "compiled in part: Call to `torch._dynamo.graph_break()`"),
         ("assert not torch.compiler.is_compiling()", "not compiled: "),
     ],
     ids=["a line that stays in Python", "a network that refuses"],
