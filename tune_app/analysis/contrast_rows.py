@@ -84,8 +84,7 @@ def build_contrasts(results: Results) -> pd.DataFrame:
 
 def _build_row(first: Side, second: Side, metric: Metric) -> dict[str, Any]:
     levels, others = first.specs[0].condition, second.specs[0].condition
-    # An argument that only one of two networks takes comes with the network: it is no change of its own.
-    own = first.results.study.find_unshared(levels["model"], others["model"])
+    own = first.results.study.find_bundled(first.specs[0], second.specs[0])
     differing = [
         f"{name}: {others[name]} → {level}"
         for name, level in levels.items()

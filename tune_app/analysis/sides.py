@@ -44,12 +44,13 @@ def find_contrasts(study: Study) -> list[tuple[Condition, Condition]]:
             pool = alike
         if specs in references:
             pool = [reference for reference in pool if reference[0].folds == folds] or pool
-        nearest = max(pool, key=lambda reference: _nearness(specs[0], reference[0]))
+        nearest = max(pool, key=lambda reference: _nearness(study, specs[0], reference[0]))
         if nearest != specs:
             found.append((specs, nearest))
     return found
 
 
-def _nearness(spec: TrialSpec, other: TrialSpec) -> tuple[bool, bool, int]:
-    equal = sum(other.condition[factor] == level for factor, level in spec.condition.items())
+def _nearness(study: Study, spec: TrialSpec, other: TrialSpec) -> tuple[bool, bool, int]:
+    bundled = study.find_bundled(spec, other)
+    equal = sum(other.condition[factor] == level or factor in bundled for factor, level in spec.condition.items())
     return spec.folds == other.folds, spec.train_images == other.train_images, equal

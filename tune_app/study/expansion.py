@@ -107,7 +107,7 @@ class ExpandedStudy(StudySchema):
     def claim_pairs(self, claim: Claim) -> tuple[tuple[tuple[TrialSpec, ...], tuple[TrialSpec, ...]], ...]:
         """The pairs of conditions that a claim compares, each with all its replicates.
 
-        The other factors are equal as far as both models have them: a network's width says nothing of a forest.
+        The other factors are equal, but for those that come with one of two models.
         """
         conditions = self.conditions()
         pairs = []
@@ -116,15 +116,23 @@ class ExpandedStudy(StudySchema):
             if not has_levels(condition, claim.levels):
                 continue
             wanted = condition | resolve_levels(claim.against, condition)
-            free = self.find_unshared(condition["model"], wanted["model"]) - claim.against.keys()
-            shared = {factor: level for factor, level in wanted.items() if factor not in free}
-            others = [other for other in conditions if other[0].condition.items() >= shared.items()]
-            pairs += [(specs, other) for other in others if other != specs or claim.against_epochs]
+            for other in conditions:
+                free = self.find_bundled(specs[0], other[0]) - claim.against.keys()
+                shared = {factor: level for factor, level in wanted.items() if factor not in free}
+                if other[0].condition.items() >= shared.items() and (other != specs or claim.against_epochs):
+                    pairs.append((specs, other))
         return tuple(pairs)
 
-    def find_unshared(self, first: str, second: str) -> set[str]:
-        """The arguments that one of two models has and the other has not."""
-        return set(self.find_signature(first).factors) ^ set(self.find_signature(second).factors)
+    def find_bundled(self, first: TrialSpec, second: TrialSpec) -> set[str]:
+        """The arguments that come with one of two models: those that only one has, or both at a level of their own.
+
+        To compare the models is to compare these with them: a network's width says nothing of a forest, and `small`
+        and `large`, which the study defines by their widths, differ in nothing else.
+        """
+        if first.model == second.model:
+            return set()
+        unshared = set(self.find_signature(first.model).factors) ^ set(self.find_signature(second.model).factors)
+        return unshared | (set(first.implied) & set(second.implied))
 
     def varying_factors(self) -> tuple[str, ...]:
         """The factors with more than one level in the grid."""

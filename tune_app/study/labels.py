@@ -53,8 +53,9 @@ class Labelling:
 
     A label is the condition's name (the study's labels, else model and regularizer as far as they vary), followed by
     the levels of the other factors that vary: those that differ among the members of that name, and those that are
-    not the level of `reference`. So labels are unique among the members and leave out what goes without saying.
-    `varying` are the factors that vary in the whole study; `captioned` are those that captions name in any case.
+    not the level of `reference`, or in another model the one that it has by itself (`own`, by model). So labels are
+    unique among the members and leave out what goes without saying. `varying` are the factors that vary in the whole
+    study; `captioned` are those that captions name in any case.
     """
 
     def __init__(
@@ -64,17 +65,19 @@ class Labelling:
         reference: Condition,
         varying: Sequence[str],
         captioned: Sequence[str] = ALWAYS_CAPTIONED,
+        own: Mapping[str, Condition] | None = None,
     ) -> None:
         self.members = tuple(members)
         self.varying = tuple(varying)
         self._captioned = tuple(captioned)
         self._labels = sorted(labels, key=lambda label: -len(label.levels))  # the most specific one is tried first
         self._reference = reference
+        self._own = own or {}
         self._order = {factor: place for place, factor in enumerate(reference)}
 
     def within(self, members: Sequence[Condition]) -> "Labelling":
         """Labels of some of the members, without what these have in common."""
-        return Labelling(members, self._labels, self._reference, self.varying, self._captioned)
+        return Labelling(members, self._labels, self._reference, self.varying, self._captioned, self._own)
 
     def label(self, condition: Condition, leave_out: Collection[str] = ()) -> str:
         """The label of a member; a condition from elsewhere is also named by what no member has."""
@@ -82,14 +85,20 @@ class Labelling:
         pieces = [piece for piece in name if piece not in self._common]
         covered = {factor for _, factors in name for factor in factors}
         alike = self._levels_by_name.get(name, {})
+        expected = self._find_expected(condition)
         for factor in self.varying:
             level, levels = condition[factor], self._levels[factor]
-            differs = len(alike.get(factor, ())) > 1 or level != self._reference[factor]
+            differs = len(alike.get(factor, ())) > 1 or level != expected[factor]
             is_shown = differs if len(levels) > 1 else level not in levels
             is_absent = level is None and factor not in FACTORS  # an argument that this network does not take
             if is_shown and not is_absent and factor not in covered and factor not in leave_out:
                 pieces.append((spell_level(factor, level), (factor,)))
         return self._join(pieces) or self._join(self._build_full_name(condition))
+
+    def _find_expected(self, condition: Condition) -> Condition:
+        """The levels that go without saying."""
+        is_another = condition["model"] != self._reference["model"]
+        return {**self._reference, **(self._own.get(condition["model"], {}) if is_another else {})}
 
     def build_caption(self, leave_out: Collection[str] = ()) -> str:
         """What the members have in common, such as `sound protocol, 4 folds, batches of 100`."""
@@ -179,7 +188,11 @@ def build_labelling(study: ExpandedStudy) -> Labelling:
     # The defects are those of one report's code: where nobody asks for one, a user's own study has no protocol to name.
     is_plain = bool(study.define) and all(condition["protocol"] == SOUND for condition in conditions)
     captioned = [factor for factor in ALWAYS_CAPTIONED if factor != "protocol" or not is_plain]
-    return Labelling(conditions, [*study.labels, *build_design_labels(study)], reference, varying, captioned)
+    own: dict[str, dict[str, Any]] = {}
+    for spec, *_ in study.conditions():
+        own.setdefault(spec.model, {}).update({name: spec.arguments[name] for name in spec.implied})
+    labels = [*study.labels, *build_design_labels(study)]
+    return Labelling(conditions, labels, reference, varying, captioned, own)
 
 
 def build_design_labels(study: ExpandedStudy) -> list[Label]:
