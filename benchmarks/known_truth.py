@@ -20,7 +20,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -115,10 +115,11 @@ def write_study(folder: Path, seed: int, replicates: int) -> None:
     names = {"first": (1, EQUAL), "twin": (2, EQUAL), "far": (3, FAR)}
     define: dict[str, object] = {"samples": {"data": "load:load", "seed": seed}}
     define |= {name: {"model": "nets:build_learner", "axis": axis, "lean": l} for name, (axis, l) in names.items()}
+    against = {"model": "first"}
     claims = [
-        {"sentence": c.sentence, "metric": "test_accuracy", "levels": {"model": c.model}, "against": {"model": "first"}}
-        | c.asks
-        for c in list_claims()
+        {"sentence": claim.sentence, "metric": "test_accuracy", "levels": {"model": claim.model}, "against": against}
+        | claim.asks
+        for claim in list_claims()
     ]
     study = {"name": "known", "seed": seed, "define": define, "data": "samples", "replicates": replicates}
     study |= {"recipe": {"epochs": 1, "batch_size": 80, "optimizer": "sgd"}, "baseline": {"model": "first"}}
@@ -168,7 +169,7 @@ def main() -> None:
     for way in WAYS:
         with ThreadPoolExecutor(options.jobs) as pool:
             seeds = range(options.seed, options.seed + options.studies)
-            verdicts = list(pool.map(lambda seed, way=way: run_study(seed, way), seeds))  # type: ignore[misc]
+            verdicts = list(pool.map(partial(run_study, way=way), seeds))
         print(summarise(verdicts, way), flush=True)
     seconds = time.perf_counter() - begun
     print(f"\n`python -m benchmarks.known_truth --studies {options.studies} --seed {options.seed}`, {seconds:.0f} s.")

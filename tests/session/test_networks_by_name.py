@@ -1,6 +1,7 @@
 """Networks that the study defines by their arguments: what comes with a name is no factor of its own."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -21,7 +22,7 @@ LARGER = {
 }
 
 
-def run(path: Path, **keys: object) -> tuple[pd.DataFrame, pd.DataFrame]:
+def run(path: Path, **keys: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
     study = OwnStudy(path, define=BY_WIDTH, baseline={"model": "small"}, claims=[LARGER], **keys)
     assert study.run() == 0
     folder = path / "results" / "own"
