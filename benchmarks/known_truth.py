@@ -114,7 +114,9 @@ def write_study(folder: Path, seed: int, replicates: int) -> None:
     """The study's files, as a user has them."""
     names = {"first": (1, EQUAL), "twin": (2, EQUAL), "far": (3, FAR)}
     define: dict[str, object] = {"samples": {"data": "load:load", "seed": seed}}
-    define |= {name: {"model": "nets:build_learner", "axis": axis, "lean": l} for name, (axis, l) in names.items()}
+    define |= {
+        name: {"model": "nets:build_learner", "axis": axis, "lean": lean} for name, (axis, lean) in names.items()
+    }
     against = {"model": "first"}
     claims = [
         {"sentence": claim.sentence, "metric": "test_accuracy", "levels": {"model": claim.model}, "against": against}

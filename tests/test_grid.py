@@ -89,7 +89,8 @@ def test_bad_input_is_one_message_and_exit_code_2(folder: Folder, capsys: Any, m
 
 def test_without_ray_the_error_is_one_message(folder: Folder, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)  # as Python marks a module that cannot be imported
-    monkeypatch.delitem(sys.modules, "tune_app.executors.ray", raising=False)
+    for name in [name for name in sys.modules if name.startswith("tune_app.executors.ray")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.delattr("tune_app.executors.ray", raising=False)
     assert main(folder.arguments()) == 2
     assert "ResourceError: Ray cannot be imported" in capsys.readouterr().err

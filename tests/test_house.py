@@ -80,9 +80,11 @@ def test_the_names_models_and_data_are_left_to_users() -> None:
         assert not {name.split(".")[0] for name in imports_of(path)} & {"models", "data"}, path
 
 
-def test_one_file_and_one_peer_import_ray() -> None:
+def test_one_folder_and_one_peer_import_ray() -> None:
     users = {module_of(path) for path in FILES if any(is_within(name, "ray") for name in imports_of(path))}
-    assert users == {"tune_app.executors.ray", "benchmarks.contestants.ray_tune"}
+    ours = {name for name in users if is_within(name, "tune_app.executors.ray")}
+    assert ours
+    assert users - ours == {"benchmarks.contestants.ray_tune"}
 
 
 def test_the_commands_are_imported_by_nobody() -> None:
@@ -92,7 +94,6 @@ def test_the_commands_are_imported_by_nobody() -> None:
 
 LONGEST = 60  # lines of a function
 LONGEST_FILE = 300
-LONG_FILES = {"tune_app.executors.ray"}  # the one file that imports Ray
 
 
 def test_no_function_is_longer_than_a_screen() -> None:
@@ -109,8 +110,7 @@ def test_no_function_is_longer_than_a_screen() -> None:
 def test_files_are_one_idea_long() -> None:
     ours = [path for path in FILES if is_within(module_of(path), "tune_app")]
     tests = (ROOT / "tests").rglob("*.py")
-    long = {module_of(path) for path in (*ours, *tests) if len(path.read_text().splitlines()) > LONGEST_FILE}
-    assert long == LONG_FILES
+    assert not {module_of(path) for path in (*ours, *tests) if len(path.read_text().splitlines()) > LONGEST_FILE}
 
 
 def test_the_general_code_asks_the_table_of_defects_and_spells_none() -> None:

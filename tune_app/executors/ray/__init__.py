@@ -1,0 +1,24 @@
+"""Trials as actors on Ray Tune. The only folder that imports ray; Ray's own words stay in here."""
+
+import os
+from pathlib import Path
+
+# Read when ray is imported or initialised: no usage reports (nothing leaves the machine), no second progress display,
+# no loggers of Tune's own (the driver writes the records), and Ctrl-C raises here instead of ending `fit` quietly.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+os.environ.setdefault("TUNE_WARN_THRESHOLD_S", "600")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+# Idle workers would start beside the first actors, for nothing.
+os.environ.setdefault("RAY_enable_worker_prestart", "0")
+# A local cluster turns token authentication on by itself; for an explicit address Ray sends this user's token only if
+# told so before it is imported. A cluster that wants none ignores it.
+if (Path.home() / ".ray" / "auth_token").exists():
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+from tune_app.executors.ray.cluster import Cluster, check_nodes, start_ray, stop_ray
+from tune_app.executors.ray.run import run_on_ray
+
+__all__ = ["Cluster", "check_nodes", "run_on_ray", "start_ray", "stop_ray"]
