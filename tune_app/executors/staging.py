@@ -31,7 +31,7 @@ def stage_source(folder: Path) -> Path:
     """
     target = folder / PACKAGE.name
     for source in sorted(
-        [*PACKAGE.glob("*.py"), *(path for room in TRAVELS for path in (PACKAGE / room).glob("*.py"))]
+        [*PACKAGE.glob("*.py"), *(path for room in TRAVELS for path in (PACKAGE / room).rglob("*.py"))]
     ):
         _copy(source, target / source.relative_to(PACKAGE))
     return target
