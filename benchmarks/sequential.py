@@ -203,10 +203,10 @@ def run_setting(setting: Setting, trials: int, seed: int) -> str:
     """The row of the table."""
     has_power = any(find_truth(setting))
     counts = FIXED if has_power else ()
-    late = partial(run_looks, spending="obrien-fleming")
     ways: dict[str, Callable[[Sequence[Callable[[int], TTest]], Region], Decided]] = {
         "looks": run_looks,
-        "late": late,
+        "late": partial(run_looks, spending="obrien-fleming"),
+        "early": partial(run_looks, spending="pocock"),
         "unadjusted": run_unadjusted,
         "sequence": run_sequence,
     }
@@ -219,10 +219,10 @@ def run_setting(setting: Setting, trials: int, seed: int) -> str:
         for count in counts:
             found[count].append(run_fixed(tests, setting.region, count))
     rates = {way: summarise(decided, setting) for way, decided in found.items()}
-    looks, late_rates, unadjusted, sequence = (rates[way] for way in ways)
+    looks, late, early, unadjusted, sequence = (rates[way] for way in ways)
     fixed = find_equal_fixed({count: rates[count] for count in counts}, looks.power)
     equal = "–" if not has_power else f"{fixed}" if fixed else f"> {MOST}"
-    cells = [setting.kind, setting.name, *_spell(looks), equal, *_spell(late_rates), *_spell(sequence)]
+    cells = [setting.kind, setting.name, *_spell(looks), equal, *_spell(late), *_spell(early), *_spell(sequence)]
     return f"| {' | '.join([*cells, f'{100 * unadjusted.error:.1f}%'])} |"
 
 
@@ -237,10 +237,11 @@ def main() -> None:
     begun = time.perf_counter()
     print(
         "| scores | claims | error over looks and claims | decided rightly | replicates | fixed design as powerful | "
-        "O'Brien–Fleming: error | decided | replicates | confidence sequence: error | decided | replicates | "
+        "O'Brien–Fleming: error | decided | replicates | Pocock: error | decided | replicates | "
+        "confidence sequence: error | decided | replicates | "
         "unadjusted: error |"
     )
-    print("| --- | --- | " + " | ".join(["---:"] * 11) + " |")
+    print("| --- | --- | " + " | ".join(["---:"] * 14) + " |")
     for setting in list_settings():
         print(run_setting(setting, trials, seed), flush=True)
     print(f"\n`python -m benchmarks.sequential {trials} {seed}`, {time.perf_counter() - begun:.0f} s.")

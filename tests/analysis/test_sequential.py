@@ -12,6 +12,7 @@ from benchmarks.sequential import Setting, draw_tests, judge, list_settings, run
 from tune_app.analysis.looks import ClaimPath, Looks, Observed, parse_looks
 from tune_app.analysis.sequential import (
     Schedule,
+    Spending,
     build_repeated_interval,
     find_boundaries,
     find_conditional_power,
@@ -45,14 +46,23 @@ def test_pocock_boundaries_are_the_published_ones() -> None:
     assert spend(0.05, 1, "pocock") == pytest.approx(0.05)
 
 
-def test_boundaries_at_unequal_looks_are_crossed_as_often_as_was_spent() -> None:
+@pytest.mark.parametrize("spending", ["obrien-fleming", "power", "pocock"])
+def test_boundaries_at_unequal_looks_are_crossed_as_often_as_was_spent(spending: Spending) -> None:
     replicates = np.array([3, 4, 6, 8, 11, 15, 20, 30])
     source = np.random.default_rng(3)
     sums = source.normal(0, 1, (400_000, 30)).cumsum(axis=1)[:, replicates - 1]
-    crossed = np.abs(sums / np.sqrt(replicates)) > find_boundaries(0.2, tuple(replicates / 30))
+    crossed = np.abs(sums / np.sqrt(replicates)) > find_boundaries(0.2, tuple(replicates / 30), spending)
     share = np.maximum.accumulate(crossed, axis=1).mean(axis=0)
-    expected = [spend(0.2, count / 30) for count in replicates]
+    expected = [spend(0.2, count / 30, spending) for count in replicates]
     assert share == pytest.approx(expected, abs=4 * math.sqrt(0.25 / 400_000))
+
+
+def test_the_power_family_spends_between_the_two() -> None:
+    for fraction in (0.1, 0.3, 0.5, 0.8):
+        late, middle, early = (spend(0.05, fraction, kind) for kind in ("obrien-fleming", "power", "pocock"))
+        assert late < middle < early
+    assert spend(0.05, 0.25, "power") == pytest.approx(0.05 / 8)
+    assert spend(0.05, 1, "power") == spend(0.05, 1.5, "power") == pytest.approx(0.05)
 
 
 def test_all_of_the_error_rate_is_spent_at_the_end_and_little_before() -> None:

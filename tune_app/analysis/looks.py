@@ -29,9 +29,9 @@ from tune_app.records.results import LOOKS_FILE, Results
 from tune_app.study import Claim, Study
 
 UNDECIDED = "undecided"
-# By simulation (docs/statistics.md): it decides small effects a little less often than spending late, and clear ones
-# with half of the replicates. A study as planned may be a first look with one replicate of 30, and is to count.
-SPENDING: Spending = "pocock"
+# By simulation (docs/statistics.md). Spending less at first, as O'Brien and Fleming do, decides clear claims with twice
+# the replicates; spending more, as Pocock does, errs too often where the first looks have few degrees of freedom.
+SPENDING: Spending = "power"
 VERSION = 1  # of the state as it is written
 METHOD = (
     "Lan–DeMets spending over replicates, within Holm over the claims of a family (Maurer & Bretz 2013); repeated "

@@ -28,18 +28,21 @@ SMALLEST = 1e-300  # a nominal p below is taken as this
 HIGHEST = 38.0  # a boundary above is never reached
 
 Array = NDArray[np.float64]
-Spending = Literal["obrien-fleming", "pocock"]
+POWER = 1.5  # of the fraction, in the family of Kim & DeMets
+Spending = Literal["obrien-fleming", "power", "pocock"]
 
 
 def spend(alpha: float, fraction: float, spending: Spending = "obrien-fleming") -> float:
     """The part of a two-sided error rate that is spent once `fraction` (0 to 1) of the information is there.
 
-    `obrien-fleming`: 4·(1 − Φ(z/√fraction)) with z the upper quantile of α/4, almost nothing at first. `pocock`:
-    α·ln(1 + (e − 1)·fraction), much at first. Half of it is on either side, as ldbounds and gsDesign have it. All of
-    `alpha` is spent at a fraction of 1 or more.
+    `obrien-fleming`: 4·(1 − Φ(z/√fraction)) with z the upper quantile of α/4, almost nothing at first. `power`:
+    α·fraction^1.5 (Kim & DeMets 1987), between the others. `pocock`: α·ln(1 + (e − 1)·fraction), much at first. Half
+    of it is on either side, as ldbounds and gsDesign have it. All of `alpha` is spent at a fraction of 1 or more.
     """
     if fraction <= 0:
         return 0.0
+    if spending == "power":
+        return float(alpha * min(1.0, fraction) ** POWER)
     if spending == "pocock":
         return alpha * math.log1p((math.e - 1) * min(1.0, fraction))
     return min(alpha, 4 * float(stats.norm.sf(stats.norm.isf(alpha / 4) / math.sqrt(min(1.0, fraction)))))
