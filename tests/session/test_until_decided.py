@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from scipy import stats
 
 from tests.own_study import OwnStudy
 from tune_app.session.options import parse_budget
@@ -66,7 +67,7 @@ CLAIMS = [
 GRID = [{"model": "learner", "folds": 2, "skill": [0.6, 0.61, 0.63, 0.9]}]
 
 
-def write(path: Path) -> OwnStudy:
+def write(path: Path, inference: str = "these-images") -> OwnStudy:
     return OwnStudy(
         path,
         {"learners.py": LEARNERS, "load.py": LOAD},
@@ -75,7 +76,7 @@ def write(path: Path) -> OwnStudy:
         splitter="kfold",
         metrics={},
         data="cells",
-        inference="these-images",
+        inference=inference,
         replicates=3,
         grid=GRID,
         claims=CLAIMS,
@@ -103,6 +104,17 @@ def decided(tmp_path_factory: pytest.TempPathFactory) -> OwnStudy:
     study = write(tmp_path_factory.mktemp("decided"))
     assert study.run("--until-decided", "--max-replicates", "15") == 0
     return study
+
+
+def test_looks_go_by_the_test_that_the_claim_is_judged_by(tmp_path: Path) -> None:
+    """Of new images, too: they need the labels of the test set, and a look comes before the tables."""
+    study = write(tmp_path, "new-images")
+    assert study.run("--until-decided", "--max-replicates", "4") == 0
+    last = read_looks(study).groupby("sentence", sort=False).last()
+    verdicts = pd.read_csv(study.path / "results" / "own" / "claims.csv").set_index("sentence")
+    assert set(verdicts["estimand"]) == {"new images"}
+    halves = stats.t.isf(0.025, last["df"]) * last["standard_error"]
+    assert halves.tolist() == pytest.approx(((verdicts["ci95_high"] - verdicts["ci95_low"]) / 2).tolist(), rel=1e-6)
 
 
 def test_decided_claims_stop_and_open_ones_go_on(decided: OwnStudy, capsys: Any) -> None:

@@ -1,6 +1,7 @@
 """What a study's claims need, before it runs: from the records that there are, a pilot study, or an assumption."""
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,8 +9,8 @@ import pandas as pd
 
 from tune_app.analysis.outlook import Knowledge, build_outlook, read_seconds
 from tune_app.errors import DataError, ResultsError
-from tune_app.records.results import TEST_FILE, UNREADABLE, Results, TestSet, read_results, read_test_set
-from tune_app.session.testset import build_test_set
+from tune_app.records.results import TEST_FILE, UNREADABLE, Results, read_results, read_test_set
+from tune_app.session.gathering import add_test_set, gather_results
 
 if TYPE_CHECKING:
     from tune_app.session.planning import Plan
@@ -22,10 +23,11 @@ def look_ahead(session: "Session", plan: "Plan") -> pd.DataFrame:
     Raises ResultsError for a pilot that is no results folder.
     """
     options = session.options
-    records = session.find_records()
-    results = Results(session.study, records, session.found.reference)
-    if records.folds:
-        results = Results(session.study, records, session.found.reference, _find_test_set(session, results))
+    results = gather_results(session, session.find_records())
+    with contextlib.suppress(*UNREADABLE):
+        results = replace(results, test=read_test_set(session.results / TEST_FILE))
+    with contextlib.suppress(DataError):
+        results = add_test_set(session, results)
     pilot = _read_pilot(options.pilot) if options.pilot else None
     knowledge = Knowledge(
         pilot=pilot,
@@ -41,15 +43,3 @@ def _read_pilot(folder: Path) -> Results:
         return read_results(folder)
     except ResultsError as error:
         raise ResultsError(f"--pilot: {error}") from error
-
-
-def _find_test_set(session: "Session", results: Results) -> TestSet | None:
-    """The labels of the test images: as exported, or else from the data."""
-    path = session.results / TEST_FILE
-    with contextlib.suppress(*UNREADABLE):
-        return read_test_set(path)
-    with contextlib.suppress(DataError):
-        datasets = session.load_data()
-        if len(datasets) == 1:
-            return build_test_set(results, *datasets.values())
-    return None

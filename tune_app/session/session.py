@@ -37,23 +37,19 @@ from tune_app.records.results import (
 )
 from tune_app.session.changes import Remedies, find_remedies, score_anew
 from tune_app.session.environment import build_environment
+from tune_app.session.gathering import add_context, add_test_set, gather_results
 from tune_app.session.kept import find_kept, find_looks
 from tune_app.session.notes import (
     add_metrics,
     find_earlier,
-    find_environment,
     find_environments,
-    find_plan,
-    find_pseudo_values,
     note_environments,
-    pool,
 )
 from tune_app.session.options import RunOptions
 from tune_app.session.outcome import Outcome
 from tune_app.session.results import Results
 from tune_app.session.resume import HoldsBest, describe_changes, find_missing, find_unkept, peek_records, take_over
 from tune_app.session.studies import FoundStudy
-from tune_app.session.testset import build_test_set
 from tune_app.study import Study, TrialSpec
 from tune_app.study.define import Definition
 from tune_app.study.selection import select_trials
@@ -272,14 +268,14 @@ class Session:
 
     def _build_results(self, records: RecordSet, dataset: dict[str, Data] | None) -> tuple[StoredResults, Path, bool]:
         """The results as they are exported, the folder to export them to, and whether it has them already."""
-        found = self.found
-        stored = StoredResults(self.study, records, found.reference, reference_text=found.reference_text)
+        stored = gather_results(self, records)
         folder = choose_folder(self.results, stored)
-        plan, pooled, pseudo = find_plan(self, folder), pool(self, records), find_pseudo_values(self, records)
-        stored = replace(stored, environment=find_environment(self), plan=plan, pooled=pooled, pseudo=pseudo)
-        if self.look and not any(find_missing(self.specs, records).values()) and self.look(stored):
-            return stored, folder, True  # tables are for the end
-        stored = replace(stored, looks=find_looks(self))
+        stored = add_context(self, stored, folder)
+        if self.look and not any(find_missing(self.specs, records).values()):
+            stored = add_test_set(self, stored, dataset)  # claims about new images are judged by it
+            if self.look(stored):
+                return stored, folder, True  # tables are for the end
+            stored = replace(stored, looks=find_looks(self))
         with contextlib.suppress(*UNREADABLE):
             read_plan(folder / PLAN_FILE)  # the plan may be known from elsewhere, and the folder's own be damaged
             has_test = (folder / TEST_FILE).exists()  # a study that scores held-out folds has none
@@ -287,9 +283,7 @@ class Session:
             if is_current(folder, same):
                 return same, folder, True
         try:
-            dataset = dataset or self.load_data()
-            if len(dataset) == 1:  # predictions of several data sets have no labels in common
-                stored = replace(stored, test=build_test_set(stored, *dataset.values()))
+            stored = add_test_set(self, stored, dataset)
         except DataError as error:  # nothing ran, so nothing but the confusions needs the images
             self.report(f"The confusions are left out: {error}")
         return stored, folder, False
