@@ -186,6 +186,10 @@ def _dry_run(session: "Session") -> int:
     wide.print(plan, highlight=False)
     for line in build_outlook_lines(session.look_ahead(plan)):
         wide.print(line, highlight=False)
+    if session.options.until_decided:
+        from tune_app.session.until_decided import describe_course
+
+        wide.print(describe_course(session), highlight=False)
     if not session.options.address:
         plan.check_shares()
     session.check_origin()

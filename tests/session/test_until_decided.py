@@ -106,6 +106,16 @@ def decided(tmp_path_factory: pytest.TempPathFactory) -> OwnStudy:
     return study
 
 
+def test_a_dry_run_says_when_the_looks_come_and_what_they_have_come_to(study: OwnStudy, capsys: Any) -> None:
+    options = ("--until-decided", "--max-replicates", "4", "--dry-run")
+    assert study.run(*options) == 0
+    assert "The claims are looked at after 3, 4 replicates.\n" in capsys.readouterr().out
+    assert study.run(*options[:-1]) == 0
+    capsys.readouterr()
+    assert study.run(*options) == 0
+    assert "looked at after 3, 4 replicates. Look 2: of 3 claims 1 decided" in " ".join(capsys.readouterr().out.split())
+
+
 def test_looks_go_by_the_test_that_the_claim_is_judged_by(tmp_path: Path) -> None:
     """Of new images, too: they need the labels of the test set, and a look comes before the tables."""
     study = write(tmp_path, "new-images")

@@ -32,6 +32,13 @@ def run_until_decided(session: "Session") -> "Outcome":
     return _Course(session, _find_course(session)).run()
 
 
+def describe_course(session: "Session") -> str:
+    """After how many replicates the claims are looked at, and what the looks so far have come to. Nothing is run."""
+    looks = _find_course(session)
+    text = f"The claims are looked at after {', '.join(map(str, looks.schedule.looks))} replicates."
+    return f"{text} {_count(looks)}." if looks.taken else text
+
+
 def _find_course(session: "Session") -> Looks:
     """The looks so far, or the first ones; a new family of claims if the study's have changed."""
     study, options = session.study, session.options
@@ -115,26 +122,27 @@ class _Course:
         slots = 1.0 if options.executor == "inline" else max(1.0, count_cpus() / cores)
         return choose_round(results, self.looks, left, slots)
 
-    def _count(self) -> str:
-        states = [path.state for path in self.looks.paths]
-        names = {"decided": "decided", "futile": "futile", "refused": "without a test", "ended": "undecided at the end"}
-        told = [f"{states.count(state)} {name}" for state, name in names.items() if state in states]
-        told.append(f"{states.count('open')} open")
-        return f"Look {self.looks.taken}: of {len(states)} claims {', '.join(told)}"
-
     def _describe_next(self, chosen: Round) -> str:
         about = f", about {spell_seconds(chosen.seconds)}" if chosen.seconds >= 1 else ""
-        return f"{self._count()}. Next: {_spell_more(chosen.more)}{about}."
+        return f"{_count(self.looks)}. Next: {_spell_more(chosen.more)}{about}."
 
     def _describe_end(self, chosen: Round) -> str:
         if not chosen.postponed:
-            return f"{self._count()}. The study is done."
+            return f"{_count(self.looks)}. The study is done."
         budget = self.session.options.budget or 0.0
         return (
-            f"{self._count()}. The budget of {spell_seconds(budget)} does not allow the next replicates (about "
+            f"{_count(self.looks)}. The budget of {spell_seconds(budget)} does not allow the next replicates (about "
             f"{spell_seconds(chosen.postponed)}; {spell_seconds(self.looks.seconds)} are spent); go on with a larger "
             "--budget."
         )
+
+
+def _count(looks: Looks) -> str:
+    states = [path.state for path in looks.paths]
+    names = {"decided": "decided", "futile": "futile", "refused": "without a test", "ended": "undecided at the end"}
+    told = [f"{states.count(state)} {name}" for state, name in names.items() if state in states]
+    told.append(f"{states.count('open')} open")
+    return f"Look {looks.taken}: of {len(states)} claims {', '.join(told)}"
 
 
 def _spell_more(more: Sequence[Mapping[str, Any]]) -> str:
