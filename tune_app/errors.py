@@ -4,7 +4,7 @@ TuneAppError
 ├── StudyError      a study, an override or a selection is wrong
 ├── DataError       a data set is missing, damaged or cannot be fetched
 ├── ResourceError   a trial asks for a share that no node has
-├── RecordError     a record file is damaged, foreign or from another schema
+├── RecordError     records cannot be read or written, or are from another schema
 ├── ResultsError    a results folder or a kept network cannot be read or written
 ├── ExportError     a figure cannot be drawn; the tables are written all the same
 ├── FitError        a fit cannot continue (a loss that is not finite)

@@ -14,6 +14,7 @@ from rich.console import Console
 from tune_app.errors import TuneAppError
 from tune_app.session.comparison import compare_results
 from tune_app.session.results import read_results
+from tune_app.session.resume import spell_damaged
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TuneAppError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2
+    if results.stored.damaged:
+        found = spell_damaged(results.stored.damaged)
+        print(f"The records have damaged lines, whose fits are missing below: {found}.", file=sys.stderr)
     console.print(results)
     console.print(f"Tables: {options.folder}\nPage: {page}", highlight=False, soft_wrap=True)
     if options.open:

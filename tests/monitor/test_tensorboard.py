@@ -19,7 +19,7 @@ def test_tensorboard_has_a_folder_per_trial_with_a_curve_per_fold(folder: Folder
     folder.run("--set", "recipe.epochs=2")
     trials = sorted((folder.runs / "tensorboard").iterdir())
     assert len(trials) == 2
-    records, _ = read_records(folder.runs / "records.jsonl")
+    records = read_records(folder.runs / "records.jsonl").records
     for trial in trials:
         (id,) = {id for id, _ in records.folds if id[-8:] == trial.name[-8:]}
         top = EventAccumulator(str(trial)).Reload()

@@ -1,6 +1,8 @@
 """Records on disk: every byte counts."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.records.sample import EPOCH, FOLD
 from tune_app.errors import RecordError
 from tune_app.records import (
     SCHEMA,
@@ -19,39 +22,23 @@ from tune_app.records import (
     pack_labels,
     read_records,
     record_from_dict,
+    record_from_line,
+    record_to_dict,
     record_to_line,
     unpack_labels,
     write_records,
 )
 
-EPOCH = EpochRecord("t", 0, 0, 1, {"train_loss": 0.1 + 0.2, "validation_accuracy": 1 / 3}, 0.001, 1.5, 1000.0)
-FOLD = FoldRecord(
-    trial="t",
-    replicate=0,
-    fold=0,
-    status="completed",
-    epochs=1,
-    scores={"test_loss": 0.25, "test_accuracy": 0.9},
-    predictions=pack_labels(np.arange(10)),
-    best_epoch=1,
-    started=1e9,
-    fit_seconds=1.5,
-    peak_memory_bytes=7,
-    device="cpu",
-    host="h",
-    engine="eager",
-    fingerprints={"model": "1f0c"},
-)
 COMMITTED = Path(__file__).parents[2] / "results"
 SCHEMA_2 = Path(__file__).parent / "schema_2.jsonl"  # the first lines that version 0.1.0 wrote of `quick`
 
 
 def test_records_come_back_bit_for_bit(tmp_path: Path) -> None:
     write_records(tmp_path / "r.jsonl", [EPOCH, FOLD])
-    records, torn = read_records(tmp_path / "r.jsonl")
+    records, damaged, torn = read_records(tmp_path / "r.jsonl")
     assert records.epochs["t", 0, 1] == EPOCH
     assert records.folds["t", 0] == FOLD
-    assert torn == b""
+    assert (damaged, torn) == ((), b"")
 
 
 @pytest.mark.parametrize(("classes", "prefix"), [(256, ""), (257, "u2:"), (2**16, "u2:")])
@@ -75,7 +62,7 @@ def test_labels_that_cannot_be_recorded_are_refused_and_never_cut_short(labels: 
 
 
 def test_every_line_carries_the_schema() -> None:
-    assert json.loads(record_to_line(FOLD))["schema"] == SCHEMA == "3.0"
+    assert json.loads(record_to_line(FOLD))["schema"] == SCHEMA == "3.1"
 
 
 def test_records_of_schema_2_are_read_as_if_written_today(tmp_path: Path) -> None:
@@ -94,9 +81,9 @@ def test_records_of_schema_2_are_read_as_if_written_today(tmp_path: Path) -> Non
     store = RecordStore(tmp_path)  # a file of both schemas
     store.append(FOLD)
     store.close()
-    records, _ = read_records(store.path)
+    records = read_records(store.path).records
     assert records.folds.keys() == {(fold.trial, fold.fold), ("t", 0)}
-    write_records(tmp_path / "again.jsonl", [epoch, fold])
+    write_records(tmp_path / "again.jsonl", [epoch, record_from_dict(old[1]), fold])
     assert list(read_records(tmp_path / "again.jsonl")[0].folds.values()) == [fold]
 
 
@@ -119,9 +106,9 @@ def test_an_epoch_of_schema_2_without_one_of_its_numbers_is_damaged() -> None:
 def test_every_committed_record_keeps_each_of_its_values(study: str, tmp_path: Path) -> None:
     """Read, written as an export writes it, read again."""
     path = COMMITTED / study / "records.jsonl"
-    records, _ = read_records(path)
+    records = read_records(path).records
     write_records(tmp_path / "again.jsonl", [*records.epochs.values(), *records.folds.values()])
-    again, _ = read_records(tmp_path / "again.jsonl")
+    again = read_records(tmp_path / "again.jsonl").records
     assert (again.epochs, again.folds) == (records.epochs, records.folds)
     for old in map(json.loads, path.read_text().splitlines()):
         key = old["trial"], old["fold"]
@@ -134,10 +121,11 @@ def test_every_committed_record_keeps_each_of_its_values(study: str, tmp_path: P
 
 
 def test_fields_of_a_newer_minor_version_are_kept_and_written_back() -> None:
-    line = json.loads(record_to_line(FOLD)) | {"schema": "3.7", "carbon_grams": 1.5}
+    line = record_to_dict(FOLD) | {"schema": "3.7", "carbon_grams": 1.5}
     record = record_from_dict(line)
     assert record.extra == {"schema": "3.7", "carbon_grams": 1.5}
-    assert json.loads(record_to_line(record)) == line
+    assert record_to_dict(record) == line
+    assert record_from_line(record_to_line(record).encode().strip()) == record
 
 
 def test_optional_fields_may_be_missing_and_others_may_not() -> None:
@@ -174,34 +162,9 @@ def test_a_torn_last_line_is_dropped_and_writing_goes_on(tmp_path: Path, cut: in
     assert store.path.read_bytes() == whole
 
 
-def test_a_damaged_line_in_the_middle_is_refused_with_its_number(tmp_path: Path) -> None:
-    (tmp_path / "records.jsonl").write_text(record_to_line(EPOCH) + "{oops\n" + record_to_line(FOLD))
-    with pytest.raises(RecordError, match=r"line 2, is damaged.*--fresh"):
-        RecordStore(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "message"),
-    [
-        ('"test_accuracy":0.9', '"test_accuracy":Infinity', "Infinity is no number of JSON"),
-        ('"test_accuracy":0.9', '"test_accuracy":NaN', "NaN is no number of JSON"),
-        ('"test_accuracy":0.9', '"test_accuracy":"0.9"', "scores is .*'test_accuracy': '0.9'"),
-        ('"test_accuracy":0.9', '"test_accuracy":null', "scores is .*'test_accuracy': None"),
-        ('"completed"', '"finished"', "status is 'finished'"),
-        ('"fold":0', '"fold":0.5', "fold is 0.5"),
-        ('"fold":0', '"fold":true', "fold is True"),
-    ],
-)
-def test_a_value_of_the_wrong_type_is_a_damaged_line(tmp_path: Path, before: str, after: str, message: str) -> None:
-    line = record_to_line(FOLD)
-    assert before in line
-    (tmp_path / "records.jsonl").write_text(line.replace(before, after))
-    with pytest.raises(RecordError, match=f"line 1, is damaged \\({message}"):
-        read_records(tmp_path / "records.jsonl")
-
-
 def test_another_schema_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    line = record_to_line(FOLD).replace('"schema":"3.0"', '"schema":"4.0"')
+    line = record_to_line(FOLD).replace('"schema":"3.1"', '"schema":"4.0"')
+    line = re.sub(r',"checksum":"\w+"', "", line)
     (tmp_path / "records.jsonl").write_text(line)
     with pytest.raises(RecordError, match=r"schema '4.0', this version reads schemas 2 and 3; start over with --fresh"):
         RecordStore(tmp_path)
@@ -215,7 +178,7 @@ def test_a_second_writer_is_refused(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
     store.close()
     assert done.returncode == 1
-    assert "is being written by another run" in done.stderr
+    assert f"is being written by another run of this study: process {os.getpid()} on " in done.stderr
 
 
 def test_numbers_that_json_does_not_know_never_reach_the_disk(tmp_path: Path) -> None:

@@ -51,10 +51,10 @@ def choose_folder(folder: Path, results: Results) -> Path:
         return folder
     partial_folder = folder.with_name(f"{folder.name}.partial")
     try:
-        there, _ = read_records(folder / RECORDS_FILE)
+        there, damaged, _ = read_records(folder / RECORDS_FILE)
     except RecordError:
         return partial_folder
-    return partial_folder if there.completed() - results.records.completed() else folder
+    return partial_folder if damaged or there.completed() - results.records.completed() else folder
 
 
 def write_results(folder: Path, results: Results, sources: bool = True) -> list[str]:

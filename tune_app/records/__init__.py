@@ -5,17 +5,27 @@ from tune_app.records.codec import (
     pack_labels,
     record_from_dict,
     record_to_dict,
-    record_to_line,
     unpack_labels,
 )
 from tune_app.records.files import write_bytes_whole, write_whole
+from tune_app.records.lines import record_from_line, record_to_line
 from tune_app.records.model import RUN_FIELDS, EpochRecord, FoldRecord, Record, RecordSet, build_failed_fold
-from tune_app.records.store import RECORDS_FILE, RecordStore, read_records, set_records_aside, write_records
+from tune_app.records.store import (
+    DAMAGED_FILE,
+    RECORDS_FILE,
+    Damaged,
+    RecordStore,
+    read_records,
+    set_records_aside,
+    write_records,
+)
 
 __all__ = [
+    "DAMAGED_FILE",
     "RECORDS_FILE",
     "RUN_FIELDS",
     "SCHEMA",
+    "Damaged",
     "EpochRecord",
     "FoldRecord",
     "Record",
@@ -25,6 +35,7 @@ __all__ = [
     "pack_labels",
     "read_records",
     "record_from_dict",
+    "record_from_line",
     "record_to_dict",
     "record_to_line",
     "set_records_aside",

@@ -1,11 +1,11 @@
 """Records as lines of JSON, and labels as text.
 
 A line names its schema, `major.minor`. A newer minor version adds fields: they are kept and written back. A newer major
-version changes what is there, and is refused. Lines of schema 2 are read as if they had been written today.
+version changes what is there, and is refused. Lines of schema 2 are read as if they had been written today. `lines` has
+their checksums.
 """
 
 import base64
-import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tune_app.errors import RecordError
 from tune_app.records.model import EpochRecord, FoldRecord, Record
 
-SCHEMA = "3.0"
+SCHEMA = "3.1"  # since 3.1 a line ends in a checksum
 MAJOR = SCHEMA.partition(".")[0]
 _KINDS: dict[str, type[EpochRecord] | type[FoldRecord]] = {"epoch": EpochRecord, "fold": FoldRecord}
 _HINTS = {kind: get_type_hints(kind) for kind in _KINDS.values()}
@@ -35,15 +35,13 @@ _SCORES_OF_2 = (
     *("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"),
     *("test_loss", "test_accuracy"),
 )
-_WHERE_KNOWN = (
-    "outputs",
-    "n_train",
-    "n_test",
-    "tested_epoch",
-    "undefined",
-)  # fields that lines have only where there is something to say
+# Fields that lines have only where there is something to say.
+_WHERE_KNOWN = ("outputs", "n_train", "n_test", "tested_epoch", "undefined")
 _WIDE = "u2:"  # before packed labels of two bytes each
 MAX_CLASSES = 2**16
+MOST = 1e300  # no number of a record is larger; JSON's 1e999 is infinite
+MOST_BYTES = 2**28  # of the labels of one fit
+_SHARES = tuple(f"{part}_accuracy" for part in ("train", "validation", "test"))
 
 
 def pack_labels(labels: NDArray[Any]) -> str:
@@ -60,9 +58,16 @@ def pack_labels(labels: NDArray[Any]) -> str:
 
 
 def unpack_labels(packed: str) -> NDArray[np.unsignedinteger[Any]]:
-    """The labels (N,) that `pack_labels` packed."""
-    dtype = "<u2" if packed.startswith(_WIDE) else np.uint8
-    return np.frombuffer(zlib.decompress(base64.b64decode(packed.removeprefix(_WIDE))), dtype=dtype)
+    """The labels (N,) that `pack_labels` packed; RecordError for another text, or one that unpacks without end."""
+    dtype = np.dtype("<u2" if packed.startswith(_WIDE) else np.uint8)
+    try:
+        unpacking = zlib.decompressobj()
+        content = unpacking.decompress(base64.b64decode(packed.removeprefix(_WIDE), validate=True), MOST_BYTES)
+        if not unpacking.eof:
+            raise ValueError("it is cut off" if len(content) < MOST_BYTES else f"it has over {MOST_BYTES:,} bytes")
+        return np.frombuffer(content, dtype=dtype)
+    except (ValueError, zlib.error) as error:
+        raise RecordError(f"recorded predictions cannot be unpacked: {error}; restore the records") from error
 
 
 def record_to_dict(record: Record) -> dict[str, Any]:
@@ -98,10 +103,22 @@ def record_from_dict(content: Mapping[str, Any]) -> Record:
     for name, value in known.items():
         if not _is_of(value, hints[name]):
             raise ValueError(f"{name} is {value!r}")
+    _check_ranges(known)
     unknown = {name: value for name, value in content.items() if name not in known and name not in ("schema", "kind")}
     if unknown:
         unknown["schema"] = schema
     return kind(**known, extra=unknown)
+
+
+def _check_ranges(content: Mapping[str, Any]) -> None:
+    """Raise ValueError for a value that no run records."""
+    least = {"epoch": 1} | dict.fromkeys(("replicate", "fold", "epochs", "started", "fit_seconds", "seconds"), 0)
+    for name, bound in least.items():
+        if content.get(name, bound) < bound:
+            raise ValueError(f"{name} is {content[name]!r}, at least {bound} is possible")
+    for name, score in content["scores"].items():
+        if name in _SHARES and not 0 <= score <= 1:
+            raise ValueError(f"{name} is {score!r}, a share lies between 0 and 1")
 
 
 def _is_of(value: Any, hint: Any) -> bool:
@@ -114,6 +131,10 @@ def _is_of(value: Any, hint: Any) -> bool:
     if isinstance(value, bool):
         return False
     types = get_args(hint) or (hint,)
+    if isinstance(value, str):
+        value.encode()  # ValueError for half a surrogate pair
+    if isinstance(value, int | float) and not abs(value) < MOST:
+        return False
     return isinstance(value, (*types, int) if float in types else types)
 
 
@@ -131,8 +152,3 @@ def _convert_2(content: Mapping[str, Any]) -> dict[str, Any]:
     if lacking or strange:
         raise RecordError(f"a record with other fields than schema 2: {', '.join(sorted(lacking | strange))}")
     return {**rest, "schema": SCHEMA, "scores": scores}
-
-
-def record_to_line(record: Record) -> str:
-    """One line of strict JSON with its newline."""
-    return json.dumps(record_to_dict(record), allow_nan=False, separators=(",", ":")) + "\n"

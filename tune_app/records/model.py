@@ -149,6 +149,17 @@ class RecordSet:
         """The folds of a trial that have no completed record."""
         return tuple(fold for fold in range(folds) if not self.is_completed(trial, fold))
 
+    def drop_incomplete(self) -> None:
+        """Forget the completed folds whose epochs are not all there, as after damage: they are to run again."""
+        epochs: dict[tuple[str, int], set[int]] = {}
+        for trial, fold, epoch in self.epochs:
+            epochs.setdefault((trial, fold), set()).add(epoch)
+        recorded = {trial for trial, _ in epochs}  # what is fitted in one go has no epochs
+        for key, record in list(self.folds.items()):
+            whole = set(range(1, record.epochs + 1))
+            if record.status == "completed" and record.trial in recorded and not epochs.get(key, set()) >= whole:
+                del self.folds[key]
+
     def completed(self) -> set[tuple[str, int]]:
         """The completed fits, as (trial, fold)."""
         return {key for key, record in self.folds.items() if record.status == "completed"}

@@ -16,10 +16,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tune_app.errors import ResultsError
-from tune_app.records.codec import record_to_line
+from tune_app.records.codec import record_to_dict
 from tune_app.records.files import read_text, write_bytes_whole, write_whole
 from tune_app.records.model import FoldRecord, RecordSet
-from tune_app.records.store import RECORDS_FILE, read_records, write_records
+from tune_app.records.store import RECORDS_FILE, Damaged, read_records, write_records
 from tune_app.study import Study
 from tune_app.study.file import build_yaml, read_study
 from tune_app.study.signatures import SHIPPED
@@ -96,6 +96,7 @@ class Results:
     reference_text: str = ""  # the table of reported figures as it was read
     looks: str = ""  # at the claims of a study that ran until they were decided, as `analysis.looks` writes them
     pooled: pd.DataFrame | None = None  # scores over all held-out samples together, of metrics that do not average
+    damaged: tuple[Damaged, ...] = ()  # lines of the records that were left out; number 0 is the last
     pseudo: PseudoValues | None = None  # by `build_pseudo_key`, of metrics that labels alone do not give
 
 
@@ -107,15 +108,16 @@ def read_results(folder: Path) -> Results:
                 f"{folder} is not a results folder: {name} is missing; give a folder that "
                 "`python -m tune_app.grid` exported, such as results/quick"
             )
-    records, torn = read_records(folder / RECORDS_FILE)
+    records, damaged, torn = read_records(folder / RECORDS_FILE)
     if torn:
-        raise ResultsError(f"{folder / RECORDS_FILE} ends in the middle of a record; restore it, or run the study")
+        damaged = (*damaged, Damaged(0, torn, "it was cut off"))
     path = folder / REFERENCE_FILE
     reference = read_reference(path) if path.is_file() else {}
     text = path.read_text(encoding="utf-8") if reference else ""
     study, pseudo = read_study(folder / STUDY_FILE), _read_pseudo(folder)
     looks = read_text(folder / LOOKS_FILE)
-    return Results(study, records, reference, *_read_extras(folder), text, looks, read_pooled(folder), pseudo)
+    extras = _read_extras(folder)
+    return Results(study, records, reference, *extras, text, looks, read_pooled(folder), damaged, pseudo)
 
 
 def _read_pseudo(folder: Path) -> PseudoValues | None:
@@ -188,7 +190,7 @@ def build_digest(results: Results) -> str:
     order = [trial.spec.id for trial in results.study.grid_trials()]
     texts = [build_yaml(results.study), results.reference_text, json.dumps(results.environment, sort_keys=True)]
     texts += [results.looks] if results.looks else []
-    texts += map(record_to_line, results.records.in_order(order))
+    texts += [json.dumps(record_to_dict(record)) for record in results.records.in_order(order)]
     texts += [] if results.plan is None else [results.plan.to_csv(index=False, float_format="%.9g")]
     texts += (
         [] if results.test is None else [results.test.labels.tobytes().hex(), results.test.positions.tobytes().hex()]

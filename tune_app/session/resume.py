@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from tune_app.records import RECORDS_FILE, Record, RecordSet, RecordStore, read_records
+from tune_app.records import DAMAGED_FILE, RECORDS_FILE, Damaged, Record, RecordSet, RecordStore, read_records
 from tune_app.records.environments import Environment, adopt
 from tune_app.records.results import Results
 from tune_app.study import Study, TrialSpec
@@ -50,6 +50,26 @@ def take_over(
     return len({(record.trial, record.fold) for record in new})
 
 
+def describe_damage(store: RecordStore, origin: Results | None) -> list[str]:
+    """A sentence for each file that holds damaged lines; empty without any."""
+    told = []
+    if store.damaged:
+        told.append(
+            f"{store.path}: {spell_damaged(store.damaged)}. They are set aside in {DAMAGED_FILE}, and their folds run "
+            "again."
+        )
+    if origin and origin.damaged:
+        told.append(f"The results to continue from: {spell_damaged(origin.damaged)}. Their folds are not taken over.")
+    return told
+
+
+def spell_damaged(lines: Sequence[Damaged]) -> str:
+    """`line 7 is damaged (its checksum is that of another text)`; of many lines the first three."""
+    told = [f"{f'line {line.number}' if line.number else 'the last line'} ({line.reason})" for line in lines[:3]]
+    more = f", and {len(lines) - 3} more" if len(lines) > 3 else ""
+    return f"{len(lines)} damaged: {', '.join(told)}{more}"
+
+
 def describe_changes(study: Study, specs: Sequence[TrialSpec], store: RecordStore) -> str:
     """A sentence on records that no longer match the study, and on the trials that are new; empty without any."""
     recorded = {trial for trial, _ in store.records.folds}
@@ -67,7 +87,7 @@ def describe_changes(study: Study, specs: Sequence[TrialSpec], store: RecordStor
 def peek_records(folder: Path | None, specs: Sequence[TrialSpec], origin: Results | None) -> RecordSet:
     """The records that a run will start from, read without touching anything; None for a run that starts over."""
     path = folder / RECORDS_FILE if folder else None
-    known = read_records(path)[0] if path and path.exists() else RecordSet()
+    known = read_records(path).records if path and path.exists() else RecordSet()
     for record in find_new(origin.records, specs, known) if origin else ():
         known.add(record)
     return known

@@ -48,7 +48,15 @@ from tune_app.session.notes import (
 from tune_app.session.options import RunOptions
 from tune_app.session.outcome import Outcome
 from tune_app.session.results import Results
-from tune_app.session.resume import HoldsBest, describe_changes, find_missing, find_unkept, peek_records, take_over
+from tune_app.session.resume import (
+    HoldsBest,
+    describe_changes,
+    describe_damage,
+    find_missing,
+    find_unkept,
+    peek_records,
+    take_over,
+)
 from tune_app.session.studies import FoundStudy
 from tune_app.study import Study, TrialSpec
 from tune_app.study.define import Definition
@@ -200,6 +208,8 @@ class Session:
         return Keeper(self.folder / "weights").holds_best
 
     def _take_over(self, store: RecordStore, origin: StoredResults | None) -> None:
+        for line in describe_damage(store, origin):
+            self.report(line)
         if store.torn:
             self.report(
                 f"The last record was cut off ({len(store.torn)} bytes); it is dropped and its fold runs again."

@@ -92,7 +92,7 @@ class _Course:
     def _lacks_fits(self) -> bool:
         """Whether an interrupted round is to be finished."""
         path = self.session.folder / RECORDS_FILE
-        records = read_records(path)[0] if path.exists() else RecordSet()
+        records = read_records(path).records if path.exists() else RecordSet()
         return any(find_missing(self.session.specs, records).values())
 
     def _take(self, results: StoredResults) -> bool:

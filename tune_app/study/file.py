@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from tune_app.errors import StudyError
 from tune_app.study import Baseline, Catalog, Claim, DataChoice, GridEntry, Label, Recipe, Study, choices
 from tune_app.study.mending import MendedStudy, mend, rename_unknown_keys
 from tune_app.study.messages import LISTS, explain
+from tune_app.study.plain_yaml import PlainYamlError, read_yaml, write_yaml
 
 SHIPPED = Path(__file__).resolve().parents[1] / "studies"
 _SECTIONS: dict[str, type[BaseModel]] = {
@@ -62,13 +62,13 @@ def mend_file(path: Path, overrides: Sequence[str] = (), catalog: Catalog | Find
     Raises StudyError where the file cannot be read, or is no plain YAML.
     """
     try:
-        content, twice = _load_yaml(path.read_text(encoding="utf-8"))
+        content, twice = read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise StudyError(f"study file {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise StudyError(f"study file {path} is not UTF-8 text ({error.reason} at byte {error.start})") from error
-    except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
-        raise StudyError(f"study file {path} is not plain YAML: {' '.join(str(error).split())}") from error
+    except PlainYamlError as error:
+        raise StudyError(f"study file {path} is not plain YAML: {error}") from error
     if not isinstance(content, dict):
         raise StudyError(f"study file {path} must hold a mapping with the keys {', '.join(Study.model_fields)}")
     told = [f"study file {path} is not plain YAML: {problem}" for problem in twice]
@@ -112,31 +112,6 @@ def mend_content(
     return replace(mended, problems=tuple(dict.fromkeys([*problems, *mended.problems])))
 
 
-class _Loader(yaml.SafeLoader):
-    """Plain YAML in which a mapping names each key once: of two, YAML's own rule keeps the last without a word."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.twice: dict[str, None] = {}  # sentences on keys that are given twice
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for index, (key, (place, _)) in enumerate(zip(keys, node.value, strict=True)):
-            if key in keys[:index]:
-                error = yaml.MarkedYAMLError(problem=f"the key {key!r} is given twice", problem_mark=place.start_mark)
-                self.twice[" ".join(str(error).split())] = None
-        return super().construct_mapping(node, deep)
-
-
-def _load_yaml(text: str) -> tuple[Any, list[str]]:
-    """What the text says, and sentences on keys that it gives twice."""
-    loader = _Loader(text)
-    try:
-        return loader.get_single_data(), list(loader.twice)
-    finally:
-        loader.dispose()
-
-
 def build_yaml(study: Study) -> str:
     """The study as it was run, every default spelled out, as the text of a study file."""
     content = study.model_dump(mode="json", exclude_none=True)
@@ -151,7 +126,7 @@ def build_yaml(study: Study) -> str:
     ):  # sections that most studies have not
         if content.get(name) in ({}, [], None, "auto", {"also": [], "keep_scores": False}):
             content.pop(name, None)
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+    return write_yaml(content)
 
 
 def _apply_override(content: dict[str, Any], override: str) -> list[str]:
@@ -159,8 +134,8 @@ def _apply_override(content: dict[str, Any], override: str) -> list[str]:
     if not equals or not key:
         return [f"--set {override}: write key=value, such as recipe.epochs=1"]
     try:
-        value, twice = _load_yaml(text)
-    except (yaml.YAMLError, ValueError):
+        value, twice = read_yaml(text)
+    except PlainYamlError:
         twice, value = ["not plain"], None
     if twice:
         return [f"--set {override}: the value {text!r} is not plain YAML"]
