@@ -33,7 +33,8 @@ def build_parser() -> argparse.ArgumentParser:
     shipped = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.yaml")))
     add("study", nargs="?", default="quick", help=f"one that ships ({shipped}) or a YAML file; default quick")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key, such as recipe.epochs=1")
-    add("--only", metavar="FACTOR=LEVEL,…", help="run a part of the grid, such as model=cnn,folds=4")
+    only = "run a part of the grid, such as model=cnn,folds=4; may be given more than once"
+    add("--only", action="append", metavar="FACTOR=LEVEL,…", help=only)
     add("--check", action="store_true", help="import, probe and price without running anything")
     add("--dry-run", action="store_true", help="print the plan and start nothing")
     add("--fresh", action="store_true", help="start over; the old records are kept beside the new ones")
@@ -166,9 +167,10 @@ def _build_session(options: argparse.Namespace) -> "Session":
     console = _Console()
     again = shlex.join(argument for argument in sys.argv[1:] if argument != "--fresh")
     chosen = {name: getattr(options, name) for name in OptionValues.__annotations__}
+    only = ",".join(options.only) if options.only else None
     return Session(
         find_study(options.study, options.set, options.allow),
-        build_options(options.only, **chosen, command=f"{_name_command()} {again}".strip()),
+        build_options(only, **chosen, command=f"{_name_command()} {again}".strip()),
         lambda line: _say(console, line),
         console,
     )

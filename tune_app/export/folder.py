@@ -1,6 +1,7 @@
 """A results folder, written: complete in itself, each file whole or not at all."""
 
 import contextlib
+import itertools
 import json
 import os
 from functools import partial
@@ -45,16 +46,22 @@ def choose_folder(folder: Path, results: Results) -> Path:
     """`folder`, or `<folder>.partial` if writing there would lose records that this run does not have.
 
     That happens when a fresh clone, whose results folder holds a whole run, runs a part of the study or an edited one.
-    Records there that cannot be read (damaged, or of another schema) are not ours to replace either.
+    Where that would lose records, too, it is `<folder>.partial-2`, and so on.
     """
+    names = (".partial" if number == 1 else f".partial-{number}" for number in itertools.count(1))
+    places = itertools.chain([folder], (folder.with_name(folder.name + name) for name in names))
+    return next(place for place in places if not _loses_records(place, results))
+
+
+def _loses_records(folder: Path, results: Results) -> bool:
+    """Whether records would be lost there; those that cannot be read (of another schema) are not ours to replace."""
     if not (folder / RECORDS_FILE).exists():
-        return folder
-    partial_folder = folder.with_name(f"{folder.name}.partial")
+        return False
     try:
         there, damaged, _ = read_records(folder / RECORDS_FILE)
     except RecordError:
-        return partial_folder
-    return partial_folder if damaged or there.completed() - results.records.completed() else folder
+        return True
+    return bool(damaged or there.completed() - results.records.completed())
 
 
 def write_results(folder: Path, results: Results, sources: bool = True) -> list[str]:

@@ -113,7 +113,7 @@ def read_results(folder: Path) -> Results:
         damaged = (*damaged, Damaged(0, torn, "it was cut off"))
     path = folder / REFERENCE_FILE
     reference = read_reference(path) if path.is_file() else {}
-    text = path.read_text(encoding="utf-8") if reference else ""
+    text = path.read_text(encoding="utf-8-sig") if reference else ""
     study, pseudo = read_study(folder / STUDY_FILE), _read_pseudo(folder)
     looks = read_text(folder / LOOKS_FILE)
     extras = _read_extras(folder)
@@ -269,8 +269,11 @@ def read_reference(path: Path) -> Reference:
     """
     found: dict[tuple[str, str, int], Reported] = {}
     try:
-        with path.open(encoding="utf-8", newline="") as lines:
-            for number, row in enumerate(csv.DictReader(lines, strict=True), start=2):
+        with path.open(encoding="utf-8-sig", newline="") as lines:  # spreadsheets put a byte-order mark before
+            table = csv.DictReader(lines, strict=True)
+            if len(table.fieldnames or ()) == 1 and ";" in "".join(table.fieldnames or ()):
+                raise ValueError("its columns are separated by semicolons; save it with commas")
+            for number, row in enumerate(table, start=2):
                 figure = float(row["test_accuracy"])
                 if not 0 <= figure <= 1:
                     raise ValueError(f"line {number}: test_accuracy {figure:g} is no share of images from 0 to 1")
@@ -280,8 +283,7 @@ def read_reference(path: Path) -> Reference:
                 regularizer = SHIPPED.find("regularizer")
                 if key[1] not in regularizer.choices:
                     raise ValueError(f"line {number}: no regularizer {key[1]!r}; {', '.join(regularizer.choices)}")
-                note, dataset, table = (row.get(name) or "" for name in ("note", "dataset", "table"))
-                found[key] = Reported(row["row"], figure, note, dataset, table)
+                found[key] = Reported(row["row"], figure, *(row.get(n) or "" for n in ("note", "dataset", "table")))
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise ResultsError(
             f"reference table {path} cannot be read ({type(error).__name__}: {error}); it needs the columns row, "

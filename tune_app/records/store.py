@@ -44,6 +44,8 @@ def read_records(path: Path) -> ReadRecords:
     lines = content.split(b"\n")
     torn = lines.pop()  # empty after a final newline: a line without one was cut off while it was written
     for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
         try:
             records.add(record_from_line(line))
         except (ValueError, TypeError, AttributeError) as error:

@@ -65,6 +65,10 @@ class RunOptions:
             if share is not None and not (is_number and 0 <= share < float("inf")):
                 spelled = f"{share:g}" if is_number else repr(share)
                 problems.append(f"--{name.replace('_', '-')} {spelled}: a share must be 0 or more, such as 0.5 or 1")
+        if self.runs.resolve() == self.results.resolve():
+            problems.append(
+                f"--runs and --results are both {self.runs}: tables would take the place of records; name two folders"
+            )
         if self.assume_sd is not None and not 0 < self.assume_sd < float("inf"):
             problems.append(f"--assume-sd {self.assume_sd:g}: a standard deviation is above 0, such as 0.004")
         if problems := [*problems, *self._find_look_problems()]:

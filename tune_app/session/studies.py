@@ -116,7 +116,7 @@ def _find_reference(name: str | None, beside: Path) -> tuple[Reference, str]:
     for folder in (beside, SHIPPED):
         path = folder / name
         if path.is_file():
-            return read_reference(path), path.read_text(encoding="utf-8")
+            return read_reference(path), path.read_text(encoding="utf-8-sig")
     raise StudyError(
         f"reference: {name} is neither in {beside} nor among the tables that ship; put it there, name the "
         "study by the path of the file that it lies beside, or leave it out"
