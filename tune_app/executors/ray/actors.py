@@ -1,10 +1,12 @@
 """The actor that runs a work item on a node."""
 
 from collections.abc import Iterator
+from traceback import format_exception_only
 from typing import Any
 
 import ray
 from ray import tune
+from ray.exceptions import RayError, RayTaskError
 
 from tune_app.executors.inline import choose_device
 from tune_app.executors.ray.writers import Writers
@@ -13,6 +15,11 @@ from tune_app.records import FoldRecord, Record, record_to_dict
 from tune_app.records.environments import describe_here, mark
 from tune_app.study import TrialSpec
 from tune_app.trial import RunTrial
+
+
+def _spell_error(error: Exception) -> str:
+    lines = [line.strip() for line in "".join(format_exception_only(error)).splitlines() if line.strip()]
+    return lines[-1]
 
 
 def build_trainable(shared: Any, writers: "Writers", run: RunTrial) -> type[tune.Trainable]:
@@ -34,10 +41,20 @@ def build_trainable(shared: Any, writers: "Writers", run: RunTrial) -> type[tune
             return True
 
         def step(self) -> dict[str, Any]:
-            """The next record: Tune hands it to the driver as the trial's report."""
-            if self._records is None:
-                self._records = self._start()
-            record = next(self._records)
+            """The next record: Tune hands it to the driver as the trial's report.
+
+            So it does with an error of the trial's own: what is raised here counts as a process that was lost.
+            """
+            if not self._left:
+                return {"done": True}
+            try:
+                if self._records is None:
+                    self._records = self._start()
+                record = next(self._records)
+            except Exception as error:
+                if isinstance(error, RayError) and not isinstance(error, RayTaskError):
+                    raise  # what is gone is Ray's: the data's last copy, say
+                return {"error": _spell_error(error), "done": True}
             if isinstance(record, FoldRecord) and record.fold in self._left:
                 self._left[record.fold] -= 1
             done = not any(self._left.values())
