@@ -61,6 +61,10 @@ class Machines:
             os.killpg(self.processes[name].pid, signal.SIGKILL)
         self.processes[name].wait(END_SECONDS)
 
+    def kill_all(self) -> None:
+        for name in self.processes:
+            self.kill(name)
+
     def on(self, name: str, *command: str) -> list[str]:
         """The command as one types it on a machine: the head has this one's disk, a node neither it nor the source."""
         enter = ["ip", "netns", "exec", self.name_space(name)]
@@ -124,7 +128,7 @@ def build_machines(names: Sequence[str], logs: Path, hidden: Sequence[Path]) -> 
         for number, name in enumerate(("head", *names), start=1):
             stack.callback(remove, machines.name_space(name))
             machines.connect(name, f"{NET}.{number}")
-        stack.callback(lambda: [machines.kill(name) for name in machines.processes])
+        stack.callback(machines.kill_all)
         yield machines
 
 
