@@ -33,6 +33,7 @@ from tune_app.records import RecordSet, RecordStore
 from tune_app.records.environments import read_versions
 from tune_app.session.interrupts import ignore_interrupts
 from tune_app.session.options import RunOptions
+from tune_app.session.outcome import describe_loss
 from tune_app.session.planning import Plan, make_plan
 from tune_app.study import TrialSpec
 from tune_app.study.define import Definition
@@ -111,7 +112,8 @@ class Execution:
         try:
             if self.options.executor == "ray":
                 on_ray = _import_ray()
-                run, stop = on_ray.run_on_ray, on_ray.stop_ray
+                run = partial(on_ray.run_on_ray, describe_loss=partial(self._describe_loss, store.records))
+                stop = on_ray.stop_ray
                 cluster = on_ray.start_ray(self.options.address, self.scope, self._find_definitions())
                 known = {name: describe_data(data) for name, data in self.datasets.items()}
                 self.plan = make_plan(self.plan.study, self.options, cluster.nodes, known)
@@ -147,6 +149,10 @@ class Execution:
             if stop:
                 stop()
         return False
+
+    def _describe_loss(self, records: RecordSet, sentence: str) -> str:
+        done = self.plan.fits - sum(len(records.missing_folds(trial.id, trial.fits)) for trial in self.plan)
+        return describe_loss(sentence, done, self.plan.fits, self.options.command)
 
     @property
     def _root(self) -> Path | None:

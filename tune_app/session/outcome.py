@@ -58,9 +58,14 @@ class Outcome:
         names, folds = build_trial_names(study), {trial.spec.id: trial.spec.folds for trial in study.grid_trials()}
         lines += [describe_fit(record, names[record.trial], folds[record.trial]) for record in self.failed]
         if self.lost:
-            lines.append(f"{self.lost} {self.done} of {self.fits} fits are done and on disk. Resume with: {again}")
+            lines.append(describe_loss(self.lost, self.done, self.fits, again))
         elif self.interrupted:
             lines.append(f"Interrupted: {self.done} of {self.fits} fits are done and on disk. Resume with: {again}")
         elif self.failed:
             lines.append(f"{len(self.failed)} fits failed; the same command runs them again.")
         return lines
+
+
+def describe_loss(sentence: str, done: int, fits: int, again: str) -> str:
+    """What became of the cluster, what is done, and how a user goes on."""
+    return f"{sentence} {done} of {fits} fits are done and on disk. Resume with: {again}"

@@ -3,7 +3,7 @@
 import contextlib
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Unpack
 
@@ -37,17 +37,18 @@ def run_on_ray(
     keep: Keep | None = None,
     carrier: Carrier | None = None,
     run: RunTrial = run_trial,
+    describe_loss: Callable[[str], str] = str,
     **options: Unpack[TrialOptions],
 ) -> None:
     """Run every item as a Tune trial on its share of a node, and send the records to `flow` as they come.
 
     A fit whose process or node is lost runs again, at most twice, and of what is recorded nothing does; what is still
     missing in the end is recorded as failed, as is what a trial's own error leaves. Whatever `flow` raises ends the run
-    and comes out here, and ClusterError once the head or every node for what is left is gone. KeyboardInterrupt leaves
-    at once.
+    and comes out here, and ClusterError once the head or every node for what is left is gone (`describe_loss`: see
+    `watch_head`). KeyboardInterrupt leaves at once.
     """
     relay = Relay(work, flow)
-    with watch_head(relay.find_needs):
+    with watch_head(relay.find_needs, describe_loss):
         names = {item.trial.spec.dataset for item in work}
         shared = {name: ray.put(pick_data(data, name)) for name in names}
         writers = start_writers(keep, carrier, options.pop("keep_outputs", None))

@@ -17,18 +17,23 @@ from tune_app.errors import ClusterError
 EVERY_SECONDS = 2.0
 LOST_SECONDS = 15.0  # without an answer: a head that is restarted, or a network that stumbles, may come back
 UNMET_SECONDS = 60.0  # an autoscaler may bring a node in the place of one that was lost
-LEAVE_SECONDS = 25.0  # for this process to leave Ray, before Ray ends it
+LEAVE_SECONDS = 12.0  # for this process to leave Ray, whose core may wait for the head wherever it is
+SHOW_CURSOR = "\x1b[?25h"
 
 Shares = Set[tuple[float, float]]  # CPUs and GPUs that an item needs on one node
 
 
 @contextlib.contextmanager
-def watch_head(find_needs: Callable[[], Shares] = frozenset) -> Iterator[None]:
+def watch_head(
+    find_needs: Callable[[], Shares] = frozenset, describe_loss: Callable[[str], str] = str
+) -> Iterator[None]:
     """Raise ClusterError within, wherever it waits, once the head is gone or no node is left for any item.
 
-    `find_needs` gives the shares of the items that have not ended; it is called from another thread.
+    `find_needs` gives the shares of the items that have not ended; it is called from another thread. Where Ray's core
+    waits for the head and hears of nothing else, what `describe_loss` makes of the sentence is printed and the process
+    ends, as Ray would end it later.
     """
-    watch = _Watch(find_needs)
+    watch = _Watch(find_needs, describe_loss)
     watch.start()
     try:
         try:
@@ -45,10 +50,11 @@ def watch_head(find_needs: Callable[[], Shares] = frozenset) -> Iterator[None]:
 
 
 class _Watch(threading.Thread):
-    def __init__(self, find_needs: Callable[[], Shares]) -> None:
+    def __init__(self, find_needs: Callable[[], Shares], describe_loss: Callable[[str], str]) -> None:
         super().__init__(name="watch", daemon=True)
         self.lost = ""  # the sentence
         self._find_needs = find_needs
+        self._describe_loss = describe_loss
         self._watched = threading.get_ident()
         self._stopped = threading.Event()
         self._interrupting = threading.Lock()
@@ -114,10 +120,10 @@ class _Watch(threading.Thread):
             self.lost = sentence
             _interrupt(self._watched)
         if not self._stopped.wait(LEAVE_SECONDS):
-            # It hangs in Ray's core, which is about to end this process in any case: every record is on disk.
-            sys.stderr.write(f"{sentence} Every finished fit is on disk; the same command resumes.\n")
+            shown = SHOW_CURSOR if sys.stderr.isatty() else ""  # a display may have hidden it
+            sys.stderr.write(f"{shown}{self._describe_loss(sentence)}\n")
             sys.stderr.flush()
-            os._exit(1)
+            os._exit(1)  # every record is on disk
 
 
 def _interrupt(thread: int) -> None:
