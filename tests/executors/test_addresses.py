@@ -18,9 +18,9 @@ from tune_app.grid import main
 
 @pytest.fixture
 def listener() -> Iterator[str]:
-    """Something that takes connections and says nothing."""
+    """Something that takes connections, at each of this machine's addresses, and says nothing."""
     with socket.socket() as place:
-        place.bind(("127.0.0.1", 0))
+        place.bind(("", 0))
         place.listen()
         yield f"127.0.0.1:{place.getsockname()[1]}"
 
