@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tune_app.data.model import Data as Data
     from tune_app.errors import (
+        ClusterError as ClusterError,
         DataError as DataError,
         ExportError as ExportError,
         FitError as FitError,
@@ -76,6 +77,7 @@ _PLACES = {
     "Baseline": "tune_app.study",
     "Callback": "tune_app.monitor",
     "Claim": "tune_app.study",
+    "ClusterError": "tune_app.errors",
     "Comparison": "tune_app.session.comparison",
     "Data": "tune_app.data.model",
     "DataChoice": "tune_app.study",

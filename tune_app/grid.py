@@ -1,6 +1,6 @@
 """python -m tune_app.grid [study]: plan a study, run what its records lack, export its tables.
 
-Exit codes: 0 every fit completed, 1 some fits failed, 2 bad input, 130 interrupted.
+Exit codes: 0 every fit completed, 1 some fits failed or the cluster was lost, 2 bad input, 130 interrupted.
 """
 
 import argparse
@@ -62,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--executor", choices=("ray", "inline"), default="ray", help="actors on Ray Tune, or this process; default ray")
     add("--address", help="a Ray cluster to use instead of this machine, such as auto or 10.0.0.1:6379")
+    add("--mixed-versions", action="store_true", help="--address: admit nodes with other versions than here")
     add("--cpus-per-trial", type=float, metavar="N", help="share of a node's cores for each trial; default 1")
     add("--gpus-per-trial", type=float, metavar="N", help="share of a GPU for each trial; default by memory")
     add(
@@ -205,9 +206,9 @@ def _run(session: "Session") -> int:
         session.console.print(outcome.results)
     for line in outcome.describe(session.options.command):
         session.report(line)
-    if outcome.interrupted:
+    if outcome.interrupted and not outcome.lost:
         return EXIT_INTERRUPTED
-    return EXIT_FAILED if outcome.failed else 0
+    return EXIT_FAILED if outcome.lost or outcome.failed else 0
 
 
 def _say(console: "Console", line: str) -> None:

@@ -172,7 +172,7 @@ def test_what_travels_to_a_cluster_is_enough_for_a_trial_and_no_more(tmp_path: P
     )
     assert done.stdout.split() == ["completed", str(staged / "executors" / "ray" / "__init__.py")], done.stderr
     files = [path for path in staged.rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    assert sum(path.stat().st_size for path in files) < 600_000
+    assert sum(path.stat().st_size for path in files) < 800_000
     assert {path.suffix for path in files} == {".py"}
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+from tune_app.errors import ClusterError
 from tune_app.monitor import Monitor
 from tune_app.monitor.terminal import build_console
 from tune_app.session.interrupts import terminate_as_interrupt
@@ -38,8 +39,8 @@ def run_study(
     lines go to the logger `tune_app`, at level INFO.
 
     A failed fit is a row of the results, not an exception. On KeyboardInterrupt everything finished is on disk and
-    exported before the interrupt comes out, and the same call resumes. Raises a TuneAppError for bad input before
-    anything starts, and where a disk or a folder refuses.
+    exported before the interrupt comes out, and the same call resumes; so it is with the ClusterError of a cluster that
+    is lost. Raises a TuneAppError for bad input before anything starts, and where a disk or a folder refuses.
     """
     report, console = (print, build_console()) if progress else (logger.info, None)
     session = Session(
@@ -53,6 +54,8 @@ def run_study(
         outcome = session.run()
     for line in outcome.describe("the same call"):
         report(line)
+    if outcome.lost:
+        raise ClusterError(f"{outcome.lost} {outcome.done} of {outcome.fits} fits are done and on disk")
     if outcome.interrupted:
         raise KeyboardInterrupt(f"{outcome.done} of {outcome.fits} fits are done and on disk")
     return outcome.results

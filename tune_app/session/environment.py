@@ -16,11 +16,13 @@ def build_environment(
     gpus: Sequence[str] = (),
     earlier: Iterable[Mapping[str, Any]] = (),
     environments: Mapping[str, Environment] | None = None,
+    differing: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The content of `environment.json`; `nodes` gives each node's CPUs and GPUs, `gpus` the names of those here.
 
     `earlier` are the environments of runs whose records this one continues; each that differs is named once.
-    `environments` are those that records name, by key.
+    `environments` are those that records name, by key, `differing` sentences on nodes of other versions that a user has
+    admitted.
     """
     current = _describe_here(study, command, nodes, gpus)
     named: list[dict[str, Any]] = []
@@ -29,7 +31,8 @@ def build_environment(
         if not any(all(brief[name] == other.get(name) for name in DEPENDED) for other in (current, *named)):
             named.append(brief)
     # Always there: without it, records that name no environment would be taken for this run's.
-    return current | ({"earlier": named} if named else {}) | {"environments": dict(environments or {})}
+    admitted = {"mixed_versions": list(differing)} if differing else {}
+    return current | admitted | ({"earlier": named} if named else {}) | {"environments": dict(environments or {})}
 
 
 def _describe_here(

@@ -14,7 +14,7 @@ from rich.console import Console
 from tensorboardX import SummaryWriter
 
 from tune_app.data import Data
-from tune_app.errors import ResourceError, StudyError
+from tune_app.errors import ClusterError, ResourceError, StudyError
 from tune_app.executors.arrival import find_lacking_parts
 from tune_app.executors.inline import run_inline
 from tune_app.monitor import Monitor, NoteEnvironments, RecordFlow
@@ -30,8 +30,10 @@ from tune_app.parts.splitters import find_alike_splits
 from tune_app.parts.trial_splits import build_trial_splits
 from tune_app.plan import PlannedTrial, WorkItem
 from tune_app.records import RecordSet, RecordStore
+from tune_app.records.environments import read_versions
 from tune_app.session.interrupts import ignore_interrupts
 from tune_app.session.options import RunOptions
+from tune_app.session.outcome import describe_loss
 from tune_app.session.planning import Plan, make_plan
 from tune_app.study import TrialSpec
 from tune_app.study.define import Definition
@@ -92,9 +94,14 @@ class Execution:
     callbacks: Sequence[Monitor] = ()
     scope: Scope | None = None  # where the study's own parts lie
     note: NoteEnvironments | None = None
+    lost: str = ""  # what became of the cluster, where it ended the run
+    differing: tuple[str, ...] = ()  # versions of its nodes that are not those here, as --mixed-versions allows
 
     def run(self, missing: Mapping[str, tuple[int, ...]], store: RecordStore) -> bool:
-        """Run the folds; True if it was interrupted. Records are in the store when this returns, come what may."""
+        """Run the folds; True if it was interrupted, by the user or by the loss of the cluster.
+
+        Records are in the store when this returns, come what may.
+        """
         work = build_work(self.plan, missing)
         self._announce(work)
         keep = Keeper(self.folder / "weights") if self.options.keep == "best" else None
@@ -105,7 +112,8 @@ class Execution:
         try:
             if self.options.executor == "ray":
                 on_ray = _import_ray()
-                run, stop = on_ray.run_on_ray, on_ray.stop_ray
+                run = partial(on_ray.run_on_ray, describe_loss=partial(self._describe_loss, store.records))
+                stop = on_ray.stop_ray
                 cluster = on_ray.start_ray(self.options.address, self.scope, self._find_definitions())
                 known = {name: describe_data(data) for name, data in self.datasets.items()}
                 self.plan = make_plan(self.plan.study, self.options, cluster.nodes, known)
@@ -132,12 +140,19 @@ class Execution:
         except KeyboardInterrupt:
             ignore_interrupts()  # a second Ctrl-C must not break off the goodbye
             return True
+        except ClusterError as error:
+            self.lost = str(error)
+            return True
         finally:
             if flow:
                 flow.close()
             if stop:
                 stop()
         return False
+
+    def _describe_loss(self, records: RecordSet, sentence: str) -> str:
+        done = self.plan.fits - sum(len(records.missing_folds(trial.id, trial.fits)) for trial in self.plan)
+        return describe_loss(sentence, done, self.plan.fits, self.options.command)
 
     @property
     def _root(self) -> Path | None:
@@ -161,10 +176,16 @@ class Execution:
         }
         expected = {name: fingerprint_definition(part, self._root) for name, part in definitions.items()}
         shares = {trial.share for trial in self.plan}
-        on_ray.check_nodes(
-            partial(find_lacking_parts, definitions, networks, expected, self._root),
-            lambda node: any(share.cpus <= node.get("CPU", 0) and share.gpus <= node.get("GPU", 0) for share in shares),
-        )
+        with on_ray.watch_head():
+            found = on_ray.check_nodes(
+                partial(find_lacking_parts, definitions, networks, expected, self._root),
+                lambda node: any(s.cpus <= node.get("CPU", 0) and s.gpus <= node.get("GPU", 0) for s in shares),
+                read_versions() if self.options.address else None,
+                may_differ=self.options.mixed_versions,
+            )
+        self.differing = tuple(found)
+        for sentence in self.differing:
+            self.report(f"Warning: {sentence}.")
 
     def _fingerprint_code(self) -> dict[str, dict[str, str]]:
         """The source of users' parts as it is here, by trial: actors compare theirs with it."""

@@ -18,7 +18,8 @@ _CHOICES = {"executor": ("ray", "inline"), "device": ("auto", "cpu", "cuda"), "k
 class RunOptions:
     """Options of a run; StudyError for values that cannot be, all at once.
 
-    `executor`: actors on Ray Tune, or this process. `address`: a Ray cluster to use instead of this machine. `device`:
+    `executor`: actors on Ray Tune, or this process. `address`: a Ray cluster to use instead of this machine;
+    `mixed_versions` admits nodes of it that have other versions of torch, numpy, Python or this package. `device`:
     `auto` is a GPU for trials that hold a share of one. `cpus_per_trial`, `gpus_per_trial`: shares of a node (None: one
     core; a share of a GPU by predicted memory). `keep`: `best` saves each trial's best network. `only`: factor → level.
     `fresh` starts over and keeps the old records beside the new ones. `same_code` states that changes of networks and
@@ -33,6 +34,7 @@ class RunOptions:
 
     executor: Literal["ray", "inline"] = "ray"
     address: str | None = None
+    mixed_versions: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
     cpus_per_trial: float | None = None
     gpus_per_trial: float | None = None
@@ -71,6 +73,8 @@ class RunOptions:
             )
         if self.assume_sd is not None and not 0 < self.assume_sd < float("inf"):
             problems.append(f"--assume-sd {self.assume_sd:g}: a standard deviation is above 0, such as 0.004")
+        if self.mixed_versions and not self.address:
+            problems.append("--mixed-versions is for the nodes of a cluster; add --address, or leave it out")
         if problems := [*problems, *self._find_look_problems()]:
             raise StudyError(problems)
 
@@ -93,6 +97,7 @@ class OptionValues(TypedDict, total=False):
 
     executor: Literal["ray", "inline"]
     address: str | None
+    mixed_versions: bool
     device: Literal["auto", "cpu", "cuda"]
     cpus_per_trial: float | None
     gpus_per_trial: float | None

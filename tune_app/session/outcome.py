@@ -15,7 +15,8 @@ class Outcome:
     """What a run left: results, the folder of its tables, and what is not done.
 
     `wanted` is the folder that the tables should have gone to, `failed` are the records of failed fits, `unkept` the
-    trials whose best network could not be saved in `weights`. `written` is false where the tables were up to
+    trials whose best network could not be saved in `weights`. `lost` says what became of the cluster where that ended
+    the run, which is then `interrupted`, too. `written` is false where the tables were up to
     date; `undrawn` are sentences on figures that could not be drawn.
     """
 
@@ -30,6 +31,7 @@ class Outcome:
     interrupted: bool
     written: bool
     undrawn: tuple[str, ...] = ()
+    lost: str = ""
 
     @property
     def done(self) -> int:
@@ -55,8 +57,15 @@ class Outcome:
         study = self.results.study
         names, folds = build_trial_names(study), {trial.spec.id: trial.spec.folds for trial in study.grid_trials()}
         lines += [describe_fit(record, names[record.trial], folds[record.trial]) for record in self.failed]
-        if self.interrupted:
+        if self.lost:
+            lines.append(describe_loss(self.lost, self.done, self.fits, again))
+        elif self.interrupted:
             lines.append(f"Interrupted: {self.done} of {self.fits} fits are done and on disk. Resume with: {again}")
         elif self.failed:
             lines.append(f"{len(self.failed)} fits failed; the same command runs them again.")
         return lines
+
+
+def describe_loss(sentence: str, done: int, fits: int, again: str) -> str:
+    """What became of the cluster, what is done, and how a user goes on."""
+    return f"{sentence} {done} of {fits} fits are done and on disk. Resume with: {again}"

@@ -8,6 +8,7 @@ import numpy as np
 from tune_app.data import Data
 from tune_app.data.checks import INPUT_TYPES
 from tune_app.errors import DataError, StudyError
+from tune_app.executors.address import probe_address
 from tune_app.session.checking import find_part_problems, find_warnings, split_plainly
 from tune_app.session.execution import find_split_problems
 from tune_app.session.planning import Plan
@@ -24,8 +25,11 @@ def prepare(session: "Session") -> tuple[Plan, dict[str, Data]]:
     """The plan and the data sets, once every part has been tried on two samples and what is doubtful is reported.
 
     Raises StudyError with all that is wrong: with the data, their splits, metrics, networks and the recipe's parts. A
-    study without parts of its own is planned first, as its data may have to be fetched.
+    study without parts of its own is planned first, as its data may have to be fetched. Raises ResourceError, before
+    anything else, if nothing listens where the cluster should be.
     """
+    if session.options.address and session.options.executor == "ray":
+        probe_address(session.options.address)
     study, scope = session.study, session.found.scope
     plan = None if study.define else _plan(session)
     problems: list[str] = []

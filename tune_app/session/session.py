@@ -96,6 +96,7 @@ class Session:
 
             refuse(self)
         self.take_study(self.study)
+        self.lost = ""  # what became of the cluster, where it ended the run
         self.remedies = Remedies()  # what to do about code or data that changed
 
     def take_study(self, study: Study) -> None:
@@ -234,7 +235,8 @@ class Session:
         def note_environment() -> None:
             nodes, command = execution.plan.nodes, self.options.command
             known = find_environments(self)
-            environment = build_environment(self.study, command, nodes, find_gpu_names(), earlier, known)
+            here = self.study, command, nodes, find_gpu_names()
+            environment = build_environment(*here, earlier, known, execution.differing)
             write_environment(self.folder / ENVIRONMENT_FILE, environment)
 
         note_environment()  # a run that is killed has said where it ran, too
@@ -243,6 +245,7 @@ class Session:
         if lost:
             self.report(f"{lost} trials have records but no kept network; they run again to keep one.")
         interrupted = execution.run(missing, store)
+        self.lost = execution.lost
         note_environment()
         whole = execution.plan
         if self.options.only:
@@ -272,6 +275,7 @@ class Session:
             failed=tuple(store.records.folds[key] for key in sorted(left) if key in store.records.folds),
             unkept=find_unkept(self.specs, store.records, self._find_holder()),
             interrupted=interrupted,
+            lost=self.lost,
             written=not current,
             undrawn=tuple(undrawn),
         )

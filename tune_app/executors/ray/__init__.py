@@ -13,12 +13,20 @@ os.environ.setdefault("TUNE_WARN_THRESHOLD_S", "600")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 # Idle workers would start beside the first actors, for nothing.
 os.environ.setdefault("RAY_enable_worker_prestart", "0")
+# A node that is drained counts as lost: what ran there is started again, but not for ever.
+os.environ.setdefault("RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE", "1")
 # A local cluster turns token authentication on by itself; for an explicit address Ray sends this user's token only if
 # told so before it is imported. A cluster that wants none ignores it.
-if (Path.home() / ".ray" / "auth_token").exists():
+if (
+    os.environ.get("RAY_AUTH_TOKEN")
+    or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    or (Path.home() / ".ray" / "auth_token").exists()
+):
     os.environ.setdefault("RAY_AUTH_MODE", "token")
 
-from tune_app.executors.ray.cluster import Cluster, check_nodes, start_ray, stop_ray
+from tune_app.executors.ray.cluster import Cluster, start_ray, stop_ray
+from tune_app.executors.ray.nodes import check_nodes
 from tune_app.executors.ray.run import run_on_ray
+from tune_app.executors.ray.watch import watch_head
 
-__all__ = ["Cluster", "check_nodes", "run_on_ray", "start_ray", "stop_ray"]
+__all__ = ["Cluster", "check_nodes", "run_on_ray", "start_ray", "stop_ray", "watch_head"]

@@ -1,10 +1,12 @@
 """The actor that runs a work item on a node."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from traceback import format_exception_only
 from typing import Any
 
 import ray
 from ray import tune
+from ray.exceptions import RayError, RayTaskError
 
 from tune_app.executors.inline import choose_device
 from tune_app.executors.ray.writers import Writers
@@ -13,6 +15,17 @@ from tune_app.records import FoldRecord, Record, record_to_dict
 from tune_app.records.environments import describe_here, mark
 from tune_app.study import TrialSpec
 from tune_app.trial import RunTrial
+
+
+def _take(advance: Callable[[], Record]) -> Record | str:
+    """The record that it gives, or the last line of an error of the trial's own."""
+    try:
+        return advance()
+    except Exception as error:
+        if isinstance(error, RayError) and not isinstance(error, RayTaskError):
+            raise  # what is gone is Ray's: the last copy of the data, say
+        lines = [line.strip() for line in "".join(format_exception_only(error)).splitlines() if line.strip()]
+        return lines[-1]
 
 
 def build_trainable(shared: Any, writers: "Writers", run: RunTrial) -> type[tune.Trainable]:
@@ -34,15 +47,22 @@ def build_trainable(shared: Any, writers: "Writers", run: RunTrial) -> type[tune
             return True
 
         def step(self) -> dict[str, Any]:
-            """The next record: Tune hands it to the driver as the trial's report."""
-            if self._records is None:
-                self._records = self._start()
-            record = next(self._records)
+            """The next record, or an error of the trial's own: what is raised here counts as a lost process."""
+            if not self._left:
+                return {"done": True}
+            record = _take(self._advance)
+            if isinstance(record, str):
+                return {"error": record, "done": True}
             if isinstance(record, FoldRecord) and record.fold in self._left:
                 self._left[record.fold] -= 1
             done = not any(self._left.values())
             record = mark(record, self._environment)
             return {"record": record_to_dict(record), "environment": self._environment, "done": done}
+
+        def _advance(self) -> Record:
+            if self._records is None:
+                self._records = self._start()
+            return next(self._records)
 
         def _start(self) -> Iterator[Record]:
             config = self.config

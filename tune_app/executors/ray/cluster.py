@@ -1,32 +1,37 @@
-"""Ray on this machine or a cluster: started, joined, asked for what its nodes have and lack, left."""
+"""Ray on this machine or a cluster: started, joined, left."""
 
 import contextlib
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from ray.exceptions import RayError
 
-from tune_app.errors import ResourceError
+from tune_app.errors import ClusterError, ResourceError
+from tune_app.executors.ray.joining import find_head
+from tune_app.executors.ray.nodes import find_nodes
 from tune_app.executors.scratch import hold_folder
 from tune_app.executors.staging import find_users_packages, make_absolute, stage_source, stage_study
 from tune_app.parts.closure import INSTALLED
 from tune_app.parts.references import Scope
 from tune_app.study.define import Definition
 
-CHECK_SECONDS = 300  # until a node has unpacked what it was sent, imported torch and built a network or two
+# How long Ray's core waits for a head that is gone before it ends this process: by then `watch_head` has left it.
+RECONNECT_SECONDS = "120"
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A Ray cluster this process is connected to: each node's CPUs and GPUs, and the dashboard's URL, if any."""
+    """A Ray cluster this process is connected to: each node's CPUs and GPUs, and the dashboard's URL, if any.
+
+    A node whose GPUs can be asked has the bytes of the smallest one as `gpu_bytes`, too.
+    """
 
     nodes: list[Mapping[str, float]]
     dashboard: str | None
@@ -43,13 +48,15 @@ def start_ray(
     The study's own parts, which lie where `scope` says, are found by every worker: on this machine by the path, on a
     cluster by copies of what the study imports and of the files that its definitions name.
 
-    Raises ResourceError if there is no cluster at that address, StudyError for more than it can be sent. `options` go
-    to `ray.init`.
+    Raises ResourceError if there is no cluster at that address that takes this process, within 10 s where nothing
+    listens; ClusterError if Ray does not come up; StudyError for more than a cluster can be sent. `options` go to
+    `ray.init`.
     """
     paths = _find_paths(scope, definitions or {}) if scope and not address else []
     settings: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     if address:
-        settings |= {"address": address}
+        settings |= {"address": find_head(address)}
+        os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", RECONNECT_SECONDS)
     else:
         # "local", because without an address Ray would join whatever cluster happens to run on this machine.
         settings |= {"address": "local", "include_dashboard": True}
@@ -61,18 +68,18 @@ def start_ray(
                 settings["runtime_env"] = {"py_modules": [str(path) for path in staged]}
             with _on_path(paths):
                 context = ray.init(**(settings | options))
-    except (OSError, ValueError, RuntimeError) as error:
-        where = f"the cluster at {address}" if address else "Ray on this machine"
-        raise ResourceError(
-            f"{where} cannot be used: {error}; start a cluster with `ray start --head` (and set RAY_AUTH_TOKEN "
-            "if it asks for a token), leave --address out, or run with --executor inline"
+    except (OSError, ValueError, RuntimeError, RayError) as error:
+        told = " ".join(str(error).split()) or type(error).__name__
+        if address:
+            raise ResourceError(f"the cluster at {address} cannot be used: {told}") from error
+        raise ClusterError(
+            f"Ray does not come up on this machine: {told}; run with --executor inline, or mend that first."
         ) from error
     signal.signal(signal.SIGTERM, on_terminate)  # Ray has put its own handler there, which kills with a dump
     for name in ("ray.tune", "ray.train", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what fails is reported from the records
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     url = context.dashboard_url
-    return Cluster(nodes, f"http://{url}" if url else None)
+    return Cluster(find_nodes(ask=bool(address)), f"http://{url}" if url else None)
 
 
 @contextlib.contextmanager
@@ -99,36 +106,6 @@ def _find_paths(scope: Scope, definitions: Mapping[str, Definition]) -> list[str
     own = {make_absolute(__file__).parents[3], *(base for base, _ in find_users_packages(scope, definitions))}
     entries = [make_absolute(entry) for entry in sys.path[: next(installed, None)]]
     return [str(scope.root), *(str(entry) for entry in entries if entry in own)]
-
-
-def check_nodes(find_problems: Callable[[], list[str]], can_run: Callable[[Mapping[str, float]], bool]) -> None:
-    """Ask every node that trials can run on what it lacks, before any of them starts.
-
-    Raises ResourceError with a sentence for each problem that `find_problems` gives there, and for a node that cannot
-    be asked; it names the node. `can_run` is given a node's resources.
-    """
-    asked = {}
-    for node in ray.nodes():  # type: ignore[no-untyped-call]
-        if node["Alive"] and can_run(node["Resources"]):
-            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            # A process that has looked for GPUs keeps what it saw: where there are some, no trial may run in it.
-            calls = {"max_calls": 1} if node["Resources"].get("GPU") else {}
-            question = ray.remote(lambda: find_problems()).options(num_cpus=0, scheduling_strategy=there, **calls)
-            asked[f"node {node['NodeManagerHostname']} ({node['NodeManagerAddress']})"] = question.remote()
-    problems = [f"{name}: {problem}" for name, reply in asked.items() for problem in _read_reply(reply)]
-    if problems:
-        raise ResourceError("\n".join(problems))
-
-
-def _read_reply(reply: Any) -> list[str]:
-    try:
-        found: list[str] = ray.get(reply, timeout=CHECK_SECONDS)
-    except GetTimeoutError:
-        return [f"it has not answered for {CHECK_SECONDS} s; see `ray status`, or leave it out of the cluster"]
-    except RayError as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        return [f"trials cannot start there: {lines[-1] if lines else type(error).__name__}"]
-    return found
 
 
 def stop_ray() -> None:

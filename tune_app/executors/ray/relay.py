@@ -1,8 +1,8 @@
 """Tune's events → the flow."""
 
 import contextlib
+import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,12 @@ from ray import tune
 from ray.tune.experiment import Trial
 
 from tune_app.executors.flow import Flow
-from tune_app.plan import WorkItem
+from tune_app.plan import PlannedTrial, WorkItem
 from tune_app.records import FoldRecord, record_from_dict
 
+logger = logging.getLogger("tune_app")
+
+MOST_RETRIES = 2  # of a fit whose process is lost
 SILENT_END = "the trial's process ended without a message"
 
 
@@ -20,50 +23,80 @@ class Relay(tune.Callback):
     """Tune's events → the flow. An exception here would abort Tune with a message of its own: it is kept for later."""
 
     def __init__(self, work: Sequence[WorkItem], flow: Flow) -> None:
-        self._work = work
-        self._items: dict[str, WorkItem] = {}
-        self._flow = flow
-        self._recorded: set[tuple[str, int]] = set()  # (trial, fold)
-        self.errors: dict[tuple[str, int], str] = {}  # (trial, fold) → what its process said at its end
-        self.raised: Exception | None = None
-
-    def begin(self, work: Sequence[WorkItem]) -> None:
-        """These items are about to run: at a second try they hold fewer folds than at the first."""
         self._items = {item.id: item for item in work}
+        self._flow = flow
+        self._started: set[str] = set()
+        self._open = dict(self._items)  # those that have not ended
+        self._recorded: set[tuple[str, int]] = set()  # (trial, fold)
+        self._losses = dict.fromkeys(self._items, 0)  # of its process, since it has recorded a fold
+        self.errors: dict[str, str] = {}  # item → what its process said at its end
+        self.raised: Exception | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its callbacks for a restore that is never made; the open record file is no part of it
 
-    def remaining(self) -> list[WorkItem]:
-        left = [
-            replace(
-                item,
-                folds=tuple(
-                    fold for fold in item.folds if any((t.id, fold) not in self._recorded for t in item.trials)
-                ),
-            )
-            for item in self._work
-        ]
-        return [item for item in left if item.folds]
+    def find_left(self) -> list[WorkItem]:
+        """The items that have not ended: before the first start all, later those whose process was lost in between."""
+        return list(self._open.values())
+
+    def find_unrecorded(self, item: WorkItem) -> list[tuple[PlannedTrial, int]]:
+        """The trials and folds of the item that have no record."""
+        return [(each, fold) for fold in item.folds for each in item.trials if (each.id, fold) not in self._recorded]
+
+    def find_missing(self, item: WorkItem) -> list[int]:
+        """The folds of the item to run, for any of the trials that share its training."""
+        return list(dict.fromkeys(fold for _, fold in self.find_unrecorded(item)))
+
+    def find_needs(self) -> set[tuple[float, float]]:
+        """CPUs and GPUs of the items that have not ended."""
+        return {(item.trial.share.cpus, item.trial.share.gpus) for item in tuple(self._open.values())}
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._guard(self._flow.item_started, self._find(trial))
+        item = self._find(trial)
+        trial.max_failures = trial.num_failures + MOST_RETRIES - self._losses[item.id]
+        if item.id not in self._started:  # it may start again
+            self._started.add(item.id)
+            self._guard(self._flow.item_started, item)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
+        item = self._find(trial)
+        if "error" in result:
+            self.errors[item.id] = result["error"]
+        if "record" not in result:
+            return
         record = record_from_dict(result["record"])
         self._guard(self._flow.environment, result["environment"])
         self._guard(self._flow.record, record)
         if isinstance(record, FoldRecord):
             self._recorded.add((record.trial, record.fold))
+            self._losses[item.id] = 0  # each fit may be lost as often
+            trial.max_failures = trial.num_failures + MOST_RETRIES
+
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Its process was lost, alone or with its node: it is about to start again, with what it has not recorded."""
+        self._lose(self._find(trial))
+        trial.config["folds"] = self.find_missing(self._find(trial))
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._guard(self._flow.item_ended, self._find(trial))
+        self._end(self._find(trial))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Its process was lost once too often, or before it had begun: then Tune does not start it again, but we do."""
         item = self._find(trial)
-        self.errors |= dict.fromkeys(((item.trial.id, fold) for fold in item.folds), _read_last_line(trial.error_file))
+        self.errors[item.id] = _read_last_line(trial.error_file)
+        self._lose(item)
+
+    def _lose(self, item: WorkItem) -> None:
+        self._losses[item.id] += 1
+        if self._losses[item.id] > MOST_RETRIES:
+            self._end(item)
+        else:
+            logger.warning("%s: its process was lost; what was under way there runs again.", item.name)
+
+    def _end(self, item: WorkItem) -> None:
+        self._open.pop(item.id, None)
         self._guard(self._flow.item_ended, item)
 
     def _find(self, trial: Trial) -> WorkItem:

@@ -1,9 +1,9 @@
-"""Work items as trials of Ray Tune: sent out, started once more where a process ended early, recorded."""
+"""Work items as trials of Ray Tune: sent out, started again where a process was lost, recorded."""
 
 import contextlib
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Unpack
 
@@ -14,7 +14,8 @@ from ray.tune.experiment import Trial
 from tune_app.data import Data, pick_data
 from tune_app.executors.flow import Flow
 from tune_app.executors.ray.actors import build_trainable
-from tune_app.executors.ray.relay import SILENT_END, Relay
+from tune_app.executors.ray.relay import MOST_RETRIES, SILENT_END, Relay
+from tune_app.executors.ray.watch import watch_head
 from tune_app.executors.ray.writers import Writers, start_writers
 from tune_app.executors.scratch import hold_folder
 from tune_app.plan import WorkItem
@@ -36,26 +37,28 @@ def run_on_ray(
     keep: Keep | None = None,
     carrier: Carrier | None = None,
     run: RunTrial = run_trial,
+    describe_loss: Callable[[str], str] = str,
     **options: Unpack[TrialOptions],
 ) -> None:
     """Run every item as a Tune trial on its share of a node, and send the records to `flow` as they come.
 
-    A trial whose process ends early is started once more with what it lacks; what is still missing then is recorded as
-    failed. Whatever `flow` raises ends the run and comes out here. KeyboardInterrupt leaves at once.
+    A fit whose process or node is lost runs again, at most twice, and of what is recorded nothing does; what is still
+    missing in the end is recorded as failed, as is what a trial's own error leaves. Whatever `flow` raises ends the run
+    and comes out here, and ClusterError once the head or every node for what is left is gone (`describe_loss`: see
+    `watch_head`). KeyboardInterrupt leaves at once.
     """
-    names = {item.trial.spec.dataset for item in work}
-    shared = {name: ray.put(pick_data(data, name)) for name in names}
-    writers = start_writers(keep, carrier, options.pop("keep_outputs", None))
     relay = Relay(work, flow)
-    for _ in range(2):
-        remaining = relay.remaining()
-        if remaining:
-            _run_once(remaining, shared, writers, relay, device, partial(run, **options) if options else run)
-    for item in relay.remaining():
-        for fold in item.folds:
-            error = relay.errors.get((item.trial.id, fold), SILENT_END)
-            for trial in item.trials:
-                flow.record(build_failed_fold(trial.id, trial.spec.replicate, fold, "ActorDied", error, time.time()))
+    with watch_head(relay.find_needs, describe_loss):
+        names = {item.trial.spec.dataset for item in work}
+        shared = {name: ray.put(pick_data(data, name)) for name in names}
+        writers = start_writers(keep, carrier, options.pop("keep_outputs", None))
+        for _ in range(1 + MOST_RETRIES):
+            if left := relay.find_left():
+                _run_once(left, shared, writers, relay, device, partial(run, **options) if options else run)
+    for item in work:
+        error = relay.errors.get(item.id, SILENT_END)
+        for trial, fold in relay.find_unrecorded(item):
+            flow.record(build_failed_fold(trial.id, trial.spec.replicate, fold, "ActorDied", error, time.time()))
 
 
 def _run_once(
@@ -67,7 +70,7 @@ def _run_once(
             "item": item.id,
             "name": item.name,
             "spec": item.trial.spec.model_dump(mode="json"),
-            "folds": list(item.folds),
+            "folds": relay.find_missing(item),
             "also": [trial.spec.model_dump(mode="json") for trial in item.also],
             "cpu": item.trial.share.cpus,
             "gpu": item.trial.share.gpus,
@@ -85,10 +88,14 @@ def _run_once(
         reuse_actors=sum(seconds) / len(seconds) < REUSE_BELOW_SECONDS,
     )
     no_checkpoints = tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False)
-    relay.begin(work)
     with hold_folder() as folder:  # Tune insists on one; nothing in it is needed afterwards
         run_config = tune.RunConfig(
-            storage_path=str(folder), name="study", verbose=0, callbacks=[relay], checkpoint_config=no_checkpoints
+            storage_path=str(folder),
+            name="study",
+            verbose=0,
+            callbacks=[relay],
+            checkpoint_config=no_checkpoints,
+            failure_config=tune.FailureConfig(max_failures=MOST_RETRIES),
         )
         space = tune.grid_search(configs)
         tuner = tune.Tuner(trainable, param_space=space, tune_config=tune_config, run_config=run_config)
