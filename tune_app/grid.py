@@ -61,6 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--executor", choices=("ray", "inline"), default="ray", help="actors on Ray Tune, or this process; default ray")
     add("--address", help="a Ray cluster to use instead of this machine, such as auto or 10.0.0.1:6379")
+    add("--no-dashboard", dest="dashboard", action="store_false", help="do without Ray's page on this machine")
     add("--cpus-per-trial", type=float, metavar="N", help="share of a node's cores for each trial; default 1")
     add("--gpus-per-trial", type=float, metavar="N", help="share of a GPU for each trial; default by memory")
     add(

@@ -129,6 +129,9 @@ class TensorBoardMonitor:
         for metric, value in record.scores.items():
             writer.add_scalar(_tag(metric), value, record.epochs)
             top.add_scalar(f"{metric}_by_fold", value, record.fold + 1)
+        if record.peak_memory_bytes is not None:
+            writer.add_scalar("peak_memory_gib", record.peak_memory_bytes / 2**30, record.epochs)
+            top.add_scalar("peak_memory_gib_by_fold", record.peak_memory_bytes / 2**30, record.fold + 1)
         top.add_text("test", _describe(record.fold, "test", record))
 
     def _finish(self, trial: str) -> None:

@@ -14,10 +14,10 @@ from rich.console import Console
 from tensorboardX import SummaryWriter
 
 from tune_app.data import Data
-from tune_app.errors import ResourceError, StudyError
+from tune_app.errors import StudyError
 from tune_app.executors.arrival import find_lacking_parts
 from tune_app.executors.inline import run_inline
-from tune_app.monitor import Monitor, NoteEnvironments, RecordFlow
+from tune_app.monitor import Callback, Monitor, NoteEnvironments, RecordFlow
 from tune_app.monitor.tensorboard import TensorBoardMonitor
 from tune_app.monitor.terminal import Progress, Watched, build_display, shorten_path
 from tune_app.parts.fingerprints import fingerprint_code, fingerprint_definition
@@ -29,11 +29,12 @@ from tune_app.parts.splits import Split, build_limit
 from tune_app.parts.splitters import find_alike_splits
 from tune_app.parts.trial_splits import build_trial_splits
 from tune_app.plan import PlannedTrial, WorkItem
-from tune_app.records import RecordSet, RecordStore
+from tune_app.records import Record, RecordSet, RecordStore
 from tune_app.session.interrupts import ignore_interrupts
 from tune_app.session.options import RunOptions
 from tune_app.session.planning import Plan, make_plan
-from tune_app.study import TrialSpec
+from tune_app.session.starting import RayStart
+from tune_app.study import Study, TrialSpec
 from tune_app.study.define import Definition
 from tune_app.study.seeds import build_seed
 from tune_app.trial.keeper import CarriedStates, Keeper
@@ -79,6 +80,12 @@ def find_split_problems(specs: Iterable[TrialSpec], datasets: Mapping[str, Data]
     return list(problems)
 
 
+def find_definitions(study: Study, specs: Iterable[TrialSpec]) -> dict[str, Definition]:
+    """The study's own parts that these trials use, those that score them among them."""
+    found = {name: part for spec in specs for name, part in spec.definitions.items()}
+    return found | dict(build_scoring(study).definitions)
+
+
 @dataclass
 class Execution:
     """One run of a plan's missing folds. `plan` is made again from the nodes where a cluster is joined."""
@@ -92,6 +99,7 @@ class Execution:
     callbacks: Sequence[Monitor] = ()
     scope: Scope | None = None  # where the study's own parts lie
     note: NoteEnvironments | None = None
+    starting: RayStart | None = None  # None: trials run in this process
 
     def run(self, missing: Mapping[str, tuple[int, ...]], store: RecordStore) -> bool:
         """Run the folds; True if it was interrupted. Records are in the store when this returns, come what may."""
@@ -100,21 +108,18 @@ class Execution:
         keep = Keeper(self.folder / "weights") if self.options.keep == "best" else None
         carries = any(trial.spec.has_dependent_folds for trial in self.plan)
         carrier = CarriedStates(self.folder / "carried") if carries else None
-        run, stop = run_inline, None
+        run = run_inline
         flow: RecordFlow | None = None
+        self._report_where()
         try:
-            if self.options.executor == "ray":
-                on_ray = _import_ray()
-                run, stop = on_ray.run_on_ray, on_ray.stop_ray
-                cluster = on_ray.start_ray(self.options.address, self.scope, self._find_definitions())
+            if self.starting:
+                on_ray, cluster = self.starting.wait()
+                run = on_ray.run_on_ray
                 known = {name: describe_data(data) for name, data in self.datasets.items()}
                 self.plan = make_plan(self.plan.study, self.options, cluster.nodes, known)
                 self.plan.check_shares()
                 work = build_work(self.plan, missing)
-                self._report_where(cluster.dashboard)
                 self._check_nodes(on_ray, work)
-            else:
-                self._report_where(None)
             monitors = self._build_monitors(find_settled(store.records, self.plan, work))
             flow = RecordFlow(store, monitors, self.note)
             run(
@@ -135,8 +140,8 @@ class Execution:
         finally:
             if flow:
                 flow.close()
-            if stop:
-                stop()
+            if self.starting:
+                self.starting.end()
         return False
 
     @property
@@ -144,9 +149,7 @@ class Execution:
         return self.scope.root if self.scope else None
 
     def _find_definitions(self) -> dict[str, Definition]:
-        """The study's own parts that its trials use, those that score them among them."""
-        found = {name: part for trial in self.plan for name, part in trial.spec.definitions.items()}
-        return found | dict(build_scoring(self.plan.study).definitions)
+        return find_definitions(self.plan.study, [trial.spec for trial in self.plan])
 
     def _check_nodes(self, on_ray: ModuleType, work: Sequence[WorkItem]) -> None:
         """Raise ResourceError if nodes that trials can run on lack what these need, or have another version."""
@@ -177,11 +180,7 @@ class Execution:
         trials = sum(len(item.trials) for item in work)
         self.report(f"{self.plan.study.name}: {fits} fits in {trials} trials to run{done}.")
 
-    def _report_where(self, dashboard: str | None) -> None:
-        if dashboard:
-            self.report(f"Ray dashboard: {dashboard} (it asks for a token: {shorten_path(BIN / 'ray')} get-auth-token)")
-        elif self.options.executor == "ray":
-            self.report("Ray dashboard: none on this cluster")
+    def _report_where(self) -> None:
         board = shorten_path(self.folder / "tensorboard")
         self.report(f"TensorBoard: {shorten_path(BIN / 'tensorboard')} --logdir {board}")
 
@@ -203,7 +202,8 @@ class Execution:
             )
         except OSError as error:
             self.report(f"Without TensorBoard: {folder} cannot be written ({error.strerror}).")
-        return [*monitors, *self.callbacks]
+        watchers = [FirstRecord(self.starting.note_record)] if self.starting else []
+        return [*monitors, *watchers, *self.callbacks]
 
     def _draw_graph(self, writer: SummaryWriter, trial: str) -> None:
         spec = next(planned.spec for planned in self.plan if planned.id == trial)
@@ -220,15 +220,14 @@ class Execution:
             writer.add_graph(network, torch.zeros(1, *asked.shape, dtype=torch.int64 if asked.codes else torch.float32))
 
 
-def _import_ray() -> ModuleType:
-    """The executor on Ray; ResourceError where Ray is not installed."""
-    try:
-        from tune_app.executors import ray as on_ray  # here, because it costs seconds and inline needs no Ray
-    except ImportError as error:
-        raise ResourceError(
-            f"Ray cannot be imported ({error}); install requirements.txt, or run with --executor inline"
-        ) from error
-    return on_ray
+class FirstRecord(Callback):
+    """Says when the first record is there."""
+
+    def __init__(self, say: Callable[[], None]) -> None:
+        self._say = say
+
+    def record(self, record: Record) -> None:
+        self._say()
 
 
 def _describe_share(trial: PlannedTrial) -> str:

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
 
     from tune_app.monitor import Monitor
     from tune_app.session.planning import Plan
+    from tune_app.session.starting import RayStart
 
 logger = logging.getLogger("tune_app")
 
@@ -87,6 +88,7 @@ class Session:
         self.study = self.found.study if self.found.problems else find_kept(self)
         self.look: Callable[[StoredResults], bool] | None = None  # once every fit is there; true if more are to come
         self._data: dict[str, Data] = {}
+        self._starting: RayStart | None = None
         if self.found.problems:
             from tune_app.session.preparation import refuse
 
@@ -137,17 +139,27 @@ class Session:
     def run_once(self) -> Outcome:
         """Run what the records lack and export what there is.
 
-        Raises a TuneAppError for bad input before anything starts, and where disks or folders refuse.
+        Raises a TuneAppError for bad input before any trial starts, and where disks or folders refuse.
         """
+        try:
+            return self._run_once()
+        finally:
+            if self._starting:
+                self._starting.join()
+                self._starting = None
+
+    def _run_once(self) -> Outcome:
         origin = self.check_origin()
         known = peek_records(None if self.options.fresh else self.folder, self.specs, origin)
         self._check_unchanged(known, None)
         missing = self._find_missing(known)
         plan = dataset = None
         if any(missing.values()):  # bad input is refused before records are touched
+            if not self.study.define:  # where there is nothing to import that may turn out to be wrong
+                self._start_ray()
             from tune_app.session.preparation import prepare
 
-            plan, dataset = prepare(self)
+            plan, dataset = prepare(self, self._start_ray)
             self._check_unchanged(known, dataset)
         check_writable(self.results)
         if self.options.fresh and (aside := set_records_aside(self.folder)):
@@ -160,6 +172,13 @@ class Session:
             return self._finish(store, interrupted, dataset)
         finally:
             store.close()
+
+    def _start_ray(self) -> None:
+        """Have Ray start beside what is still to be prepared, where it is what the study runs on."""
+        if self.options.executor == "ray" and not self._starting:
+            from tune_app.session.starting import start_beside
+
+            self._starting = start_beside(self)
 
     def check(self) -> "Plan":
         """The plan, once every part has been imported and tried on two samples; StudyError with all that is wrong."""
@@ -221,7 +240,7 @@ class Session:
 
         shown = self.report, self.console, self.callbacks
         note = partial(note_environments, self)
-        execution = Execution(plan, self.options, self.folder, dataset, *shown, self.found.scope, note)
+        execution = Execution(plan, self.options, self.folder, dataset, *shown, self.found.scope, note, self._starting)
         earlier = find_earlier(self)
         self.phase = "Interrupted: every finished fit is on disk."
 

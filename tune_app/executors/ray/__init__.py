@@ -13,12 +13,28 @@ os.environ.setdefault("TUNE_WARN_THRESHOLD_S", "600")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 # Idle workers would start beside the first actors, for nothing.
 os.environ.setdefault("RAY_enable_worker_prestart", "0")
+# Those that start with Ray import torch before they report (see `worker.py`), on a busy machine for a while.
+os.environ.setdefault("RAY_worker_register_timeout_seconds", "300")
 # A local cluster turns token authentication on by itself; for an explicit address Ray sends this user's token only if
 # told so before it is imported. A cluster that wants none ignores it.
 if (Path.home() / ".ray" / "auth_token").exists():
     os.environ.setdefault("RAY_AUTH_MODE", "token")
 
-from tune_app.executors.ray.cluster import Cluster, check_nodes, start_ray, stop_ray
-from tune_app.executors.ray.run import run_on_ray
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Cluster", "check_nodes", "run_on_ray", "start_ray", "stop_ray"]
+from tune_app.executors.ray.cluster import Cluster, check_nodes, start_ray, stop_ray
+from tune_app.executors.ray.quick import Warm, start_dashboard
+
+if TYPE_CHECKING:
+    from tune_app.executors.ray.run import run_on_ray
+
+__all__ = ["Cluster", "Warm", "check_nodes", "run_on_ray", "start_dashboard", "start_ray", "stop_ray"]
+
+
+def __getattr__(name: str) -> Any:
+    """`run_on_ray` on its first use: it takes torch and Ray Tune along, and Ray can start without them."""
+    if name != "run_on_ray":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from tune_app.executors.ray.run import run_on_ray
+
+    return run_on_ray

@@ -1,5 +1,6 @@
 """The actor that runs a work item on a node."""
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,12 +8,23 @@ import ray
 from ray import tune
 
 from tune_app.executors.inline import choose_device
+from tune_app.executors.ray.gauges import Gauges
 from tune_app.executors.ray.writers import Writers
 from tune_app.executors.staging import use_staged_study
 from tune_app.records import FoldRecord, Record, record_to_dict
 from tune_app.records.environments import describe_here, mark
 from tune_app.study import TrialSpec
 from tune_app.trial import RunTrial
+
+IN_TURN = "trials in turn"  # an actor that takes one after the other: the first one's name would go stale
+
+
+def show_title(name: str) -> None:
+    """Name this process after what it runs, for `ps`, `top` and the dashboard's list of processes."""
+    with contextlib.suppress(ImportError):
+        import setproctitle  # Ray brings it along
+
+        setproctitle.setproctitle(f"ray::{name}")
 
 
 def build_trainable(shared: Any, writers: "Writers", run: RunTrial) -> type[tune.Trainable]:
@@ -28,6 +40,7 @@ def build_trainable(shared: Any, writers: "Writers", run: RunTrial) -> type[tune
             trials = 1 + len(config["also"])
             self._left = dict.fromkeys(config["folds"], trials)
             self._environment = describe_here(config["commit"])
+            show_title(config["name"])
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
             self.setup(new_config)
@@ -42,17 +55,21 @@ def build_trainable(shared: Any, writers: "Writers", run: RunTrial) -> type[tune
                 self._left[record.fold] -= 1
             done = not any(self._left.values())
             record = mark(record, self._environment)
+            self._gauges.record(record)
+            show_title(self.config["name"])  # Ray has set its own for the call
             return {"record": record_to_dict(record), "environment": self._environment, "done": done}
 
         def _start(self) -> Iterator[Record]:
             config = self.config
             spec = TrialSpec(**config["spec"])
             root = use_staged_study()
+            device = choose_device(config["device"], config["gpu"])
+            self._gauges = Gauges(config["names"], device, config["cpu"], config["gpu"])
             return run(
                 spec,
                 ray.get(shared[spec.dataset]),
                 folds=config["folds"],
-                device=choose_device(config["device"], config["gpu"]),
+                device=device,
                 threads=config["threads"],
                 also=[TrialSpec(**spec) for spec in config["also"]],
                 keep=writers.keep if writers.keeps else None,
@@ -62,7 +79,8 @@ def build_trainable(shared: Any, writers: "Writers", run: RunTrial) -> type[tune
             )
 
         def __repr__(self) -> str:
-            return str(self.config["name"])
+            """What the dashboard calls the actor for as long as it lives, which Ray asks once."""
+            return IN_TURN if self.config["reused"] else str(self.config["name"])
 
     TrialActor.__qualname__ = "TrialActor"  # the dashboard shows it
     return TrialActor

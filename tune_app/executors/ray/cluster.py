@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tune_app.errors import ResourceError
+from tune_app.executors.ray.quick import Warm, starting_quickly
 from tune_app.executors.scratch import hold_folder
 from tune_app.executors.staging import find_users_packages, make_absolute, stage_source, stage_study
 from tune_app.parts.closure import INSTALLED
@@ -26,7 +28,10 @@ CHECK_SECONDS = 300  # until a node has unpacked what it was sent, imported torc
 
 @dataclass(frozen=True)
 class Cluster:
-    """A Ray cluster this process is connected to: each node's CPUs and GPUs, and the dashboard's URL, if any."""
+    """A Ray cluster this process is connected to: each node's CPUs and GPUs, and the dashboard's URL, if it has one.
+
+    A cluster that this process has started has none before `start_dashboard`.
+    """
 
     nodes: list[Mapping[str, float]]
     dashboard: str | None
@@ -36,12 +41,15 @@ def start_ray(
     address: str | None = None,
     scope: Scope | None = None,
     definitions: Mapping[str, Definition] | None = None,
+    warm: Warm | None = None,
     **options: Any,
 ) -> Cluster:
     """Start Ray on this machine, or connect to the cluster at `address` and send it the source.
 
     The study's own parts, which lie where `scope` says, are found by every worker: on this machine by the path, on a
     cluster by copies of what the study imports and of the files that its definitions name.
+
+    On this machine processes `warm` up meanwhile; there is no dashboard before `start_dashboard`.
 
     Raises ResourceError if there is no cluster at that address, StudyError for more than it can be sent. `options` go
     to `ray.init`.
@@ -52,14 +60,16 @@ def start_ray(
         settings |= {"address": address}
     else:
         # "local", because without an address Ray would join whatever cluster happens to run on this machine.
-        settings |= {"address": "local", "include_dashboard": True}
+        settings |= {"address": "local", "include_dashboard": False}
+    is_main = threading.current_thread() is threading.main_thread()
     on_terminate = signal.getsignal(signal.SIGTERM)
+    logging.getLogger("ray").setLevel(logging.ERROR)  # it warns in other threads that it leaves SIGTERM alone
     try:
         with hold_folder() as folder:
             if address:
                 staged = [stage_source(folder), *([stage_study(folder, scope, definitions or {})] if scope else ())]
                 settings["runtime_env"] = {"py_modules": [str(path) for path in staged]}
-            with _on_path(paths):
+            with _on_path(paths), starting_quickly(warm):
                 context = ray.init(**(settings | options))
     except (OSError, ValueError, RuntimeError) as error:
         where = f"the cluster at {address}" if address else "Ray on this machine"
@@ -67,7 +77,8 @@ def start_ray(
             f"{where} cannot be used: {error}; start a cluster with `ray start --head` (and set RAY_AUTH_TOKEN "
             "if it asks for a token), leave --address out, or run with --executor inline"
         ) from error
-    signal.signal(signal.SIGTERM, on_terminate)  # Ray has put its own handler there, which kills with a dump
+    if is_main:
+        signal.signal(signal.SIGTERM, on_terminate)  # Ray has put its own handler there, which kills with a dump
     for name in ("ray.tune", "ray.train", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what fails is reported from the records
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]

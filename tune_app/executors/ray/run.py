@@ -17,13 +17,15 @@ from tune_app.executors.ray.actors import build_trainable
 from tune_app.executors.ray.relay import SILENT_END, Relay
 from tune_app.executors.ray.writers import Writers, start_writers
 from tune_app.executors.scratch import hold_folder
+from tune_app.parts.scoring import Scoring
 from tune_app.plan import WorkItem
 from tune_app.records import build_failed_fold
 from tune_app.records.environments import read_commit
 from tune_app.trial import Carrier, Keep, RunTrial, TrialOptions, run_trial
+from tune_app.trial.setup import ACCURACY
 
 # Starting an actor costs about 5 s (a process, ray, torch). Below this length of a trial, actors take the next
-# trial instead; the price is that the dashboard keeps calling such an actor by its first trial.
+# trial instead. Ray asks an actor for its name once: those are called "trials in turn", never by a trial that is over.
 REUSE_BELOW_SECONDS = 60.0
 
 
@@ -45,7 +47,10 @@ def run_on_ray(
     """
     names = {item.trial.spec.dataset for item in work}
     shared = {name: ray.put(pick_data(data, name)) for name in names}
-    writers = start_writers(keep, carrier, options.pop("keep_outputs", None))
+    keep_outputs = options.pop("keep_outputs", None)
+    if not _needs_outputs(work, data, options.get("scoring", ACCURACY)):
+        keep_outputs = None  # a process less
+    writers = start_writers(keep, carrier, keep_outputs)
     relay = Relay(work, flow)
     for _ in range(2):
         remaining = relay.remaining()
@@ -58,14 +63,25 @@ def run_on_ray(
                 flow.record(build_failed_fold(trial.id, trial.spec.replicate, fold, "ActorDied", error, time.time()))
 
 
+def _needs_outputs(work: Sequence[WorkItem], data: Data | Mapping[str, Data], scoring: Scoring) -> bool:
+    """Whether any trial has outputs that go to side files."""
+    specs = {(spec.dataset, spec.test): spec for item in work for spec in [item.trial.spec]}
+    sets = ((spec, pick_data(data, spec.dataset)) for spec in specs.values())
+    return any(scoring.keeps_outputs(each.task, spec.test == "auto" and each.test is not None) for spec, each in sets)
+
+
 def _run_once(
     work: Sequence[WorkItem], shared: Any, writers: "Writers", relay: "Relay", device: str, run: RunTrial
 ) -> None:
     commit = read_commit()  # here, for a node that the source was sent to cannot tell
+    seconds = [item.trial.seconds * len(item.folds) for item in work]
+    reused = sum(seconds) / len(seconds) < REUSE_BELOW_SECONDS
     configs = [
         {
             "item": item.id,
             "name": item.name,
+            "names": {trial.id: trial.name for trial in item.trials},
+            "reused": reused,
             "spec": item.trial.spec.model_dump(mode="json"),
             "folds": list(item.folds),
             "also": [trial.spec.model_dump(mode="json") for trial in item.also],
@@ -77,12 +93,11 @@ def _run_once(
         }
         for item in work
     ]
-    seconds = [item.trial.seconds * len(item.folds) for item in work]
     trainable = build_trainable(shared, writers, run)
     tune_config = tune.TuneConfig(
         trial_name_creator=_trial_name,
         trial_dirname_creator=_trial_name,
-        reuse_actors=sum(seconds) / len(seconds) < REUSE_BELOW_SECONDS,
+        reuse_actors=reused,
     )
     no_checkpoints = tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False)
     relay.begin(work)
