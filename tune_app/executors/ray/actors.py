@@ -1,11 +1,10 @@
 """The actor that runs a work item on a node."""
 
-import contextlib
 from collections.abc import Iterator
 from typing import Any
 
 import ray
-from ray import tune
+from ray import _raylet, tune
 
 from tune_app.executors.inline import choose_device
 from tune_app.executors.ray.gauges import Gauges
@@ -21,10 +20,8 @@ IN_TURN = "trials in turn"  # an actor that takes one after the other: the first
 
 def show_title(name: str) -> None:
     """Name this process after what it runs, for `ps`, `top` and the dashboard's list of processes."""
-    with contextlib.suppress(ImportError):
-        import setproctitle  # Ray brings it along
-
-        setproctitle.setproctitle(f"ray::{name}")
+    if set_title := getattr(_raylet, "setproctitle", None):
+        set_title(f"ray::{name}")
 
 
 def build_trainable(shared: Any, writers: "Writers", run: RunTrial) -> type[tune.Trainable]:

@@ -9,6 +9,7 @@ from typing import Any, Unpack
 
 import ray
 from ray import tune
+from ray.tune.execution import class_cache
 from ray.tune.experiment import Trial
 
 from tune_app.data import Data, pick_data
@@ -107,11 +108,26 @@ def _run_once(
         )
         space = tune.grid_search(configs)
         tuner = tune.Tuner(trainable, param_space=space, tune_config=tune_config, run_config=run_config)
-        with _keep_handlers():
+        with _keep_handlers(), _in_any_process():
             try:
                 tuner.fit()
             except Exception as error:
                 raise relay.raised or error from None
+
+
+@contextlib.contextmanager
+def _in_any_process() -> Iterator[None]:
+    """Within, Tune asks for no process with a variable of its own, but takes one that has started with Ray.
+
+    The variable keeps Lightning from forking, which nothing here uses; a process for it would import torch again.
+    """
+    variables: dict[str, str] = getattr(class_cache, "DEFAULT_ENV_VARS", {})
+    before = dict(variables)
+    variables.clear()
+    try:
+        yield
+    finally:
+        variables.update(before)
 
 
 @contextlib.contextmanager
