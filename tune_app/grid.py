@@ -4,6 +4,8 @@ Exit codes: 0 every fit completed, 1 some fits failed, 2 bad input, 130 interrup
 """
 
 import argparse
+import atexit
+import gc
 import logging
 import os
 import shlex
@@ -86,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[:1] in (["init"], ["list"]):
         return _run_subcommand(given[0], given[1:])
     options = build_parser().parse_args(given)
+    atexit.register(gc.freeze)  # the collection at the end would look through all of torch, for nothing
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     phase = "Interrupted before anything started."
     session: Session | None = None

@@ -121,6 +121,7 @@ class Execution:
                 work = build_work(self.plan, missing)
                 self._check_nodes(on_ray, work)
             monitors = self._build_monitors(find_settled(store.records, self.plan, work))
+            monitors.append(LastItem(len(work)))
             flow = RecordFlow(store, monitors, self.note)
             run(
                 work,
@@ -218,6 +219,20 @@ class Execution:
             warnings.simplefilter("ignore", FutureWarning)
             warnings.simplefilter("ignore", DeprecationWarning)
             writer.add_graph(network, torch.zeros(1, *asked.shape, dtype=torch.int64 if asked.codes else torch.float32))
+
+
+class LastItem(Callback):
+    """Has the process that draws figures start while the last fits run: it takes seconds until it is ready."""
+
+    def __init__(self, items: int) -> None:
+        self._left = items
+
+    def item_started(self, item: WorkItem) -> None:
+        self._left -= 1
+        if self._left == 0:
+            from tune_app.export.figures.write import prepare_drawing
+
+            prepare_drawing()
 
 
 class FirstRecord(Callback):

@@ -4,31 +4,23 @@ Importing this takes neither torch nor Ray along: a finished study needs neither
 imported where there is something to plan or to run.
 """
 
-import contextlib
 import logging
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from tune_app.data import Data
-from tune_app.errors import DataError
-from tune_app.export.folder import check_writable, choose_folder, is_current, write_results
 from tune_app.parts.fingerprints import find_changes
 from tune_app.parts.sources import DataFacts, describe_data, load_source
 from tune_app.records import RecordSet, RecordStore, set_records_aside
 from tune_app.records.results import (
     ENVIRONMENT_FILE,
     PLAN_FILE,
-    TEST_FILE,
-    UNREADABLE,
-    read_plan,
     read_results,
-    read_test_set,
     write_environment,
     write_plan,
 )
@@ -37,23 +29,17 @@ from tune_app.records.results import (
 )
 from tune_app.session.changes import Remedies, find_remedies, score_anew
 from tune_app.session.environment import build_environment
-from tune_app.session.kept import find_kept, find_looks
+from tune_app.session.kept import find_kept
 from tune_app.session.notes import (
     add_metrics,
     find_earlier,
-    find_environment,
     find_environments,
-    find_plan,
-    find_pseudo_values,
     note_environments,
-    pool,
 )
 from tune_app.session.options import RunOptions
 from tune_app.session.outcome import Outcome
-from tune_app.session.results import Results
 from tune_app.session.resume import HoldsBest, describe_changes, find_missing, find_unkept, peek_records, take_over
 from tune_app.session.studies import FoundStudy
-from tune_app.session.testset import build_test_set
 from tune_app.study import Study, TrialSpec
 from tune_app.study.define import Definition
 from tune_app.study.selection import select_trials
@@ -161,6 +147,8 @@ class Session:
 
             plan, dataset = prepare(self, self._start_ray)
             self._check_unchanged(known, dataset)
+        from tune_app.export.folder import check_writable  # here, after Ray's start: it takes the figures along
+
         check_writable(self.results)
         if self.options.fresh and (aside := set_records_aside(self.folder)):
             self.report(f"Starting over; the old records are in {aside}.")
@@ -270,7 +258,11 @@ class Session:
         )
         if added := add_metrics(self, store):
             self.report(f"{added} fits scored by metrics that were added; nothing was trained for it.")
-        results, folder, current = self._build_results(store.records, dataset)
+        from tune_app.export.folder import write_results
+        from tune_app.session.exporting import build_results
+        from tune_app.session.results import Results
+
+        results, folder, current = build_results(self, store.records, dataset)
         undrawn = [] if current else write_results(folder, results)
         left = {(spec.id, fold) for spec in self.specs for fold in store.records.missing_folds(spec.id, spec.folds)}
         if not left:
@@ -288,27 +280,3 @@ class Session:
             written=not current,
             undrawn=tuple(undrawn),
         )
-
-    def _build_results(self, records: RecordSet, dataset: dict[str, Data] | None) -> tuple[StoredResults, Path, bool]:
-        """The results as they are exported, the folder to export them to, and whether it has them already."""
-        found = self.found
-        stored = StoredResults(self.study, records, found.reference, reference_text=found.reference_text)
-        folder = choose_folder(self.results, stored)
-        plan, pooled, pseudo = find_plan(self, folder), pool(self, records), find_pseudo_values(self, records)
-        stored = replace(stored, environment=find_environment(self), plan=plan, pooled=pooled, pseudo=pseudo)
-        if self.look and not any(find_missing(self.specs, records).values()) and self.look(stored):
-            return stored, folder, True  # tables are for the end
-        stored = replace(stored, looks=find_looks(self))
-        with contextlib.suppress(*UNREADABLE):
-            read_plan(folder / PLAN_FILE)  # the plan may be known from elsewhere, and the folder's own be damaged
-            has_test = (folder / TEST_FILE).exists()  # a study that scores held-out folds has none
-            same = replace(stored, test=read_test_set(folder / TEST_FILE)) if has_test else stored
-            if is_current(folder, same):
-                return same, folder, True
-        try:
-            dataset = dataset or self.load_data()
-            if len(dataset) == 1:  # predictions of several data sets have no labels in common
-                stored = replace(stored, test=build_test_set(stored, *dataset.values()))
-        except DataError as error:  # nothing ran, so nothing but the confusions needs the images
-            self.report(f"The confusions are left out: {error}")
-        return stored, folder, False
