@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tune_app.executors.ray import Cluster, Warm
     from tune_app.session.session import Session
 
+SETTLE_SECONDS = 2.0  # after the first record; a study that is over by then needs no dashboard
 DASHBOARD_SECONDS = 20.0  # without a record for so long, the dashboard starts all the same
 
 
@@ -104,7 +105,7 @@ class RayStart:
         if not self._options.dashboard:
             return
         self._has_records.wait(DASHBOARD_SECONDS)
-        if self._is_over.is_set():
+        if self._is_over.wait(SETTLE_SECONDS):
             return
         try:
             url = on_ray.start_dashboard()

@@ -10,6 +10,7 @@ os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 os.environ.setdefault("TUNE_WARN_THRESHOLD_S", "600")
+os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")  # snapshots for a restore that is never made
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 # Idle workers would start beside the first actors, for nothing.
 os.environ.setdefault("RAY_enable_worker_prestart", "0")

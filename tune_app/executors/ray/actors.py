@@ -54,7 +54,8 @@ def build_trainable(shared: Any, writers: "Writers", run: RunTrial) -> type[tune
             record = mark(record, self._environment)
             self._gauges.record(record)
             show_title(self.config["name"])  # Ray has set its own for the call
-            return {"record": record_to_dict(record), "environment": self._environment, "done": done}
+            # In tuples, because Tune keeps histories of every number that it finds in a result's dictionaries.
+            return {"record": (record_to_dict(record),), "environment": (self._environment,), "done": done}
 
         def _start(self) -> Iterator[Record]:
             config = self.config

@@ -52,8 +52,9 @@ class Relay(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        record = record_from_dict(result["record"])
-        self._guard(self._flow.environment, result["environment"])
+        (told,), (environment,) = result["record"], result["environment"]
+        record = record_from_dict(told)
+        self._guard(self._flow.environment, environment)
         self._guard(self._flow.record, record)
         if isinstance(record, FoldRecord):
             self._recorded.add((record.trial, record.fold))

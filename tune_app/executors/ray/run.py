@@ -30,6 +30,13 @@ from tune_app.trial.setup import ACCURACY
 REUSE_BELOW_SECONDS = 60.0
 
 
+class Whole(list[dict[str, Any]]):
+    """A list that `deepcopy` leaves alone: Tune copies all configurations for each trial, which nobody changes."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Whole":
+        return self
+
+
 def run_on_ray(
     work: Sequence[WorkItem],
     data: Data | Mapping[str, Data],
@@ -106,7 +113,7 @@ def _run_once(
         run_config = tune.RunConfig(
             storage_path=str(folder), name="study", verbose=0, callbacks=[relay], checkpoint_config=no_checkpoints
         )
-        space = tune.grid_search(configs)
+        space = tune.grid_search(Whole(configs))
         tuner = tune.Tuner(trainable, param_space=space, tune_config=tune_config, run_config=run_config)
         with _keep_handlers(), _in_any_process():
             try:
