@@ -4,6 +4,8 @@ Exit codes: 0 every fit completed, 1 some fits failed or the cluster was lost, 2
 """
 
 import argparse
+import atexit
+import gc
 import logging
 import os
 import shlex
@@ -63,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--executor", choices=("ray", "inline"), default="ray", help="actors on Ray Tune, or this process; default ray")
     add("--address", help="a Ray cluster to use instead of this machine, such as auto or 10.0.0.1:6379")
     add("--mixed-versions", action="store_true", help="--address: admit nodes with other versions than here")
+    add("--no-dashboard", dest="dashboard", action="store_false", help="do without Ray's page on this machine")
     add("--cpus-per-trial", type=float, metavar="N", help="share of a node's cores for each trial; default 1")
     add("--gpus-per-trial", type=float, metavar="N", help="share of a GPU for each trial; default by memory")
     add(
@@ -87,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[:1] in (["init"], ["list"]):
         return _run_subcommand(given[0], given[1:])
     options = build_parser().parse_args(given)
+    atexit.register(gc.freeze)  # the collection at the end would look through all of torch, for nothing
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     phase = "Interrupted before anything started."
     session: Session | None = None

@@ -58,6 +58,6 @@ def test_an_interrupt_while_tables_are_written_says_so(
     def interrupt(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tune_app.session.session.write_results", interrupt)
+    monkeypatch.setattr("tune_app.export.folder.write_results", interrupt)
     assert folder.run() == 130
     assert "Interrupted while the tables were written: every record is on disk" in capsys.readouterr().err

@@ -46,10 +46,10 @@ class TensorBoardMonitor:
         self._scores: dict[str, dict[int, float | None]] = {}  # by trial and fold
         self._open: set[str] = set()  # trials whose mean is still to be written
         self._begun: set[str] = set()
-        self._earlier = {
-            trial: [record for record in earlier.in_order([trial]) if earlier.is_completed(trial, record.fold)]
-            for trial in self._trials
-        }
+        self._earlier: dict[str, list[Record]] = {trial: [] for trial in self._trials}
+        for record in earlier.in_order(self._trials):
+            if earlier.is_completed(record.trial, record.fold):
+                self._earlier[record.trial].append(record)
         self._rename_folders()
         for trial, records in self._earlier.items():
             if records and not self._place(trial).exists():  # finished elsewhere: records come without event files
@@ -129,6 +129,9 @@ class TensorBoardMonitor:
         for metric, value in record.scores.items():
             writer.add_scalar(_tag(metric), value, record.epochs)
             top.add_scalar(f"{metric}_by_fold", value, record.fold + 1)
+        if record.peak_memory_bytes is not None:
+            writer.add_scalar("peak_memory_gib", record.peak_memory_bytes / 2**30, record.epochs)
+            top.add_scalar("peak_memory_gib_by_fold", record.peak_memory_bytes / 2**30, record.fold + 1)
         top.add_text("test", _describe(record.fold, "test", record))
 
     def _finish(self, trial: str) -> None:

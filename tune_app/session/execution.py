@@ -14,10 +14,10 @@ from rich.console import Console
 from tensorboardX import SummaryWriter
 
 from tune_app.data import Data
-from tune_app.errors import ClusterError, ResourceError, StudyError
+from tune_app.errors import ClusterError, StudyError
 from tune_app.executors.arrival import find_lacking_parts
 from tune_app.executors.inline import run_inline
-from tune_app.monitor import Monitor, NoteEnvironments, RecordFlow
+from tune_app.monitor import Callback, Monitor, NoteEnvironments, RecordFlow
 from tune_app.monitor.tensorboard import TensorBoardMonitor
 from tune_app.monitor.terminal import Progress, Watched, build_display, shorten_path
 from tune_app.parts.fingerprints import fingerprint_code, fingerprint_definition
@@ -29,13 +29,14 @@ from tune_app.parts.splits import Split, build_limit
 from tune_app.parts.splitters import find_alike_splits
 from tune_app.parts.trial_splits import build_trial_splits
 from tune_app.plan import PlannedTrial, WorkItem
-from tune_app.records import RecordSet, RecordStore
+from tune_app.records import Record, RecordSet, RecordStore
 from tune_app.records.environments import read_versions
 from tune_app.session.interrupts import ignore_interrupts
 from tune_app.session.options import RunOptions
 from tune_app.session.outcome import describe_loss
 from tune_app.session.planning import Plan, make_plan
-from tune_app.study import TrialSpec
+from tune_app.session.starting import RayStart
+from tune_app.study import Study, TrialSpec
 from tune_app.study.define import Definition
 from tune_app.study.seeds import build_seed
 from tune_app.trial.keeper import CarriedStates, Keeper
@@ -81,6 +82,12 @@ def find_split_problems(specs: Iterable[TrialSpec], datasets: Mapping[str, Data]
     return list(problems)
 
 
+def find_definitions(study: Study, specs: Iterable[TrialSpec]) -> dict[str, Definition]:
+    """The study's own parts that these trials use, those that score them among them."""
+    found = {name: part for spec in specs for name, part in spec.definitions.items()}
+    return found | dict(build_scoring(study).definitions)
+
+
 @dataclass
 class Execution:
     """One run of a plan's missing folds. `plan` is made again from the nodes where a cluster is joined."""
@@ -94,6 +101,7 @@ class Execution:
     callbacks: Sequence[Monitor] = ()
     scope: Scope | None = None  # where the study's own parts lie
     note: NoteEnvironments | None = None
+    starting: RayStart | None = None  # None: trials run in this process
     lost: str = ""  # what became of the cluster, where it ended the run
     differing: tuple[str, ...] = ()  # versions of its nodes that are not those here, as --mixed-versions allows
 
@@ -107,23 +115,20 @@ class Execution:
         keep = Keeper(self.folder / "weights") if self.options.keep == "best" else None
         carries = any(trial.spec.has_dependent_folds for trial in self.plan)
         carrier = CarriedStates(self.folder / "carried") if carries else None
-        run, stop = run_inline, None
+        run = run_inline
         flow: RecordFlow | None = None
+        self._report_where()
         try:
-            if self.options.executor == "ray":
-                on_ray = _import_ray()
+            if self.starting:
+                on_ray, cluster = self.starting.wait()
                 run = partial(on_ray.run_on_ray, describe_loss=partial(self._describe_loss, store.records))
-                stop = on_ray.stop_ray
-                cluster = on_ray.start_ray(self.options.address, self.scope, self._find_definitions())
                 known = {name: describe_data(data) for name, data in self.datasets.items()}
                 self.plan = make_plan(self.plan.study, self.options, cluster.nodes, known)
                 self.plan.check_shares()
                 work = build_work(self.plan, missing)
-                self._report_where(cluster.dashboard)
                 self._check_nodes(on_ray, work)
-            else:
-                self._report_where(None)
             monitors = self._build_monitors(find_settled(store.records, self.plan, work))
+            monitors.append(LastItem(len(work)))
             flow = RecordFlow(store, monitors, self.note)
             run(
                 work,
@@ -146,8 +151,8 @@ class Execution:
         finally:
             if flow:
                 flow.close()
-            if stop:
-                stop()
+            if self.starting:
+                self.starting.end()
         return False
 
     def _describe_loss(self, records: RecordSet, sentence: str) -> str:
@@ -159,9 +164,7 @@ class Execution:
         return self.scope.root if self.scope else None
 
     def _find_definitions(self) -> dict[str, Definition]:
-        """The study's own parts that its trials use, those that score them among them."""
-        found = {name: part for trial in self.plan for name, part in trial.spec.definitions.items()}
-        return found | dict(build_scoring(self.plan.study).definitions)
+        return find_definitions(self.plan.study, [trial.spec for trial in self.plan])
 
     def _check_nodes(self, on_ray: ModuleType, work: Sequence[WorkItem]) -> None:
         """Raise ResourceError if nodes that trials can run on lack what these need, or have another version."""
@@ -198,11 +201,7 @@ class Execution:
         trials = sum(len(item.trials) for item in work)
         self.report(f"{self.plan.study.name}: {fits} fits in {trials} trials to run{done}.")
 
-    def _report_where(self, dashboard: str | None) -> None:
-        if dashboard:
-            self.report(f"Ray dashboard: {dashboard} (it asks for a token: {shorten_path(BIN / 'ray')} get-auth-token)")
-        elif self.options.executor == "ray":
-            self.report("Ray dashboard: none on this cluster")
+    def _report_where(self) -> None:
         board = shorten_path(self.folder / "tensorboard")
         self.report(f"TensorBoard: {shorten_path(BIN / 'tensorboard')} --logdir {board}")
 
@@ -224,7 +223,8 @@ class Execution:
             )
         except OSError as error:
             self.report(f"Without TensorBoard: {folder} cannot be written ({error.strerror}).")
-        return [*monitors, *self.callbacks]
+        watchers = [FirstRecord(self.starting.note_record)] if self.starting else []
+        return [*monitors, *watchers, *self.callbacks]
 
     def _draw_graph(self, writer: SummaryWriter, trial: str) -> None:
         spec = next(planned.spec for planned in self.plan if planned.id == trial)
@@ -241,15 +241,28 @@ class Execution:
             writer.add_graph(network, torch.zeros(1, *asked.shape, dtype=torch.int64 if asked.codes else torch.float32))
 
 
-def _import_ray() -> ModuleType:
-    """The executor on Ray; ResourceError where Ray is not installed."""
-    try:
-        from tune_app.executors import ray as on_ray  # here, because it costs seconds and inline needs no Ray
-    except ImportError as error:
-        raise ResourceError(
-            f"Ray cannot be imported ({error}); install requirements.txt, or run with --executor inline"
-        ) from error
-    return on_ray
+class LastItem(Callback):
+    """Has the process that draws figures start while the last fits run: it takes seconds until it is ready."""
+
+    def __init__(self, items: int) -> None:
+        self._left = items
+
+    def item_started(self, item: WorkItem) -> None:
+        self._left -= 1
+        if self._left == 0:
+            from tune_app.export.figures.write import prepare_drawing
+
+            prepare_drawing()
+
+
+class FirstRecord(Callback):
+    """Says when the first record is there."""
+
+    def __init__(self, say: Callable[[], None]) -> None:
+        self._say = say
+
+    def record(self, record: Record) -> None:
+        self._say()
 
 
 def _describe_share(trial: PlannedTrial) -> str:

@@ -50,6 +50,7 @@ class RunOptions:
     until_decided: bool = False
     budget: float | None = None
     max_replicates: int | None = None
+    dashboard: bool = True
     runs: Path = Path("runs")
     results: Path = Path("results")
     data: Path | None = None
@@ -112,6 +113,7 @@ class OptionValues(TypedDict, total=False):
     until_decided: bool
     budget: float | str | None
     max_replicates: int | None
+    dashboard: bool
     runs: str | Path
     results: str | Path
     data: str | Path | None

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tune_app.export.page import PAGE_FILE
 from tune_app.monitor.terminal import describe_fit, shorten_path
 from tune_app.records import FoldRecord
-from tune_app.session.results import Results
 from tune_app.study.names import build_trial_names
+
+if TYPE_CHECKING:
+    from tune_app.session.results import Results
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Outcome:
     date; `undrawn` are sentences on figures that could not be drawn.
     """
 
-    results: Results
+    results: "Results"
     folder: Path
     wanted: Path
     weights: Path
@@ -40,6 +42,8 @@ class Outcome:
 
     def describe(self, again: str) -> list[str]:
         """Where the tables are, what failed and what is left; `again` is what a user writes to resume."""
+        from tune_app.export.page import PAGE_FILE  # here, because it takes the figures along
+
         lines = []
         if self.folder != self.wanted:
             lines.append(

@@ -1,6 +1,6 @@
 """What has to be right before a study starts, looked at all at once. Importing this takes torch along."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
@@ -21,8 +21,11 @@ STAND_IN_FOLDS = 2  # of samples that stand in for data that cannot be used
 STAND_IN_COPIES = 4  # of each class among them, in each fold
 
 
-def prepare(session: "Session") -> tuple[Plan, dict[str, Data]]:
+def prepare(session: "Session", ready: Callable[[], None] = lambda: None) -> tuple[Plan, dict[str, Data]]:
     """The plan and the data sets, once every part has been tried on two samples and what is doubtful is reported.
+
+    `ready` is called once the study's own parts have been imported and found right: what needs them can begin, while
+    the plan is made.
 
     Raises StudyError with all that is wrong: with the data, their splits, metrics, networks and the recipe's parts. A
     study without parts of its own is planned first, as its data may have to be fetched. Raises ResourceError, before
@@ -38,6 +41,8 @@ def prepare(session: "Session") -> tuple[Plan, dict[str, Data]]:
     if is_loaded:
         problems += find_split_problems(specs, datasets, scope)
     problems += find_part_problems(study, specs, datasets, scope)
+    if not problems:
+        ready()
     if plan is None and is_loaded:
         plan = _plan(session, problems)
     if problems or plan is None:

@@ -4,31 +4,23 @@ Importing this takes neither torch nor Ray along: a finished study needs neither
 imported where there is something to plan or to run.
 """
 
-import contextlib
 import logging
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from tune_app.data import Data
-from tune_app.errors import DataError
-from tune_app.export.folder import check_writable, choose_folder, is_current, write_results
 from tune_app.parts.fingerprints import find_changes
 from tune_app.parts.sources import DataFacts, describe_data, load_source
 from tune_app.records import RecordSet, RecordStore, set_records_aside
 from tune_app.records.results import (
     ENVIRONMENT_FILE,
     PLAN_FILE,
-    TEST_FILE,
-    UNREADABLE,
-    read_plan,
     read_results,
-    read_test_set,
     write_environment,
     write_plan,
 )
@@ -37,8 +29,7 @@ from tune_app.records.results import (
 )
 from tune_app.session.changes import Remedies, find_remedies, score_anew
 from tune_app.session.environment import build_environment
-from tune_app.session.gathering import add_context, add_test_set, gather_results
-from tune_app.session.kept import find_kept, find_looks
+from tune_app.session.kept import find_kept
 from tune_app.session.notes import (
     add_metrics,
     find_earlier,
@@ -47,7 +38,6 @@ from tune_app.session.notes import (
 )
 from tune_app.session.options import RunOptions
 from tune_app.session.outcome import Outcome
-from tune_app.session.results import Results
 from tune_app.session.resume import (
     HoldsBest,
     describe_changes,
@@ -67,6 +57,7 @@ if TYPE_CHECKING:
 
     from tune_app.monitor import Monitor
     from tune_app.session.planning import Plan
+    from tune_app.session.starting import RayStart
 
 logger = logging.getLogger("tune_app")
 
@@ -91,6 +82,7 @@ class Session:
         self.study = self.found.study if self.found.problems else find_kept(self)
         self.look: Callable[[StoredResults], bool] | None = None  # once every fit is there; true if more are to come
         self._data: dict[str, Data] = {}
+        self._starting: RayStart | None = None
         if self.found.problems:
             from tune_app.session.preparation import refuse
 
@@ -142,18 +134,30 @@ class Session:
     def run_once(self) -> Outcome:
         """Run what the records lack and export what there is.
 
-        Raises a TuneAppError for bad input before anything starts, and where disks or folders refuse.
+        Raises a TuneAppError for bad input before any trial starts, and where disks or folders refuse.
         """
+        try:
+            return self._run_once()
+        finally:
+            if self._starting:
+                self._starting.join()
+                self._starting = None
+
+    def _run_once(self) -> Outcome:
         origin = self.check_origin()
         known = peek_records(None if self.options.fresh else self.folder, self.specs, origin)
         self._check_unchanged(known, None)
         missing = self._find_missing(known)
         plan = dataset = None
         if any(missing.values()):  # bad input is refused before records are touched
+            if not self.study.define:  # where there is nothing to import that may turn out to be wrong
+                self._start_ray()
             from tune_app.session.preparation import prepare
 
-            plan, dataset = prepare(self)
+            plan, dataset = prepare(self, self._start_ray)
             self._check_unchanged(known, dataset)
+        from tune_app.export.folder import check_writable  # here, after Ray's start: it takes the figures along
+
         check_writable(self.results)
         if self.options.fresh and (aside := set_records_aside(self.folder)):
             self.report(f"Starting over; the old records are in {aside}.")
@@ -165,6 +169,13 @@ class Session:
             return self._finish(store, interrupted, dataset)
         finally:
             store.close()
+
+    def _start_ray(self) -> None:
+        """Have Ray start beside what is still to be prepared, where it is what the study runs on."""
+        if self.options.executor == "ray" and not self._starting:
+            from tune_app.session.starting import start_beside
+
+            self._starting = start_beside(self)
 
     def check(self) -> "Plan":
         """The plan, once every part has been imported and tried on two samples; StudyError with all that is wrong."""
@@ -228,7 +239,7 @@ class Session:
 
         shown = self.report, self.console, self.callbacks
         note = partial(note_environments, self)
-        execution = Execution(plan, self.options, self.folder, dataset, *shown, self.found.scope, note)
+        execution = Execution(plan, self.options, self.folder, dataset, *shown, self.found.scope, note, self._starting)
         earlier = find_earlier(self)
         self.phase = "Interrupted: every finished fit is on disk."
 
@@ -260,7 +271,11 @@ class Session:
         )
         if added := add_metrics(self, store):
             self.report(f"{added} fits scored by metrics that were added; nothing was trained for it.")
-        results, folder, current = self._build_results(store.records, dataset)
+        from tune_app.export.folder import write_results
+        from tune_app.session.exporting import build_results
+        from tune_app.session.results import Results
+
+        results, folder, current = build_results(self, store.records, dataset)
         undrawn = [] if current else write_results(folder, results)
         left = {(spec.id, fold) for spec in self.specs for fold in store.records.missing_folds(spec.id, spec.folds)}
         if not left:
@@ -279,25 +294,3 @@ class Session:
             written=not current,
             undrawn=tuple(undrawn),
         )
-
-    def _build_results(self, records: RecordSet, dataset: dict[str, Data] | None) -> tuple[StoredResults, Path, bool]:
-        """The results as they are exported, the folder to export them to, and whether it has them already."""
-        stored = gather_results(self, records)
-        folder = choose_folder(self.results, stored)
-        stored = add_context(self, stored, folder)
-        if self.look and not any(find_missing(self.specs, records).values()):
-            stored = add_test_set(self, stored, dataset)  # claims about new images are judged by it
-            if self.look(stored):
-                return stored, folder, True  # tables are for the end
-            stored = replace(stored, looks=find_looks(self))
-        with contextlib.suppress(*UNREADABLE):
-            read_plan(folder / PLAN_FILE)  # the plan may be known from elsewhere, and the folder's own be damaged
-            has_test = (folder / TEST_FILE).exists()  # a study that scores held-out folds has none
-            same = replace(stored, test=read_test_set(folder / TEST_FILE)) if has_test else stored
-            if is_current(folder, same):
-                return same, folder, True
-        try:
-            stored = add_test_set(self, stored, dataset)
-        except DataError as error:  # nothing ran, so nothing but the confusions needs the images
-            self.report(f"The confusions are left out: {error}")
-        return stored, folder, False

@@ -5,16 +5,25 @@ from traceback import format_exception_only
 from typing import Any
 
 import ray
-from ray import tune
+from ray import _raylet, tune
 from ray.exceptions import RayError, RayTaskError
 
 from tune_app.executors.inline import choose_device
+from tune_app.executors.ray.gauges import Gauges
 from tune_app.executors.ray.writers import Writers
 from tune_app.executors.staging import use_staged_study
 from tune_app.records import FoldRecord, Record, record_to_dict
 from tune_app.records.environments import describe_here, mark
 from tune_app.study import TrialSpec
 from tune_app.trial import RunTrial
+
+IN_TURN = "trials in turn"  # an actor that takes one after the other: the first one's name would go stale
+
+
+def show_title(name: str) -> None:
+    """Name this process after what it runs, for `ps`, `top` and the dashboard's list of processes."""
+    if set_title := getattr(_raylet, "setproctitle", None):
+        set_title(f"ray::{name}")
 
 
 def _take(advance: Callable[[], Record]) -> Record | str:
@@ -41,6 +50,7 @@ def build_trainable(shared: Any, writers: "Writers", run: RunTrial) -> type[tune
             trials = 1 + len(config["also"])
             self._left = dict.fromkeys(config["folds"], trials)
             self._environment = describe_here(config["commit"])
+            show_title(config["name"])
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
             self.setup(new_config)
@@ -57,7 +67,10 @@ def build_trainable(shared: Any, writers: "Writers", run: RunTrial) -> type[tune
                 self._left[record.fold] -= 1
             done = not any(self._left.values())
             record = mark(record, self._environment)
-            return {"record": record_to_dict(record), "environment": self._environment, "done": done}
+            self._gauges.record(record)
+            show_title(self.config["name"])  # Ray has set its own for the call
+            # In tuples, because Tune keeps histories of every number that it finds in a result's dictionaries.
+            return {"record": (record_to_dict(record),), "environment": (self._environment,), "done": done}
 
         def _advance(self) -> Record:
             if self._records is None:
@@ -68,11 +81,13 @@ def build_trainable(shared: Any, writers: "Writers", run: RunTrial) -> type[tune
             config = self.config
             spec = TrialSpec(**config["spec"])
             root = use_staged_study()
+            device = choose_device(config["device"], config["gpu"])
+            self._gauges = Gauges(config["names"], device, config["cpu"], config["gpu"])
             return run(
                 spec,
                 ray.get(shared[spec.dataset]),
                 folds=config["folds"],
-                device=choose_device(config["device"], config["gpu"]),
+                device=device,
                 threads=config["threads"],
                 also=[TrialSpec(**spec) for spec in config["also"]],
                 keep=writers.keep if writers.keeps else None,
@@ -82,7 +97,8 @@ def build_trainable(shared: Any, writers: "Writers", run: RunTrial) -> type[tune
             )
 
         def __repr__(self) -> str:
-            return str(self.config["name"])
+            """What the dashboard calls the actor for as long as it lives, which Ray asks once."""
+            return IN_TURN if self.config["reused"] else str(self.config["name"])
 
     TrialActor.__qualname__ = "TrialActor"  # the dashboard shows it
     return TrialActor

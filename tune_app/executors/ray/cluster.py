@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from ray.exceptions import RayError
 from tune_app.errors import ClusterError, ResourceError
 from tune_app.executors.ray.joining import find_head
 from tune_app.executors.ray.nodes import find_nodes
+from tune_app.executors.ray.quick import Warm, starting_quickly
 from tune_app.executors.scratch import hold_folder
 from tune_app.executors.staging import find_users_packages, make_absolute, stage_source, stage_study
 from tune_app.parts.closure import INSTALLED
@@ -28,9 +30,10 @@ RECONNECT_SECONDS = "120"
 
 @dataclass(frozen=True)
 class Cluster:
-    """A Ray cluster this process is connected to: each node's CPUs and GPUs, and the dashboard's URL, if any.
+    """A Ray cluster this process is connected to: each node's CPUs and GPUs, and the dashboard's URL, if it has one.
 
-    A node whose GPUs can be asked has the bytes of the smallest one as `gpu_bytes`, too.
+    A cluster that this process has started has none before `start_dashboard`. A node whose GPUs can be asked has the
+    bytes of the smallest one as `gpu_bytes`, too.
     """
 
     nodes: list[Mapping[str, float]]
@@ -41,12 +44,15 @@ def start_ray(
     address: str | None = None,
     scope: Scope | None = None,
     definitions: Mapping[str, Definition] | None = None,
+    warm: Warm | None = None,
     **options: Any,
 ) -> Cluster:
     """Start Ray on this machine, or connect to the cluster at `address` and send it the source.
 
     The study's own parts, which lie where `scope` says, are found by every worker: on this machine by the path, on a
     cluster by copies of what the study imports and of the files that its definitions name.
+
+    On this machine processes `warm` up meanwhile; there is no dashboard before `start_dashboard`.
 
     Raises ResourceError if there is no cluster at that address that takes this process, within 10 s where nothing
     listens; ClusterError if Ray does not come up; StudyError for more than a cluster can be sent. `options` go to
@@ -59,14 +65,16 @@ def start_ray(
         os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", RECONNECT_SECONDS)
     else:
         # "local", because without an address Ray would join whatever cluster happens to run on this machine.
-        settings |= {"address": "local", "include_dashboard": True}
+        settings |= {"address": "local", "include_dashboard": False}
+    is_main = threading.current_thread() is threading.main_thread()
     on_terminate = signal.getsignal(signal.SIGTERM)
+    logging.getLogger("ray").setLevel(logging.ERROR)  # it warns in other threads that it leaves SIGTERM alone
     try:
         with hold_folder() as folder:
             if address:
                 staged = [stage_source(folder), *([stage_study(folder, scope, definitions or {})] if scope else ())]
                 settings["runtime_env"] = {"py_modules": [str(path) for path in staged]}
-            with _on_path(paths):
+            with _on_path(paths), starting_quickly(warm):
                 context = ray.init(**(settings | options))
     except (OSError, ValueError, RuntimeError, RayError) as error:
         told = " ".join(str(error).split()) or type(error).__name__
@@ -75,7 +83,8 @@ def start_ray(
         raise ClusterError(
             f"Ray does not come up on this machine: {told}; run with --executor inline, or mend that first."
         ) from error
-    signal.signal(signal.SIGTERM, on_terminate)  # Ray has put its own handler there, which kills with a dump
+    if is_main:
+        signal.signal(signal.SIGTERM, on_terminate)  # Ray has put its own handler there, which kills with a dump
     for name in ("ray.tune", "ray.train", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what fails is reported from the records
     url = context.dashboard_url

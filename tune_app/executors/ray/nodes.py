@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
-import torch
 from ray import cloudpickle
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -17,6 +16,8 @@ GPU_SECONDS = 120  # until it has imported torch and asked the driver
 
 def read_gpu_bytes() -> int | None:
     """The memory of the smallest GPU that this process sees; None without one."""
+    import torch  # here, because Ray starts while torch is imported elsewhere
+
     if not torch.cuda.is_available():
         return None
     return min(torch.cuda.get_device_properties(index).total_memory for index in range(torch.cuda.device_count()))

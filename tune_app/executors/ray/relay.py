@@ -66,8 +66,9 @@ class Relay(tune.Callback):
             self.errors[item.id] = result["error"]
         if "record" not in result:
             return
-        record = record_from_dict(result["record"])
-        self._guard(self._flow.environment, result["environment"])
+        (told,), (environment,) = result["record"], result["environment"]
+        record = record_from_dict(told)
+        self._guard(self._flow.environment, environment)
         self._guard(self._flow.record, record)
         if isinstance(record, FoldRecord):
             self._recorded.add((record.trial, record.fold))

@@ -9,6 +9,7 @@ from typing import Any, Unpack
 
 import ray
 from ray import tune
+from ray.tune.execution import class_cache
 from ray.tune.experiment import Trial
 
 from tune_app.data import Data, pick_data
@@ -18,14 +19,23 @@ from tune_app.executors.ray.relay import MOST_RETRIES, SILENT_END, Relay
 from tune_app.executors.ray.watch import watch_head
 from tune_app.executors.ray.writers import Writers, start_writers
 from tune_app.executors.scratch import hold_folder
+from tune_app.parts.scoring import Scoring
 from tune_app.plan import WorkItem
 from tune_app.records import build_failed_fold
 from tune_app.records.environments import read_commit
 from tune_app.trial import Carrier, Keep, RunTrial, TrialOptions, run_trial
+from tune_app.trial.setup import ACCURACY
 
 # Starting an actor costs about 5 s (a process, ray, torch). Below this length of a trial, actors take the next
-# trial instead; the price is that the dashboard keeps calling such an actor by its first trial.
+# trial instead. Ray asks an actor for its name once: those are called "trials in turn", never by a trial that is over.
 REUSE_BELOW_SECONDS = 60.0
+
+
+class Whole(list[dict[str, Any]]):
+    """A list that `deepcopy` leaves alone: Tune copies all configurations for each trial, which nobody changes."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Whole":
+        return self
 
 
 def run_on_ray(
@@ -51,7 +61,10 @@ def run_on_ray(
     with watch_head(relay.find_needs, describe_loss):
         names = {item.trial.spec.dataset for item in work}
         shared = {name: ray.put(pick_data(data, name)) for name in names}
-        writers = start_writers(keep, carrier, options.pop("keep_outputs", None))
+        keep_outputs = options.pop("keep_outputs", None)
+        if not _needs_outputs(work, data, options.get("scoring", ACCURACY)):
+            keep_outputs = None  # a process less
+        writers = start_writers(keep, carrier, keep_outputs)
         for _ in range(1 + MOST_RETRIES):
             if left := relay.find_left():
                 _run_once(left, shared, writers, relay, device, partial(run, **options) if options else run)
@@ -61,14 +74,25 @@ def run_on_ray(
             flow.record(build_failed_fold(trial.id, trial.spec.replicate, fold, "ActorDied", error, time.time()))
 
 
+def _needs_outputs(work: Sequence[WorkItem], data: Data | Mapping[str, Data], scoring: Scoring) -> bool:
+    """Whether any trial has outputs that go to side files."""
+    specs = {(spec.dataset, spec.test): spec for item in work for spec in [item.trial.spec]}
+    sets = ((spec, pick_data(data, spec.dataset)) for spec in specs.values())
+    return any(scoring.keeps_outputs(each.task, spec.test == "auto" and each.test is not None) for spec, each in sets)
+
+
 def _run_once(
     work: Sequence[WorkItem], shared: Any, writers: "Writers", relay: "Relay", device: str, run: RunTrial
 ) -> None:
     commit = read_commit()  # here, for a node that the source was sent to cannot tell
+    seconds = [item.trial.seconds * len(item.folds) for item in work]
+    reused = sum(seconds) / len(seconds) < REUSE_BELOW_SECONDS
     configs = [
         {
             "item": item.id,
             "name": item.name,
+            "names": {trial.id: trial.name for trial in item.trials},
+            "reused": reused,
             "spec": item.trial.spec.model_dump(mode="json"),
             "folds": relay.find_missing(item),
             "also": [trial.spec.model_dump(mode="json") for trial in item.also],
@@ -80,12 +104,11 @@ def _run_once(
         }
         for item in work
     ]
-    seconds = [item.trial.seconds * len(item.folds) for item in work]
     trainable = build_trainable(shared, writers, run)
     tune_config = tune.TuneConfig(
         trial_name_creator=_trial_name,
         trial_dirname_creator=_trial_name,
-        reuse_actors=sum(seconds) / len(seconds) < REUSE_BELOW_SECONDS,
+        reuse_actors=reused,
     )
     no_checkpoints = tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False)
     with hold_folder() as folder:  # Tune insists on one; nothing in it is needed afterwards
@@ -97,13 +120,28 @@ def _run_once(
             checkpoint_config=no_checkpoints,
             failure_config=tune.FailureConfig(max_failures=MOST_RETRIES),
         )
-        space = tune.grid_search(configs)
+        space = tune.grid_search(Whole(configs))
         tuner = tune.Tuner(trainable, param_space=space, tune_config=tune_config, run_config=run_config)
-        with _keep_handlers():
+        with _keep_handlers(), _in_any_process():
             try:
                 tuner.fit()
             except Exception as error:
                 raise relay.raised or error from None
+
+
+@contextlib.contextmanager
+def _in_any_process() -> Iterator[None]:
+    """Within, Tune asks for no process with a variable of its own, but takes one that has started with Ray.
+
+    The variable keeps Lightning from forking, which nothing here uses; a process for it would import torch again.
+    """
+    variables: dict[str, str] = getattr(class_cache, "DEFAULT_ENV_VARS", {})
+    before = dict(variables)
+    variables.clear()
+    try:
+        yield
+    finally:
+        variables.update(before)
 
 
 @contextlib.contextmanager

@@ -56,9 +56,13 @@ class _Drawer:
         return cls._running
 
     def __init__(self) -> None:
-        command = [sys.executable, str(SCRIPT)]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+            [sys.executable, str(SCRIPT)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,  # Ctrl-C is for the process that asks, also while this one starts
         )
         # Never None with pipes, which the types cannot know.
         self._requests = cast(TextIO, self._process.stdin)

@@ -1,0 +1,91 @@
+"""Ray starts while the study is prepared: what is told, and what is left when that does not come to its end."""
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.folders import Folder, wait_for
+from tune_app.grid import main
+
+
+def find_processes(root: int) -> dict[int, str]:
+    """The descendants of a process: id → command line."""
+    parents: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+    found, waiting = {root}, True
+    while waiting:
+        more = {id for id, parent in parents.items() if parent in found} - found
+        found, waiting = found | more, bool(more)
+    return {id: command for id in found - {root} if (command := read_command(id))}
+
+
+def read_command(id: int) -> str:
+    """Empty for a process that has ended."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{id}/cmdline").read_text().replace("\0", " ")
+    return ""
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_while_ray_starts_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+    folder = Folder(tmp_path)
+    process = folder.start()
+    started: dict[int, str] = {}
+
+    def is_starting() -> bool:
+        started.update(find_processes(process.pid))
+        return any("gcs_server" in command for command in started.values())
+
+    wait_for(is_starting, process)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)
+    else:
+        os.kill(process.pid, number)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 130, out + err
+    assert "Traceback" not in out + err
+    assert "Interrupted" in out + err
+    deadline = time.monotonic() + 60
+    while left := {id: command for id, command in started.items() if read_command(id) == command}:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_study_without_a_dashboard_says_nothing_of_one(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, replicates=8)
+    process = folder.start("--no-dashboard")
+    commands: set[str] = set()
+
+    def has_tables() -> bool:
+        commands.update(find_processes(process.pid).values())
+        return (folder.results / "index.html").exists()
+
+    wait_for(has_tables, process)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, out + err
+    assert "ashboard" not in out + err
+    assert any("raylet" in command for command in commands)
+    assert not any("dashboard.py" in command for command in commands)
+
+
+@pytest.mark.ray
+def test_a_ray_that_cannot_start_is_a_sentence(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder.path / "file").touch()
+    monkeypatch.setenv("RAY_TMPDIR", str(folder.path / "file"))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert main(folder.arguments()) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("ResourceError: Ray on this machine cannot be used: ")
+    assert "run with --executor inline" in told

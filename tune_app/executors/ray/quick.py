@@ -1,0 +1,84 @@
+"""A quick start of Ray on this machine: what nobody should wait for happens later, or beside.
+
+Ray starts its dashboard before anything else and waits for it; it takes two seconds of a core. And it starts a process
+for each core, in which a trial then imports torch. Both are settings of Ray's own that it has no option for. A version
+of Ray without them starts as it wants.
+"""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray._private import node, services
+from ray._private import worker as driver
+
+from tune_app.executors.ray import worker
+
+
+@dataclass(frozen=True)
+class Warm:
+    """How many processes import what trials need as soon as they start: `places` is an empty folder to count in.
+
+    `threads` is that of a trial. The folder must be there as long as the cluster.
+    """
+
+    places: Path
+    count: int
+    threads: int = 1
+
+
+@contextlib.contextmanager
+def starting_quickly(warm: Warm | None) -> Iterator[None]:
+    """Within, a cluster that is started has no dashboard yet (see `start_dashboard`), and its workers warm up."""
+    starts = {name: getattr(node.Node, name, None) for name in ("start_api_server", "start_raylet")}
+    if not all(starts.values()):
+        yield
+        return
+
+    def start_raylet(self: Any, *arguments: Any, **options: Any) -> Any:
+        if warm:
+            self._ray_params.worker_path = worker.__file__
+        return starts["start_raylet"](self, *arguments, **options)  # type: ignore[misc]
+
+    if warm:
+        for place in range(warm.count):
+            (warm.places / str(place)).touch()
+    settings = {worker.PLACES: str(warm.places), worker.THREADS: str(warm.threads)} if warm else {}
+    setattr(node.Node, "start_api_server", lambda self, **options: None)  # noqa: B010  # a type checker has a point
+    setattr(node.Node, "start_raylet", start_raylet)  # noqa: B010
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name in settings:
+            os.environ.pop(name)
+        for name, start in starts.items():
+            setattr(node.Node, name, start)
+
+
+def start_dashboard() -> str:
+    """Start the dashboard of the cluster that this process has started, and return its URL.
+
+    Raises RuntimeError with the reason where it cannot start; the cluster is none the worse. It ends with the thread
+    that calls this, as all of Ray ends with the thread that starts it.
+    """
+    started: Any = driver._global_node
+    logger = logging.getLogger(services.__name__)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # it prints the end of a log file, and then raises that
+    try:
+        if not started.webui_url:
+            started.start_api_server(include_dashboard=True, raise_on_failure=True)
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise RuntimeError(lines[-1] if lines else type(error).__name__) from error
+    finally:
+        logger.setLevel(level)
+    if not ray.is_initialized() or not started.webui_url:
+        raise RuntimeError("Ray gives no address for it")
+    return f"http://{started.webui_url}"

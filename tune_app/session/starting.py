@@ -1,0 +1,143 @@
+"""Ray, started beside the plan: it takes seconds in which this process has other things to do."""
+
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from tune_app.errors import ResourceError
+from tune_app.executors.scratch import hold_folder
+from tune_app.monitor.terminal import shorten_path
+from tune_app.parts.references import Scope
+from tune_app.session.environment import count_cpus
+from tune_app.session.options import RunOptions
+from tune_app.study.define import Definition
+
+if TYPE_CHECKING:
+    from tune_app.executors.ray import Cluster, Warm
+    from tune_app.session.session import Session
+
+SETTLE_SECONDS = 2.0  # after the first record; a study that is over by then needs no dashboard
+DASHBOARD_SECONDS = 20.0  # without a record for so long, the dashboard starts all the same
+
+
+class RayStart:
+    """Ray on its way. `wait` for it, say when the first record is there, `end` it.
+
+    Everything happens in one thread, which lives until the end: Linux kills what Ray starts together with the thread
+    that started it. `trials` bounds the processes that are warmed up; `told` is given the dashboard's URL, or None and
+    the reason why there is none.
+    """
+
+    def __init__(
+        self,
+        options: RunOptions,
+        scope: Scope | None,
+        definitions: Mapping[str, Definition],
+        trials: int,
+        told: Callable[[str | None, str], None],
+    ) -> None:
+        self._options = options
+        self._scope = scope
+        self._definitions = definitions
+        self._trials = trials
+        self._told = told
+        self._found: tuple[ModuleType, Cluster] | None = None
+        self._failure: BaseException | None = None
+        self._is_up, self._has_records, self._is_over = threading.Event(), threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ray", daemon=True)
+        self._thread.start()
+
+    def wait(self) -> "tuple[ModuleType, Cluster]":
+        """The executor and its cluster, once they are there; raises what the start raised."""
+        self._is_up.wait()
+        if self._found is None:
+            raise self._failure or ResourceError("Ray has been stopped; run the same command again")
+        return self._found
+
+    def note_record(self) -> None:
+        """Trials run: there is time for the dashboard."""
+        self._has_records.set()
+
+    def end(self) -> None:
+        """Have Ray stopped, once it has started; this returns at once, `join` when it has."""
+        self._is_over.set()
+        self._has_records.set()
+
+    def join(self) -> None:
+        """Have Ray stopped, and wait for it."""
+        self.end()
+        self._thread.join()
+
+    def _run(self) -> None:
+        on_ray: ModuleType | None = None
+        try:
+            on_ray = _import_ray()
+            with hold_folder() as folder:
+                warm = self._build_warm(on_ray, folder)
+                cluster = on_ray.start_ray(self._options.address, self._scope, self._definitions, warm=warm)
+                if not self._is_over.is_set():
+                    on_ray.run_on_ray  # noqa: B018  # imports Ray Tune here, while the workers do
+                self._found = on_ray, cluster
+                self._is_up.set()
+                self._show_dashboard(on_ray, cluster)
+                self._is_over.wait()
+        except BaseException as error:  # it belongs to the thread that waits
+            self._failure = error
+        finally:
+            self._is_up.set()
+            if on_ray:
+                on_ray.stop_ray()
+
+    def _build_warm(self, on_ray: ModuleType, folder: Path) -> "Warm | None":
+        """As many warm processes as trials can run at once."""
+        cpus = 1.0 if self._options.cpus_per_trial is None else self._options.cpus_per_trial
+        slots = min(self._trials, int(count_cpus() / cpus)) if cpus else 0
+        warm: Warm = on_ray.Warm(folder, slots, max(1, int(cpus)))
+        return warm if slots and not self._options.address else None
+
+    def _show_dashboard(self, on_ray: ModuleType, cluster: "Cluster") -> None:
+        if self._options.address:
+            self._told(cluster.dashboard, "this cluster has none")
+            return
+        if not self._options.dashboard:
+            return
+        self._has_records.wait(DASHBOARD_SECONDS)
+        if self._is_over.wait(SETTLE_SECONDS):
+            return
+        try:
+            url = on_ray.start_dashboard()
+        except RuntimeError as error:
+            self._told(None, f"it cannot start ({error}); the study runs without it")
+        else:
+            self._told(url, "")
+
+
+def start_beside(session: "Session") -> RayStart:
+    """Ray for this session's study, on its way; a study's own parts have been imported before."""
+    definitions: dict[str, Definition] = {}
+    if session.study.define:
+        from tune_app.session.execution import find_definitions
+
+        definitions = find_definitions(session.study, session.specs)
+
+    def tell(url: str | None, why: str) -> None:
+        token = f"{shorten_path(Path(sys.executable).parent / 'ray')} get-auth-token"
+        session.report(
+            f"Ray dashboard: {url} (it asks for a token: {token})" if url else f"Ray dashboard: none, for {why}"
+        )
+
+    return RayStart(session.options, session.found.scope, definitions, len(session.specs), tell)
+
+
+def _import_ray() -> ModuleType:
+    """The executor on Ray; ResourceError where Ray is not installed."""
+    try:
+        from tune_app.executors import ray as on_ray  # here, because it costs seconds and inline needs no Ray
+    except ImportError as error:
+        raise ResourceError(
+            f"Ray cannot be imported ({error}); install requirements.txt, or run with --executor inline"
+        ) from error
+    return on_ray
