@@ -59,16 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--keep", choices=("none", "best"), default="none", help="save each trial's best network by validation accuracy"
     )
-    add("--executor", choices=("ray", "inline"), default="ray", help="actors on Ray Tune, or this process; default ray")
-    add("--address", help="a Ray cluster to use instead of this machine, such as auto or 10.0.0.1:6379")
-    add("--cpus-per-trial", type=float, metavar="N", help="share of a node's cores for each trial; default 1")
-    add("--gpus-per-trial", type=float, metavar="N", help="share of a GPU for each trial; default by memory")
-    add(
-        "--device",
-        choices=("auto", "cpu", "cuda"),
-        default="auto",
-        help="default: a GPU for trials with a share of one",
-    )
+    _add_places(parser)
     add("--runs", default="runs", metavar="FOLDER", help="where records and event files go; default ./runs")
     add("--results", default="results", metavar="FOLDER", help="where tables go; default ./results")
     add(
@@ -77,6 +68,27 @@ def build_parser() -> argparse.ArgumentParser:
         help="where data sets are unpacked; default $TUNE_APP_DATA, else the user's cache folder",
     )
     return parser
+
+
+def _add_places(parser: argparse.ArgumentParser) -> None:
+    """Options of where trials run, and what each gets of it."""
+    add = parser.add_argument
+    add("--executor", choices=("ray", "inline"), default="ray", help="actors on Ray Tune, or this process; default ray")
+    add("--address", help="a Ray cluster to use instead of this machine, such as auto or 10.0.0.1:6379")
+    add("--cpus-per-trial", type=float, metavar="N", help="share of a node's cores for each trial; default 1")
+    add("--gpus-per-trial", type=float, metavar="N", help="share of a GPU for each trial; default by memory")
+    add(
+        "--shard",
+        choices=("auto", "trial", "fold"),
+        default="auto",
+        help="run each trial, or each fold, by itself; default: folds where slots would else be idle at the end",
+    )
+    add(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="default: a GPU for trials with a share of one",
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

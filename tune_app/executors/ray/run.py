@@ -40,8 +40,9 @@ def run_on_ray(
 ) -> None:
     """Run every item as a Tune trial on its share of a node, and send the records to `flow` as they come.
 
-    A trial whose process ends early is started once more with what it lacks; what is still missing then is recorded as
-    failed. Whatever `flow` raises ends the run and comes out here. KeyboardInterrupt leaves at once.
+    A trial whose process ends early is started once more with what it lacks; so is one that outgrows its share of a
+    GPU, with twice the share. What is still missing then is recorded as failed. Whatever `flow` raises ends the run and
+    comes out here. KeyboardInterrupt leaves at once.
     """
     names = {item.trial.spec.dataset for item in work}
     shared = {name: ray.put(pick_data(data, name)) for name in names}
@@ -73,16 +74,18 @@ def _run_once(
             "gpu": item.trial.share.gpus,
             "threads": item.threads,
             "device": device,
+            "data_on_host": item.trial.data_on_host,
             "commit": commit,
         }
         for item in work
     ]
     seconds = [item.trial.seconds * len(item.folds) for item in work]
+    has_parts = any(len(item.folds) < item.trial.fits for item in work)  # each would cost an actor's start
     trainable = build_trainable(shared, writers, run)
     tune_config = tune.TuneConfig(
         trial_name_creator=_trial_name,
         trial_dirname_creator=_trial_name,
-        reuse_actors=sum(seconds) / len(seconds) < REUSE_BELOW_SECONDS,
+        reuse_actors=has_parts or sum(seconds) / len(seconds) < REUSE_BELOW_SECONDS,
     )
     no_checkpoints = tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False)
     relay.begin(work)
