@@ -166,17 +166,8 @@ def compare_engines(device: torch.device, size: Size) -> pd.DataFrame:
 
 
 def compare_peers(device: torch.device, size: Size) -> pd.DataFrame:
-    """This project and its peers on one study: `benchmarks.peers`, once."""
-    command = [
-        "--device",
-        device.type,
-        "--images",
-        str(4 * size.images),
-        "--epochs",
-        str(size.epochs),
-        "--repeats",
-        "1",
-    ]
+    """This project and its peers on one study of one epoch: `benchmarks.peers`, once."""
+    command = ["--device", device.type, "--images", str(size.images), "--epochs", "1", "--repeats", "1"]
     return _read_table("benchmarks.peers", command, "peers.csv")
 
 
