@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DELETE_ON_ERROR:
-.PHONY: grid test test-all chromium chromium-if-none check bench format clean
+.PHONY: grid test test-all chromium chromium-if-none check bench gpu format clean
 
 # The tables go where git does not look: results/ holds what is committed.
 grid: .venv/.ready  ## install, then run the default study (STUDY=report ARGS="--only model=cnn" for others)
@@ -33,6 +33,9 @@ check: .venv/.ready-dev  ## formatting, lint and types
 
 bench: .venv/.ready-bench  ## install the peers, then measure this project against them (ARGS="--images 24000")
 	$(BIN)/python -m benchmarks.peers $(ARGS)
+
+gpu: .venv/.ready-bench  ## on a machine with a GPU: all that only one can show, under 30 minutes (ARGS="--only scores,graph")
+	$(BIN)/python -m benchmarks.gpu $(ARGS)
 
 format: .venv/.ready-dev
 	$(BIN)/ruff format .

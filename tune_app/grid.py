@@ -62,18 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--keep", choices=("none", "best"), default="none", help="save each trial's best network by validation accuracy"
     )
-    add("--executor", choices=("ray", "inline"), default="ray", help="actors on Ray Tune, or this process; default ray")
-    add("--address", help="a Ray cluster to use instead of this machine, such as auto or 10.0.0.1:6379")
-    add("--mixed-versions", action="store_true", help="--address: admit nodes with other versions than here")
-    add("--no-dashboard", dest="dashboard", action="store_false", help="do without Ray's page on this machine")
-    add("--cpus-per-trial", type=float, metavar="N", help="share of a node's cores for each trial; default 1")
-    add("--gpus-per-trial", type=float, metavar="N", help="share of a GPU for each trial; default by memory")
-    add(
-        "--device",
-        choices=("auto", "cpu", "cuda"),
-        default="auto",
-        help="default: a GPU for trials with a share of one",
-    )
+    _add_places(parser)
     add("--runs", default="runs", metavar="FOLDER", help="where records and event files go; default ./runs")
     add("--results", default="results", metavar="FOLDER", help="where tables go; default ./results")
     add(
@@ -82,6 +71,29 @@ def build_parser() -> argparse.ArgumentParser:
         help="where data sets are unpacked; default $TUNE_APP_DATA, else the user's cache folder",
     )
     return parser
+
+
+def _add_places(parser: argparse.ArgumentParser) -> None:
+    """Options of where trials run, and what each gets of it."""
+    add = parser.add_argument
+    add("--executor", choices=("ray", "inline"), default="ray", help="actors on Ray Tune, or this process; default ray")
+    add("--address", help="a Ray cluster to use instead of this machine, such as auto or 10.0.0.1:6379")
+    add("--mixed-versions", action="store_true", help="--address: admit nodes with other versions than here")
+    add("--no-dashboard", dest="dashboard", action="store_false", help="do without Ray's page on this machine")
+    add("--cpus-per-trial", type=float, metavar="N", help="share of a node's cores for each trial; default 1")
+    add("--gpus-per-trial", type=float, metavar="N", help="share of a GPU for each trial; default by memory")
+    add(
+        "--shard",
+        choices=("auto", "trial", "fold"),
+        default="auto",
+        help="run each trial, or each fold, by itself; default: folds where slots would else be idle at the end",
+    )
+    add(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="default: a GPU for trials with a share of one",
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

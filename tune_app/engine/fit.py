@@ -89,7 +89,7 @@ def fit(
 ) -> Iterator[EpochScores]:
     """Train `network` in place on the positions `train`, scoring it on `validation` after each epoch.
 
-    Positions are int64 on the images' device. `train_mode_validation` is the report's defect of that name: dropout
+    Positions are int64 at the images' `place`. `train_mode_validation` is the report's defect of that name: dropout
     stays active and batch normalisation goes by, and follows, the validation batches. Raises FitError when the
     training loss is not finite, or where augmentation, a schedule or a metric of the user's own gives what cannot be.
     """
@@ -154,14 +154,14 @@ class _Training:
     ) -> None:
         self.network, self.optimizer, self.images = network, optimizer, images
         self.recipe, self.objective, self.course = recipe, objective, course
-        self.scaler = build_scaler(recipe.precision, images.labels.device)
+        self.scaler = build_scaler(recipe.precision, images.device)
         self._steps = recipe.epochs * count_batches(samples, recipe.batch_size, recipe.last_batch)
         self._step = 0
         self._losses: list[float] = []
 
     def run_epoch(self, order: torch.Tensor) -> _Trained:
         """Train on the positions in this order."""
-        device = order.device
+        device = self.images.device
         self.network.train()
         loss_sum = torch.zeros((), device=device)
         correct = torch.zeros((), dtype=torch.int64, device=device)
@@ -185,7 +185,7 @@ class _Training:
             batch, labels = self.images.batch(positions)
         if course.factor:
             _set_rate(optimizer, recipe.learning_rate * course.factor(self._step, self._steps, self._losses))
-        with autocast(recipe.precision, positions.device):
+        with autocast(recipe.precision, batch.device):
             logits = self.network(batch)
             loss = self.objective.compute(logits, labels)
         optimizer.zero_grad(set_to_none=True)
@@ -227,12 +227,12 @@ def predict(
     finite.
     """
     network.train(train_mode_batch is not None)
-    loss_sum = torch.zeros((), dtype=torch.float64, device=positions.device)
+    loss_sum = torch.zeros((), dtype=torch.float64, device=images.device)
     found = []
     with matmul_precision(precision):
         for part in torch.split(positions, train_mode_batch or SCORING_BATCH):
             batch, labels = images.batch(part)
-            with autocast(precision, positions.device):
+            with autocast(precision, batch.device):
                 logits = network(batch)
             loss_sum += objective.sum(logits.float(), labels)
             found.append(logits)

@@ -78,5 +78,13 @@ class GraphedStep:
 
 
 def build_step(stack: Stack) -> GraphedStep:
-    """The stack's step: in a graph on a GPU. A gradient scaler makes a step depend on whether it overflowed."""
-    return GraphedStep(stack, allowed=stack.device.type == "cuda" and stack.recipe.precision != "fp16")
+    """The stack's step: in a graph on a GPU.
+
+    A gradient scaler makes a step depend on whether it overflowed; a graph would copy the same batch of the host again.
+    """
+    on_host = stack.images.place != stack.device
+    allowed = stack.device.type == "cuda" and stack.recipe.precision != "fp16" and not on_host
+    step = GraphedStep(stack, allowed)
+    if on_host:
+        step.reason = "without a CUDA graph: the samples are in host memory"
+    return step

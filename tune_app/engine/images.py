@@ -80,9 +80,10 @@ def build_identity(images: NDArray[Any], categorical: tuple[int, ...] = ()) -> N
 class Images:
     """Inputs and targets of one role (training or test), ready to be gathered on `device`.
 
-    On a GPU the samples at `positions` are copied there once; on a CPU they stay where they are, shared with every
-    process of the node, and positions are translated. Batches are float32 (N, …), or int64 as they are stored; targets
-    int64 (N,) for classes, float32 for several labels or numbers.
+    On a GPU the samples at `positions` are copied there once. On a CPU, and with `on_host`, they stay where they are,
+    shared with every process of the node, and positions are translated: a GPU is then sent each batch as it is stored,
+    from pinned memory, while it works on the one before. `place` is where positions must lie. Batches are float32 (N,
+    …), or int64 as they are stored; targets int64 (N,) for classes, float32 for several labels or numbers.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Images:
         device: torch.device,
         *,
         classes: bool = True,
+        on_host: bool = False,
     ) -> None:
         with warnings.catch_warnings():
             # torch warns that a write through such a tensor would corrupt the shared array; nothing here writes.
@@ -102,8 +104,10 @@ class Images:
         index = torch.from_numpy(positions)
         of_classes = classes and labels.ndim == 1 and labels.dtype.kind in "iu"
         self.labels = torch.from_numpy(labels[positions].astype(np.int64 if of_classes else np.float32)).to(device)
-        self._shared = everything if device.type == "cpu" else everything[index].to(device)
-        self._index = index if device.type == "cpu" else None
+        stays = on_host or device.type == "cpu"
+        self._shared = everything if stays else everything[index].to(device)
+        self._index = index if stays else None
+        self.device, self.place = self.labels.device, torch.device("cpu") if stays else self.labels.device
         self._is_image = images.ndim == 4
         self._is_grey = images.dtype == np.uint8 and images.ndim > 2
         # The order in which the rewritten networks work: channels side by side on a CPU (see rewrite.py).
@@ -112,7 +116,7 @@ class Images:
         self._set(normalisation)
 
     def _set(self, normalisation: Normalisation) -> None:
-        device, scale = self.labels.device, GREY if self._is_grey else 1
+        device, scale = self.device, GREY if self._is_grey else 1
         shape = (1, -1, *[1] * (self._shared.dim() - 2))
         self.normalisation = normalisation
         self._mean = torch.tensor(normalisation.mean, dtype=torch.float32, device=device).mul_(scale).view(shape)
@@ -132,7 +136,7 @@ class Images:
         return len(self.labels)
 
     def batch(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The prepared samples and the targets at `positions` (int64, on the device)."""
+        """The prepared samples and the targets at `positions` (int64, at `place`)."""
         return self._prepare(self._gather(positions)), self.labels[positions]
 
     def augmented_batch(
@@ -147,7 +151,11 @@ class Images:
     def _gather(self, positions: torch.Tensor) -> torch.Tensor:
         rows = positions if self._index is None else self._index[positions]
         # index_select copies, so that no step in place ever reaches the shared array.
-        return self._shared.index_select(0, rows)
+        if self.place == self.device:
+            return self._shared.index_select(0, rows)
+        # torch keeps the buffer from being used again until the copy is done.
+        pinned = _build_pinned((len(rows), *self._shared.shape[1:]), self._shared.dtype)
+        return torch.index_select(self._shared, 0, rows, out=pinned).to(self.device, non_blocking=True)
 
     def _prepare(self, gathered: torch.Tensor) -> torch.Tensor:
         if not self.normalisation.mean:
@@ -170,3 +178,8 @@ class Images:
             codes = torch.arange(count, device=rows.device)
             columns.append((rows[:, column : column + 1] == codes).float() * seen)
         return torch.cat(columns, dim=1)
+
+
+def _build_pinned(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    """Host memory that a GPU reads by itself, while this process goes on."""
+    return torch.empty(shape, dtype=dtype, pin_memory=True)

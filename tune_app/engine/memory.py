@@ -1,4 +1,4 @@
-"""Peak memory of a fit: CUDA's allocator, or the process's resident set."""
+"""Memory of a fit: a cap on CUDA's allocator; the peak there, or of the process's resident set."""
 
 import contextlib
 import re
@@ -26,6 +26,16 @@ def read_peak_memory(device: torch.device) -> int:
         if found:
             return int(found[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def cap_memory(device: torch.device, share: float) -> None:
+    """Hold this process to its share of a GPU's memory: beyond it, it fails alone, with torch.OutOfMemoryError.
+
+    Ray schedules by shares and caps nothing. On a CPU nothing is capped.
+    """
+    if device.type == "cuda":
+        torch.cuda.empty_cache()  # what an earlier trial with a larger share has left in this process
+        torch.cuda.set_per_process_memory_fraction(min(share, 1.0), device)
 
 
 def describe_device(device: torch.device) -> str:

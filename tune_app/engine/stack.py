@@ -83,7 +83,7 @@ class Stack:
 
     def __init__(self, folds: Sequence[StackedFold], images: Images, recipe: Recipe) -> None:
         self.folds, self.images, self.recipe = folds, images, recipe
-        self.device = folds[0].train.device
+        self.device = images.device
         self.networks = [fold.network for fold in folds]
         self.shared = copy.deepcopy(self.networks[0]).train()
         self._calls = self._find_dropout_calls()

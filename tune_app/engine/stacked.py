@@ -89,7 +89,7 @@ class StackedFit:
         for fold in self.folds:
             fold.network.train()
         orders = [
-            fold.train[torch.randperm(len(fold.train), generator=generator).to(device)]
+            fold.train[torch.randperm(len(fold.train), generator=generator).to(fold.train.device)]
             for fold, generator in zip(self.folds, self._shuffling, strict=True)
         ]
         with matmul_precision(self.recipe.precision):

@@ -41,6 +41,7 @@ def run_inline(
             also=[trial.spec for trial in item.also],
             keep=keep,
             carrier=carrier,
+            **({"data_on_host": True} if item.trial.data_on_host else {}),
             **options,
         )
         for record in records:

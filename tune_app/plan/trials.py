@@ -48,6 +48,7 @@ class PlannedTrial:
     share: Share
     engine: str  # `eager` or `stacked`
     shares_fits_of: str | None = None  # the trial whose training it shares
+    data_on_host: bool = False  # its samples do not fit into its share of a GPU: they are copied batch by batch
 
     @property
     def fits(self) -> int:

@@ -28,7 +28,7 @@ from tune_app.parts.sources import describe_data
 from tune_app.parts.splits import Split, build_limit
 from tune_app.parts.splitters import find_alike_splits
 from tune_app.parts.trial_splits import build_trial_splits
-from tune_app.plan import PlannedTrial, WorkItem
+from tune_app.plan import PlannedTrial, WorkItem, spread
 from tune_app.records import Record, RecordSet, RecordStore
 from tune_app.records.environments import read_versions
 from tune_app.session.interrupts import ignore_interrupts
@@ -110,7 +110,7 @@ class Execution:
 
         Records are in the store when this returns, come what may.
         """
-        work = build_work(self.plan, missing)
+        work = self._spread(missing)
         self._announce(work)
         keep = Keeper(self.folder / "weights") if self.options.keep == "best" else None
         carries = any(trial.spec.has_dependent_folds for trial in self.plan)
@@ -125,7 +125,7 @@ class Execution:
                 known = {name: describe_data(data) for name, data in self.datasets.items()}
                 self.plan = make_plan(self.plan.study, self.options, cluster.nodes, known)
                 self.plan.check_shares()
-                work = build_work(self.plan, missing)
+                work = self._spread(missing)
                 self._check_nodes(on_ray, work)
             monitors = self._build_monitors(find_settled(store.records, self.plan, work))
             monitors.append(LastItem(len(work)))
@@ -158,6 +158,13 @@ class Execution:
     def _describe_loss(self, records: RecordSet, sentence: str) -> str:
         done = self.plan.fits - sum(len(records.missing_folds(trial.id, trial.fits)) for trial in self.plan)
         return describe_loss(sentence, done, self.plan.fits, self.options.command)
+
+    def _spread(self, missing: Mapping[str, tuple[int, ...]]) -> list[WorkItem]:
+        """The work items in the order of their start; this process is one slot, which nothing is gained by feeding."""
+        work, shard = build_work(self.plan, missing), self.options.shard
+        if self.options.executor == "inline" and shard == "auto":
+            return work
+        return spread(work, self.plan.nodes, shard)
 
     @property
     def _root(self) -> Path | None:
@@ -198,7 +205,7 @@ class Execution:
     def _announce(self, work: Sequence[WorkItem]) -> None:
         fits = sum(len(item.folds) * len(item.trials) for item in work)
         done = f", {self.plan.fits - fits} done before" if fits < self.plan.fits else ""
-        trials = sum(len(item.trials) for item in work)
+        trials = len({trial.id for item in work for trial in item.trials})
         self.report(f"{self.plan.study.name}: {fits} fits in {trials} trials to run{done}.")
 
     def _report_where(self) -> None:

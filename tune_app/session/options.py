@@ -11,7 +11,12 @@ from tune_app.study.selection import parse_only
 
 MOST_REPLICATES = 1000
 _UNITS = {"h": 3600, "m": 60, "s": 1}
-_CHOICES = {"executor": ("ray", "inline"), "device": ("auto", "cpu", "cuda"), "keep": ("none", "best")}
+_CHOICES = {
+    "executor": ("ray", "inline"),
+    "device": ("auto", "cpu", "cuda"),
+    "keep": ("none", "best"),
+    "shard": ("auto", "trial", "fold"),
+}
 
 
 @dataclass(frozen=True)
@@ -21,15 +26,16 @@ class RunOptions:
     `executor`: actors on Ray Tune, or this process. `address`: a Ray cluster to use instead of this machine;
     `mixed_versions` admits nodes of it that have other versions of torch, numpy, Python or this package. `device`:
     `auto` is a GPU for trials that hold a share of one. `cpus_per_trial`, `gpus_per_trial`: shares of a node (None: one
-    core; a share of a GPU by predicted memory). `keep`: `best` saves each trial's best network. `only`: factor → level.
-    `fresh` starts over and keeps the old records beside the new ones. `same_code` states that changes of networks and
-    data since the records were made make no difference; `rerun_changed` runs the fits again that they concern, or
-    scores them anew where metrics alone have changed. `allow` are packages that references may lead to, besides modules
-    beside the study. `continue_from`: a results folder whose records are taken over first. `pilot`: a results folder,
-    and `assume_sd` a standard deviation of the scores, that the outlook goes by where the study has no records of its
-    own. `runs`, `results`, `data`: where records, tables and unpacked data sets go. `until_decided` runs more
-    replicates of what claims that are undecided need, up to `max_replicates` (None: 30), for as long as `budget` allows
-    (seconds; None: no end). `command` is what a user types to resume.
+    core; a share of a GPU by predicted memory). `shard`: what runs by itself, a trial with all its folds or each fold;
+    `auto` splits trials where slots would be idle at the end. `keep`: `best` saves each trial's best network. `only`:
+    factor → level. `fresh` starts over and keeps the old records beside the new ones. `same_code` states that changes
+    of networks and data since the records were made make no difference; `rerun_changed` runs the fits again that they
+    concern, or scores them anew where metrics alone have changed. `allow` are packages that references may lead to,
+    besides modules beside the study. `continue_from`: a results folder whose records are taken over first. `pilot`: a
+    results folder, and `assume_sd` a standard deviation of the scores, that the outlook goes by where the study has no
+    records of its own. `runs`, `results`, `data`: where records, tables and unpacked data sets go. `until_decided` runs
+    more replicates of what claims that are undecided need, up to `max_replicates` (None: 30), for as long as `budget`
+    allows (seconds; None: no end). `command` is what a user types to resume.
     """
 
     executor: Literal["ray", "inline"] = "ray"
@@ -38,6 +44,7 @@ class RunOptions:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     cpus_per_trial: float | None = None
     gpus_per_trial: float | None = None
+    shard: Literal["auto", "trial", "fold"] = "auto"
     keep: Literal["none", "best"] = "none"
     only: Mapping[str, str] | None = None
     fresh: bool = False
@@ -102,6 +109,7 @@ class OptionValues(TypedDict, total=False):
     device: Literal["auto", "cpu", "cuda"]
     cpus_per_trial: float | None
     gpus_per_trial: float | None
+    shard: Literal["auto", "trial", "fold"]
     keep: Literal["none", "best"]
     fresh: bool
     same_code: bool

@@ -53,7 +53,7 @@ def try_out(
 ) -> None:
     """A step on the first batch of the positions `train` and a test of `tested`, with the modes of a fit."""
     inputs, targets = images.batch(train[: recipe.batch_size])
-    with matmul_precision(recipe.precision), autocast(recipe.precision, train.device):
+    with matmul_precision(recipe.precision), autocast(recipe.precision, images.device):
         loss = objective.compute(network.train()(inputs), targets)
     loss.backward()  # type: ignore[no-untyped-call]
     predict(network, images, tested, recipe.precision, None, objective)

@@ -92,9 +92,9 @@ class Fold:
     def place(self) -> None:
         """The fold's samples, as it prepares them, and its objective."""
         trial = self.trial
-        self.train = torch.from_numpy(self.split.train).to(trial.device)
-        self.validation = torch.from_numpy(self.split.validation).to(trial.device)
         self.images = trial.find_train(self.split)
+        self.train = torch.from_numpy(self.split.train).to(self.images.place)
+        self.validation = torch.from_numpy(self.split.validation).to(self.images.place)
         self.objective = trial.build_objective(self.split)
 
     def _build_optimizer(self) -> torch.optim.Optimizer:
@@ -121,8 +121,8 @@ class Fold:
             groups = next(iter(trial.data.groups))  # the column that the splits keep together
         order = trial.data, trial.positions, self.split.train, recipe.holdout, groups, seed
         rest, holdout = carve_holdout(*order)
-        self.train = torch.from_numpy(rest).to(trial.device)
-        held = torch.from_numpy(holdout).to(trial.device)
+        self.train = torch.from_numpy(rest).to(self.images.place)
+        held = torch.from_numpy(holdout).to(self.images.place)
         return EarlyStop(self.images, held, recipe, self.objective, trial.scoring)
 
     def _compile(self) -> None:
@@ -195,7 +195,7 @@ class Fold:
         test = self.trial.find_test(spec.protocol, self.images.normalisation)
         if test is None:
             return self.images, self.validation
-        return test, torch.arange(len(test), device=self.trial.device)
+        return test, torch.arange(len(test), device=test.place)
 
     def build_outcome(
         self,

@@ -14,7 +14,7 @@ from tune_app.data import Data
 from tune_app.engine import fit
 from tune_app.engine.cost import build_network_cost, choose_engine
 from tune_app.engine.defects import validates_in_train_mode
-from tune_app.engine.memory import reset_peak_memory
+from tune_app.engine.memory import cap_memory, reset_peak_memory
 from tune_app.engine.probe import find_stacking_problem
 from tune_app.engine.randomness import keep_randomness_apart, seed_everything
 from tune_app.engine.stacked import StackedFit, StackedFold
@@ -55,6 +55,8 @@ def run_trial(
     scoring: Scoring = ACCURACY,
     root: Path | None = None,
     expected: Mapping[str, Mapping[str, str]] | None = None,
+    gpu_share: float | None = None,
+    data_on_host: bool = False,
 ) -> Iterator[Record]:
     """Run the given folds of a trial, each with a fresh network and optimizer, and yield records as they come.
 
@@ -64,14 +66,18 @@ def run_trial(
     `carrier` holds what goes from one to the next, and without it a trial starts at its first fold again. `scoring`
     names the metrics, `keep_outputs` is handed the side files that they need; paths of the study's count from `root`.
     `expected` are the fingerprints of users' code where the study was started, by trial: another one here is a failure.
+    `gpu_share` caps the memory that the trial takes of a GPU, which others share. With `data_on_host` samples stay in
+    host memory, and batches are copied to the GPU.
 
     Whatever the reader of the records draws from global random generators changes no record, and is not changed.
     """
     torch.set_num_threads(threads)
 
     def set_up() -> TrialSetup:
+        if gpu_share:
+            cap_memory(device, gpu_share)
         known = (expected or {}).get(spec.id, {})
-        trial = TrialSetup(spec, data, device, also, keep, keep_outputs, scoring, root, known)
+        trial = TrialSetup(spec, data, device, also, keep, keep_outputs, scoring, root, known, data_on_host)
         check_code(trial.fingerprints, known)
         return trial
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,6 +48,7 @@ class TrialSetup:
         scoring: Scoring = ACCURACY,
         root: Path | None = None,
         known: Mapping[str, str] | None = None,
+        data_on_host: bool = False,
     ) -> None:
         self.spec, self.data, self.device, self.keep, self.keep_outputs = spec, data, device, keep, keep_outputs
         self.scoring, self.root = scoring, root
@@ -55,13 +57,13 @@ class TrialSetup:
         self.positions = build_limit(data.targets, spec.train_images, build_seed(spec.seed, "limit"))
         self.way = spec.normalise or data.normalise
         self.normalisation = self._normalise(self.positions)
-        is_class = data.task == "classification"
-        self.train = Images(data.inputs, data.targets, self.positions, self.normalisation, device, classes=is_class)
+        how: dict[str, Any] = {"classes": data.task == "classification", "on_host": data_on_host}
+        self.train = Images(data.inputs, data.targets, self.positions, self.normalisation, device, **how)
         self._test: Images | None = None
         if spec.test == "auto" and data.test is not None:
             limit = build_limit(data.test.targets, spec.test_images, build_seed(spec.seed, "limit"))
             tested = data.test.inputs, data.test.targets, limit
-            self._test = Images(*tested, self.normalisation, device, classes=is_class)
+            self._test = Images(*tested, self.normalisation, device, **how)
         self.splits = build_trial_splits(spec, data, self.positions)
         self.network = choose_network(spec, describe_data(data))
 

@@ -94,6 +94,8 @@ def build_trainable(shared: Any, writers: "Writers", run: RunTrial) -> type[tune
                 carrier=writers if writers.carries else None,
                 **({"keep_outputs": writers.keep_outputs} if writers.keeps_outputs else {}),
                 **({"root": root} if root else {}),
+                **({"gpu_share": config["gpu"]} if config["gpu"] else {}),
+                **({"data_on_host": True} if config["data_on_host"] else {}),
             )
 
         def __repr__(self) -> str:

@@ -3,9 +3,11 @@
 import contextlib
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from ray import tune
 from ray.tune.experiment import Trial
 
@@ -28,6 +30,8 @@ class Relay(tune.Callback):
         self._started: set[str] = set()
         self._open = dict(self._items)  # those that have not ended
         self._recorded: set[tuple[str, int]] = set()  # (trial, fold)
+        self._shares = {item.id: item.trial.share.gpus for item in work}  # of a GPU, at the first try
+        self._outgrown: set[tuple[str, int]] = set()  # (trial, fold) that did not fit into that share
         self._losses = dict.fromkeys(self._items, 0)  # of its process, since it has recorded a fold
         self.errors: dict[str, str] = {}  # item → what its process said at its end
         self.raised: Exception | None = None
@@ -68,6 +72,11 @@ class Relay(tune.Callback):
             return
         (told,), (environment,) = result["record"], result["environment"]
         record = record_from_dict(told)
+        if isinstance(record, FoldRecord):
+            if self._outgrows(record, item):
+                self._outgrown.add((record.trial, record.fold))
+                return  # no row yet: it runs again
+            record = self._explain(record, item)
         self._guard(self._flow.environment, environment)
         self._guard(self._flow.record, record)
         if isinstance(record, FoldRecord):
@@ -80,8 +89,30 @@ class Relay(tune.Callback):
         self._lose(self._find(trial))
         trial.config["folds"] = self.find_missing(self._find(trial))
 
+    def _outgrows(self, record: FoldRecord, item: WorkItem) -> bool:
+        """Whether the fold failed by a cap on memory that may still be raised."""
+        share = item.trial.share.gpus
+        is_first = share == self._shares[item.id]
+        return record.error_type == torch.OutOfMemoryError.__name__ and 0 < share < 1 and is_first
+
+    def _explain(self, record: FoldRecord, item: WorkItem) -> FoldRecord:
+        if (record.trial, record.fold) not in self._outgrown:
+            return record
+        reason = f"outgrew {self._shares[item.id]:g} of a GPU, run again with {item.trial.share.gpus:g}"
+        return replace(record, engine_reason="; ".join(filter(None, (record.engine_reason, reason))))
+
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._end(self._find(trial))
+        item = self._find(trial)
+        left = self._outgrown.intersection((each.id, fold) for each, fold in self.find_unrecorded(item))
+        if left and item.trial.share.gpus == self._shares[item.id]:
+            self._grow(item)
+        else:
+            self._end(item)
+
+    def _grow(self, item: WorkItem) -> None:
+        """Twice the share of a GPU, with which the item is left for the next start."""
+        share = replace(item.trial.share, gpus=min(1.0, 2 * item.trial.share.gpus))
+        self._items[item.id] = self._open[item.id] = replace(item, trial=replace(item.trial, share=share))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Its process was lost once too often, or before it had begun: then Tune does not start it again, but we do."""

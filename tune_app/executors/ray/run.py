@@ -52,10 +52,11 @@ def run_on_ray(
 ) -> None:
     """Run every item as a Tune trial on its share of a node, and send the records to `flow` as they come.
 
-    A fit whose process or node is lost runs again, at most twice, and of what is recorded nothing does; what is still
-    missing in the end is recorded as failed, as is what a trial's own error leaves. Whatever `flow` raises ends the run
-    and comes out here, and ClusterError once the head or every node for what is left is gone (`describe_loss`: see
-    `watch_head`). KeyboardInterrupt leaves at once.
+    A fit whose process or node is lost runs again, at most twice, and of what is recorded nothing does; one that
+    outgrows its share of a GPU runs again with twice the share. What is still missing in the end is recorded as failed,
+    as is what a trial's own error leaves. Whatever `flow` raises ends the run and comes out here, and ClusterError once
+    the head or every node for what is left is gone (`describe_loss`: see `watch_head`). KeyboardInterrupt leaves at
+    once.
     """
     relay = Relay(work, flow)
     with watch_head(relay.find_needs, describe_loss):
@@ -86,7 +87,8 @@ def _run_once(
 ) -> None:
     commit = read_commit()  # here, for a node that the source was sent to cannot tell
     seconds = [item.trial.seconds * len(item.folds) for item in work]
-    reused = sum(seconds) / len(seconds) < REUSE_BELOW_SECONDS
+    has_parts = any(len(item.folds) < item.trial.fits for item in work)  # each would cost an actor's start
+    reused = has_parts or sum(seconds) / len(seconds) < REUSE_BELOW_SECONDS
     configs = [
         {
             "item": item.id,
@@ -100,6 +102,7 @@ def _run_once(
             "gpu": item.trial.share.gpus,
             "threads": item.threads,
             "device": device,
+            "data_on_host": item.trial.data_on_host,
             "commit": commit,
         }
         for item in work
