@@ -108,7 +108,7 @@ class Execution:
                 run, stop = on_ray.run_on_ray, on_ray.stop_ray
                 cluster = on_ray.start_ray(self.options.address, self.scope, self._find_definitions())
                 known = {name: describe_data(data) for name, data in self.datasets.items()}
-                self.plan = make_plan(self.plan.study, self.options, cluster.nodes, known)
+                self.plan = make_plan(self.plan.study, self.options, cluster.nodes, known, root=self._root)
                 self.plan.check_shares()
                 work = build_work(self.plan, missing)
                 self._report_where(cluster.dashboard)

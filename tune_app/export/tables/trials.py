@@ -26,6 +26,8 @@ PLAN = (
     Column("predicted_fit_seconds", "predicted", Kind.NUMBER, unit="s a fit", decimals=1),
     Column("measured_fit_seconds", "measured", Kind.NUMBER, unit="s a fit", decimals=1),
     Column("measured_to_predicted", "measured / predicted", Kind.NUMBER, decimals=2),
+    Column("predicted_memory_mib", "memory, predicted", Kind.COUNT, unit="MiB"),
+    Column("peak_memory_mib", "memory, measured", Kind.COUNT, unit="MiB"),
 )
 
 
@@ -51,7 +53,10 @@ def build_plan_table(results: Results) -> Table | None:
         return None
     rows = tuple(
         Row(
-            r | {"done": Part(r["fits_completed"], r["fits"]), "giga_operations": r["flops"] / 1e9},
+            r
+            | {"done": Part(r["fits_completed"], r["fits"]), "giga_operations": r["flops"] / 1e9}
+            | {"predicted_memory_mib": _scale(r["predicted_memory_bytes"], 2**20)}
+            | {"peak_memory_mib": _scale(r["peak_memory_bytes"], 2**20)},
             target=f"trial-{r['trial']}",
         )
         for r in list_records(frame)
