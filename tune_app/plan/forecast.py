@@ -9,6 +9,7 @@ from tune_app.plan.trials import PlannedTrial
 Node = Mapping[str, float]  # CPU and GPU → how many; gpu_bytes: the memory of one GPU
 WORTHWHILE = 0.95  # a makespan that is no shorter than this part of another is as long
 FREE = 1.02  # more replicates cost nothing as long as the makespan grows by no more
+IDLE = 0.05  # of the slots' time, from which on it is looked for something to do in it
 MOST_REPLICATES = 64  # that are tried
 
 
@@ -46,14 +47,15 @@ def build_forecast(trials: Sequence[PlannedTrial], nodes: Sequence[Node], serial
     ]
     makespan = predict_work(whole, nodes, serial)
     length, longest = max(whole, key=lambda pair: pair[0], default=(0.0, None))
-    slots = _count_slots(trained, nodes, serial)
+    slots, work = _count_slots(trained, nodes, serial), sum(seconds for seconds, _ in whole)
+    has_room = slots > 1 and work < (1 - IDLE) * makespan * slots
     return Forecast(
         makespan=makespan,
         makespan_by_fold=predict_work(sorted(single, key=lambda pair: -pair[0]), nodes, serial),
-        work=sum(seconds for seconds, _ in whole),
+        work=work,
         slots=slots,
         longest=(longest.name if longest else "", length),
-        free_replicates=_count_free(whole, nodes, makespan) if slots > 1 else 0,
+        free_replicates=_count_free(whole, nodes, makespan) if has_room else 0,
     )
 
 

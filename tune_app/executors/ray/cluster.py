@@ -15,6 +15,7 @@ from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tune_app.errors import ResourceError
+from tune_app.executors.ray.gpus import ask_gpu_memory
 from tune_app.executors.scratch import hold_folder
 from tune_app.executors.staging import find_users_packages, make_absolute, stage_source, stage_study
 from tune_app.parts.closure import INSTALLED
@@ -26,7 +27,10 @@ CHECK_SECONDS = 300  # until a node has unpacked what it was sent, imported torc
 
 @dataclass(frozen=True)
 class Cluster:
-    """A Ray cluster this process is connected to: each node's CPUs and GPUs, and the dashboard's URL, if any."""
+    """A Ray cluster this process is connected to: each node's CPUs and GPUs, and the dashboard's URL, if any.
+
+    A node with GPUs that torch sees there has the memory of the smallest of them, in bytes, as `gpu_bytes`.
+    """
 
     nodes: list[Mapping[str, float]]
     dashboard: str | None
@@ -70,7 +74,8 @@ def start_ray(
     signal.signal(signal.SIGTERM, on_terminate)  # Ray has put its own handler there, which kills with a dump
     for name in ("ray.tune", "ray.train", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what fails is reported from the records
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    alive = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    nodes = [node["Resources"] | ask_gpu_memory(node) for node in alive]
     url = context.dashboard_url
     return Cluster(nodes, f"http://{url}" if url else None)
 
