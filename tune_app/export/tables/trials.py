@@ -61,4 +61,9 @@ def build_plan_table(results: Results) -> Table | None:
         )
         for r in list_records(frame)
     )
-    return Table("plan", "Plan against actual: seconds of one fit", PLAN, (Group("", rows),))
+    done = frame[frame["fits_completed"] > 0]
+    predicted, measured = (
+        (done[f"{name}_fit_seconds"] * done["fits_completed"]).sum() for name in ("predicted", "measured")
+    )
+    note = f"All completed fits together: {predicted:,.0f} s predicted, {measured:,.0f} s measured."
+    return Table("plan", "Plan against actual: one fit", PLAN, (Group("", rows),), notes=(note,) if len(done) else ())
