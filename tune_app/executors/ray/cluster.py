@@ -15,7 +15,7 @@ from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tune_app.errors import ResourceError
-from tune_app.executors.ray.gpus import ask_gpu_memory
+from tune_app.executors.ray.gpus import ask_gpu_memory, find_gpu_memory
 from tune_app.executors.scratch import hold_folder
 from tune_app.executors.staging import find_users_packages, make_absolute, stage_source, stage_study
 from tune_app.parts.closure import INSTALLED
@@ -75,7 +75,8 @@ def start_ray(
     for name in ("ray.tune", "ray.train", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what fails is reported from the records
     alive = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    nodes = [node["Resources"] | ask_gpu_memory(node) for node in alive]
+    # Of this machine the driver knows it, and need not wait for a process that imports torch.
+    nodes = [node["Resources"] | (ask_gpu_memory(node) if address else find_gpu_memory(node)) for node in alive]
     url = context.dashboard_url
     return Cluster(nodes, f"http://{url}" if url else None)
 

@@ -27,11 +27,21 @@ def ask_gpu_memory(node: Mapping[str, Any]) -> dict[str, float]:
     return {"gpu_bytes": size} if size else {}
 
 
+def find_gpu_memory(node: Mapping[str, Any]) -> dict[str, float]:
+    """The same for this machine, where nobody has to be asked."""
+    size = _measure() if node["Resources"].get("GPU") else 0.0
+    return {"gpu_bytes": size} if size else {}
+
+
 def _find_gpu_bytes() -> float:
     """Runs on the node. Ray hides the GPUs from a task that holds none: they are asked of the driver's library."""
     import os
 
     os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+    return _measure()
+
+
+def _measure() -> float:
     import torch
 
     sizes = [torch.cuda.get_device_properties(index).total_memory for index in range(torch.cuda.device_count())]
