@@ -119,7 +119,7 @@ def check_nodes(find_problems: Callable[[], list[str]], can_run: Callable[[Mappi
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             # A process that has looked for GPUs keeps what it saw: where there are some, no trial may run in it.
             calls = {"max_calls": 1} if node["Resources"].get("GPU") else {}
-            question = ray.remote(lambda: find_problems()).options(num_cpus=0, scheduling_strategy=there, **calls)
+            question = ray.remote(num_cpus=0, scheduling_strategy=there, **calls)(lambda: find_problems())
             asked[f"node {node['NodeManagerHostname']} ({node['NodeManagerAddress']})"] = question.remote()
     problems = [f"{name}: {problem}" for name, reply in asked.items() for problem in _read_reply(reply)]
     if problems:

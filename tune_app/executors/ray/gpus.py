@@ -19,7 +19,7 @@ def ask_gpu_memory(node: Mapping[str, Any]) -> dict[str, float]:
         return {}
     there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
     # A process that has looked for GPUs keeps what it saw: no trial may run in it.
-    question = ray.remote(_find_gpu_bytes).options(num_cpus=0, max_calls=1, scheduling_strategy=there)
+    question = ray.remote(num_cpus=0, max_calls=1, scheduling_strategy=there)(_find_gpu_bytes)
     try:
         size: float = ray.get(question.remote(), timeout=ANSWER_SECONDS)
     except (GetTimeoutError, RayError):
