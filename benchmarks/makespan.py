@@ -14,7 +14,8 @@ from pathlib import Path
 from benchmarks.machine import build_machine, build_machine_lines
 from tune_app.engine.cost import MachineRates
 from tune_app.monitor.terminal import spell_seconds
-from tune_app.plan import PlannedTrial, Shard, Shares, WorkItem, build_plan, schedule, spread
+from tune_app.plan import PlannedTrial, Shard, Shares, WorkItem, build_plan, predict_makespan, spread
+from tune_app.plan.trials import FitSeconds
 from tune_app.records.results import Results, read_results
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
@@ -47,7 +48,10 @@ def read_work(folder: Path) -> tuple[Results, list[WorkItem]]:
     if results.plan is None:
         raise SystemExit(f"{folder}: no plan.csv, which the order of the items goes by; run the study first")
     predicted = dict(zip(results.plan["trial"], results.plan["predicted_fit_seconds"], strict=True))
-    plan = [replace(trial, seconds=predicted[trial.id]) for trial in build_plan(results.study, Shares(), RATES)]
+    plan = [
+        replace(trial, fit_seconds=FitSeconds(predicted[trial.id], 0.0))
+        for trial in build_plan(results.study, Shares(), RATES)
+    ]
     return results, [_build_item(trial, plan) for trial in plan if trial.shares_fits_of is None]
 
 
@@ -69,7 +73,7 @@ def simulate(study: str, results: Results, work: Sequence[WorkItem], slots: int)
     rows = []
     for shard in SHARDS:
         items = spread(work, nodes, shard)
-        seconds = schedule([measure(item, results) for item in items], slots)
+        seconds = predict_makespan([measure(item, results) for item in items], slots)
         rows.append(Makespan(study, slots, shard, len(items), seconds, best))
     return rows
 

@@ -10,6 +10,7 @@ import torch
 
 from tests.folders import Folder
 from tune_app.data import Data, load_dataset
+from tune_app.plan.calibration import FOLDER_VARIABLE
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +53,14 @@ def _half_finished_once(tmp_path_factory: pytest.TempPathFactory) -> Folder:
 def half_finished(_half_finished_once: Folder, tmp_path: Path) -> Folder:
     """The small study with one of its two conditions run and exported: a copy of one run."""
     return _half_finished_once.copy_to(tmp_path)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _measurements_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests measure is no matter of the user's; what one has measured serves the others."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(FOLDER_VARIABLE, str(tmp_path_factory.mktemp("calibration")))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ from tests.builders import write_study_file
 from tune_app.grid import main
 from tune_app.records import RUN_FIELDS
 
+COSTS = ("fit_seconds_total", "predicted_seconds_total", "predicted_memory_bytes")  # of a run and of its plan
 ROOT = Path(__file__).parents[1]
 
 
@@ -63,7 +64,7 @@ class Folder:
         texts = {}
         for name in ("epochs.csv", "folds.csv", "trials.csv"):
             frame = pd.read_csv(self.results / name, dtype=str)
-            texts[name] = frame.drop(columns=[*RUN_FIELDS, "fit_seconds_total"], errors="ignore").to_csv()
+            texts[name] = frame.drop(columns=[*RUN_FIELDS, *COSTS], errors="ignore").to_csv()
         return texts | {"table.md": (self.results / "table.md").read_text()}
 
 

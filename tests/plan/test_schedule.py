@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from tests.builders import CARRY_OVER_GRID, build_study, plan_of
-from tune_app.plan import Share, Shares, WorkItem, count_slots, schedule, spread
+from tune_app.plan import Share, Shares, WorkItem, count_slots, predict_makespan, spread
 from tune_app.plan.schedule import LARGEST_ITEM, predict_seconds
+from tune_app.plan.trials import FitSeconds
 
 TWO_CORES = [{"CPU": 2.0, "GPU": 0.0}]
 
@@ -17,21 +18,13 @@ def work_of(*lengths: float, folds: int = 4, **changes: Any) -> list[WorkItem]:
     study = build_study(grid=[{"model": "cnn", "width": 0.05, "folds": folds}], replicates=len(lengths))
     plan = plan_of(study)
     return [
-        WorkItem(replace(trial, seconds=seconds, **changes), tuple(range(folds)))
+        WorkItem(replace(trial, fit_seconds=FitSeconds(seconds, 0.0), **changes), tuple(range(folds)))
         for trial, seconds in zip(plan, lengths, strict=True)
     ]
 
 
 def folds_of(work: list[WorkItem]) -> list[tuple[str, int]]:
     return sorted((trial.id, fold) for item in work for trial in item.trials for fold in item.folds)
-
-
-@pytest.mark.parametrize(
-    ("lengths", "slots", "makespan"),
-    [([3, 2, 2], 2, 4), ([2, 2, 3], 2, 5), ([5], 3, 5), ([], 2, 0), ([1] * 10, 4, 3)],
-)
-def test_each_item_starts_on_the_first_free_slot(lengths: list[float], slots: int, makespan: float) -> None:
-    assert schedule(lengths, slots) == makespan
 
 
 @pytest.mark.parametrize(
@@ -87,7 +80,7 @@ def test_no_item_is_longer_than_its_share_of_the_best_possible_or_one_fold(slots
         len(item.folds) == 1 or seconds <= LARGEST_ITEM * best
         for item, seconds in zip(items, predict_seconds(items), strict=True)
     )
-    assert schedule(predict_seconds(items), slots) <= 2 * best
+    assert predict_makespan(predict_seconds(items), slots) <= 2 * best
 
 
 def test_folds_that_one_network_goes_through_stay_together_whatever_is_asked_for() -> None:
@@ -108,7 +101,7 @@ def test_a_stack_is_split_only_where_folds_are_asked_for() -> None:
 
 def test_trials_that_share_a_training_go_with_each_of_its_folds() -> None:
     first, second = plan_of(build_study(replicates=2))[:2]
-    (item,) = [WorkItem(replace(first, seconds=9.0), (0, 1, 2), (second,))]
+    (item,) = [WorkItem(replace(first, fit_seconds=FitSeconds(9.0, 0.0)), (0, 1, 2), (second,))]
     items = spread([item], TWO_CORES, "auto")
     assert [each.also for each in items] == [(second,)] * 3
     assert folds_of(items) == folds_of([item])

@@ -14,11 +14,12 @@ import torch
 from tests.trials import folds_of, run, spec_of
 from tune_app import data
 from tune_app.engine import EpochScores, fit
-from tune_app.engine.cost import build_network_cost, choose_engine, estimate_gpu_bytes
+from tune_app.engine.cost import build_network_cost, choose_engine
 from tune_app.engine.stacked import StackedFit, StackedFold
 from tune_app.errors import FitError
 from tune_app.parts.networks import ask_network, choose_network
 from tune_app.parts.sources import describe_shipped
+from tune_app.plan.memory import build_memory, stack_memory
 from tune_app.records import RecordSet
 from tune_app.study import TrialSpec
 
@@ -131,8 +132,9 @@ def test_auto_is_eager_on_a_cpu_and_stacks_what_leaves_a_gpu_waiting() -> None:
 
 
 def test_the_memory_planned_for_a_stack_is_that_of_all_its_folds() -> None:
-    cost = build_network_cost(ask_network("cnn", (1, 28, 28), 10))
-    eager, stacked = (estimate_gpu_bytes(spec_of("none", engine=engine), cost) for engine in ("eager", "stacked"))
-    assert stacked - eager >= 2 * 16 * cost.parameters, "three folds hold their weights three times"
-    more_folds = spec_of("none", engine="stacked").model_copy(update={"folds": 10})
-    assert estimate_gpu_bytes(more_folds, cost) > stacked
+    facts, spec = describe_shipped("mnist"), spec_of("none")
+    network = ask_network("cnn", (1, 28, 28), 10)
+    memory = build_memory(spec, network, facts, (1000, 100), on_gpu=True)
+    three, ten = stack_memory(memory, 3), stack_memory(memory, 10)
+    assert three.parameters == 3 * memory.parameters, "three folds hold their weights three times"
+    assert ten.total > three.total > memory.total

@@ -1,7 +1,7 @@
 """Means per condition, for every metric; test accuracy per trial and per grid entry."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,14 +34,27 @@ def build_trials(results: Results) -> pd.DataFrame:
     """One row per trial: fits completed of planned, mean and spread over folds (sample standard deviation).
 
     The spread describes the folds; it is not the error of the mean. What must not be averaged has no mean, and `flags`
-    says why.
+    says why. What was predicted is empty without a plan, or with one that an earlier version made.
     """
+    planned: dict[Any, Any] = {} if results.plan is None else results.plan.set_index("trial").to_dict("index")
     rows = []
     for trial in results.study.grid_trials():
         spec = trial.spec
         summary = _summarise_fits(results, [spec])
-        rows.append({"trial": spec.id, **spec.condition, "replicate": spec.replicate, **summary})
+        costs = _compare_costs(results, spec, planned.get(spec.id, {}))
+        rows.append({"trial": spec.id, **spec.condition, "replicate": spec.replicate, **summary, **costs})
     return pd.DataFrame(rows)
+
+
+def _compare_costs(results: Results, spec: TrialSpec, plan: Mapping[str, Any]) -> dict[str, float | None]:
+    """Seconds of all fits and peak bytes, predicted; the peak as recorded."""
+    seconds, memory = plan.get("predicted_fit_seconds"), plan.get("predicted_memory_bytes")
+    records = (results.records.folds.get((spec.id, fold)) for fold in range(spec.folds))
+    return {
+        "predicted_seconds_total": None if seconds is None else seconds * spec.folds,
+        "predicted_memory_bytes": memory,
+        "peak_memory_bytes": max((r.peak_memory_bytes for r in records if r and r.peak_memory_bytes), default=None),
+    }
 
 
 def build_conditions(results: Results) -> list[pd.DataFrame]:

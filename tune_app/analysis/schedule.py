@@ -62,18 +62,26 @@ def build_plan_table(results: Results) -> pd.DataFrame:
     """One row per trial: what was planned, and the mean of what its completed fits took; empty without a plan.
 
     Columns: trial, fits, fits_completed, parameters, flops, cpus, gpus, predicted_fit_seconds, measured_fit_seconds,
-    measured_to_predicted (a ratio).
+    measured_to_predicted (a ratio), predicted_memory_bytes (None in a plan of an earlier version), peak_memory_bytes.
     """
     if results.plan is None:
         return pd.DataFrame()
     table = results.plan.copy()
-    seconds = {
-        trial: [r.fit_seconds for r in results.records.folds.values() if r.trial == trial and r.status == "completed"]
-        for trial in table["trial"]
-    }
+    seconds: dict[str, list[float]] = {trial: [] for trial in table["trial"]}
+    peaks: dict[str, int] = {}
+    for record in results.records.folds.values():
+        if record.trial in seconds and record.status == "completed":
+            seconds[record.trial].append(record.fit_seconds)
+            peaks[record.trial] = max(peaks.get(record.trial, 0), record.peak_memory_bytes or 0)
     table["fits_completed"] = [len(seconds[trial]) for trial in table["trial"]]
     measured = [sum(seconds[trial]) / len(seconds[trial]) if seconds[trial] else None for trial in table["trial"]]
     table["measured_fit_seconds"] = pd.Series(measured, index=table.index, dtype=float)
     table["measured_to_predicted"] = table["measured_fit_seconds"] / table["predicted_fit_seconds"]
+    if "predicted_memory_bytes" not in table:
+        table["predicted_memory_bytes"] = None
+    table["predicted_memory_bytes"] = table["predicted_memory_bytes"].astype(float)
+    peak = [peaks.get(trial) or None for trial in table["trial"]]
+    table["peak_memory_bytes"] = pd.Series(peak, index=table.index, dtype=float)
     order = ["trial", "fits", "fits_completed", "parameters", "flops", "cpus", "gpus"]
-    return table[[*order, "predicted_fit_seconds", "measured_fit_seconds", "measured_to_predicted"]]
+    order += ["predicted_fit_seconds", "measured_fit_seconds", "measured_to_predicted"]
+    return table[[*order, "predicted_memory_bytes", "peak_memory_bytes"]]

@@ -9,7 +9,6 @@ from functools import lru_cache
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tune_app.engine.fit import SCORING_BATCH
 from tune_app.engine.rewrite import MergedLinear, build_rewritten
 from tune_app.parts.networks import Network
 from tune_app.study import TrialSpec
@@ -26,8 +25,6 @@ BATCH = 100  # images in a step, for counting what rewriting saves
 # Floating-point operations of a training step below which a GPU waits for launches: some fifty of them take about as
 # long as this arithmetic does at the fp32 rate of a current card. Estimated; `benchmarks.engines` measures it.
 STACK_BELOW_FLOPS = 2e10
-# What a process on a GPU takes before its first tensor: context, kernels and workspace of cuDNN and cuBLAS.
-GPU_BASE_BYTES = 1.0e9
 
 
 @dataclass(frozen=True)
@@ -119,18 +116,23 @@ def fit_flops(spec: TrialSpec, cost: NetworkCost, train_images: int, test_images
     return cost.forward_flops * (spec.recipe.epochs * (3 * trained + validated) + test_images)
 
 
-def estimate_fit_seconds(
-    spec: TrialSpec, cost: NetworkCost, train_images: int, test_images: int, rates: MachineRates
-) -> float:
-    """Seconds of one fit on one core: arithmetic, memory traffic of weights and activations, calls of layers."""
+def estimate_step_seconds(samples: float, cost: NetworkCost, rates: MachineRates) -> float:
+    """Seconds of a training step on so many samples on one core: arithmetic, memory traffic, calls of layers."""
+    traffic = cost.parameters * STEP_BYTES + cost.activation_bytes * ACTIVATION_PASSES * samples
+    flops = 3 * cost.training_flops * samples
+    return flops / (rates.flops * EFFICIENCY) + traffic / rates.bytes + cost.layers * LAYER_SECONDS
+
+
+def estimate_scoring_seconds(samples: float, cost: NetworkCost, rates: MachineRates) -> float:
+    """Seconds of scoring so many samples on one core."""
+    return cost.scoring_flops * samples / (rates.flops * EFFICIENCY) + 2 * cost.activation_bytes * samples / rates.bytes
+
+
+def count_steps(spec: TrialSpec, train_images: int) -> tuple[int, float, float]:
+    """Steps of a fit, samples that they take in all, and samples that its epochs validate."""
     trained = train_images * (spec.folds - 1) / spec.folds
-    scored = spec.recipe.epochs * train_images / spec.folds + test_images
-    flops = 3 * cost.training_flops * spec.recipe.epochs * trained + cost.scoring_flops * scored
-    steps = spec.recipe.epochs * math.ceil(trained / spec.recipe.batch_size)
-    traffic = steps * cost.parameters * STEP_BYTES + cost.activation_bytes * (
-        ACTIVATION_PASSES * spec.recipe.epochs * trained + 2 * scored
-    )
-    return flops / (rates.flops * EFFICIENCY) + traffic / rates.bytes + steps * cost.layers * LAYER_SECONDS
+    epochs = spec.recipe.epochs
+    return epochs * math.ceil(trained / spec.recipe.batch_size), epochs * trained, epochs * train_images / spec.folds
 
 
 def choose_engine(spec: TrialSpec, count: Callable[[], NetworkCost], device_type: str) -> str:
@@ -148,20 +150,3 @@ def choose_engine(spec: TrialSpec, count: Callable[[], NetworkCost], device_type
     if device_type == "cpu" or spec.training.protocol:
         return "eager"
     return "stacked" if 3 * count().forward_flops * spec.recipe.batch_size < STACK_BELOW_FLOPS else "eager"
-
-
-def estimate_gpu_bytes(spec: TrialSpec, cost: NetworkCost) -> float:
-    """Bytes a trial takes on a GPU: the base of a process, weights, gradients and moments, activations twice over.
-
-    A stack holds all of it once for each fold, and a second copy of the gradients.
-    """
-    stacked = choose_engine(spec, lambda: cost, "cuda") == "stacked"
-    folds, bytes_of_parameter = (spec.folds, 20) if stacked else (1, 16)
-    images = max(folds * spec.recipe.batch_size, SCORING_BATCH)  # folds are scored one after the other
-    return GPU_BASE_BYTES + folds * cost.parameters * bytes_of_parameter + 2 * cost.activation_bytes * images
-
-
-def build_gpu_share(needed_bytes: float, gpu_bytes: float, gpus: float, cpus: float) -> float:
-    """The share of one GPU that its memory asks for, and no smaller than the node has cores to feed."""
-    share = max(needed_bytes / gpu_bytes, gpus / cpus if cpus else 1.0, 1 / 16)
-    return min(1.0, math.ceil(share * 100) / 100)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from tune_app.data import Task
 from tune_app.parts.catalog import locate
 from tune_app.parts.signatures import bind_part
 from tune_app.parts.sources import DataFacts
@@ -28,7 +29,7 @@ class Network:
     outputs: int
     definition: str = ""
     codes: bool = False
-    task: str = "classification"
+    task: Task = "classification"
 
     @cached_property
     def _definition(self) -> Definition | None:

@@ -1,5 +1,6 @@
 """A data set by its name: loaded, checked, described."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,10 @@ from tune_app.study.define import Definition
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What a plan needs to know of a data set: the shape of one prepared sample, outputs, numbers of samples."""
+    """What a plan needs to know of a data set: the shape of one prepared sample, outputs, numbers of samples.
+
+    `sample_bytes` are those of one sample as it is stored.
+    """
 
     shape: tuple[int, ...]
     outputs: int
@@ -25,12 +29,14 @@ class DataFacts:
     test: int  # 0 without a test part
     codes: bool = False  # whether inputs are integers that mean codes, such as tokens
     task: Task = "classification"
+    sample_bytes: int = 0
 
 
 def describe_shipped(name: str) -> DataFacts:
     """The facts of a data set that ships; nothing is loaded."""
     entry = DATASETS[name]
-    return DataFacts(entry.image_shape, entry.classes, entry.train_images, entry.test_images)
+    sizes = entry.train_images, entry.test_images
+    return DataFacts(entry.image_shape, entry.classes, *sizes, sample_bytes=math.prod(entry.image_shape))  # grey levels
 
 
 def describe_data(data: Data) -> DataFacts:
@@ -39,7 +45,8 @@ def describe_data(data: Data) -> DataFacts:
     if data.categorical:  # a column of categories becomes one of 0 and 1 for each
         shape = (shape[0] + sum(int(data.inputs[:, column].max()) for column in data.categorical),)
     codes = bool(data.inputs.dtype.kind in "iu" and not (data.inputs.dtype == np.uint8 and data.inputs.ndim > 2))
-    return DataFacts(shape, data.outputs, len(data), 0 if data.test is None else len(data.test), codes, data.task)
+    sizes = len(data), 0 if data.test is None else len(data.test)
+    return DataFacts(shape, data.outputs, *sizes, codes, data.task, data.inputs.nbytes // max(1, len(data)))
 
 
 def load_source(

@@ -1,13 +1,13 @@
-"""Where a trial's folds become work items of their own, and how long items take on so many slots."""
+"""Where a trial's folds become work items of their own."""
 
-import heapq
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Literal
 
-from tune_app.plan.trials import Share
+from tune_app.plan.makespan import find_slots
+from tune_app.plan.trials import PlannedTrial, Share
 from tune_app.plan.work import WorkItem
 
 Shard = Literal["auto", "trial", "fold"]
@@ -17,32 +17,9 @@ Shard = Literal["auto", "trial", "fold"]
 LARGEST_ITEM = 0.05
 
 
-def schedule(lengths: Iterable[float], slots: int) -> float:
-    """The makespan of items that start in this order, each on the first slot that becomes free."""
-    ends = [0.0] * slots
-    for length in lengths:
-        heapq.heapreplace(ends, ends[0] + length)
-    return max(ends)
-
-
-def count_slots(share: Share, nodes: Iterable[Mapping[str, float]]) -> int:
+def count_slots(share: Share, nodes: Sequence[Mapping[str, float]]) -> int:
     """How many items with this share run at the same time on nodes with so many CPUs and GPUs; at least 1."""
-    return max(1, sum(_count_on_node(share, node) for node in nodes))
-
-
-def _count_on_node(share: Share, node: Mapping[str, float]) -> int:
-    limits = []
-    if share.cpus:
-        limits.append(_divide(node.get("CPU", 0), share.cpus))
-    if 0 < share.gpus < 1:  # a share lies on one GPU: 0.3 gives three to each
-        limits.append(int(node.get("GPU", 0)) * _divide(1, share.gpus))
-    elif share.gpus:
-        limits.append(_divide(node.get("GPU", 0), share.gpus))
-    return min(limits, default=0)
-
-
-def _divide(whole: float, part: float) -> int:
-    return math.floor(whole / part + 1e-9)
+    return max(1, find_slots(share.cpus, share.gpus, nodes))
 
 
 def predict_seconds(work: Sequence[WorkItem]) -> list[float]:
@@ -67,15 +44,16 @@ def spread(work: Sequence[WorkItem], nodes: Sequence[Mapping[str, float]], shard
     else:
         limit = LARGEST_ITEM * _bound(work, seconds, nodes)
         parts = [
-            _split(item, max(1, int(limit / length * len(item.folds)))) if _is_divisible(item) else [item]
+            _split(item, max(1, int(limit / length * len(item.folds)))) if can_spread(item.trial) else [item]
             for item, length in zip(work, seconds, strict=True)
         ]
     items = [part for of_trial in parts for part in of_trial]
     return [item for _, item in sorted(zip(predict_seconds(items), items, strict=True), key=lambda pair: -pair[0])]
 
 
-def _is_divisible(item: WorkItem) -> bool:
-    return item.trial.engine != "stacked" and not item.trial.spec.has_dependent_folds
+def can_spread(trial: PlannedTrial) -> bool:
+    """Whether the trial's folds could be items of their own: they are independent, and there is no stack of them."""
+    return trial.fits > 1 and not trial.spec.has_dependent_folds and trial.engine == "eager"
 
 
 def _bound(work: Sequence[WorkItem], seconds: Sequence[float], nodes: Sequence[Mapping[str, float]]) -> float:
@@ -83,7 +61,7 @@ def _bound(work: Sequence[WorkItem], seconds: Sequence[float], nodes: Sequence[M
     load, longest = 0.0, 0.0
     for item, length in zip(work, seconds, strict=True):
         load += length / count_slots(item.trial.share, nodes)
-        longest = max(longest, length / len(item.folds) if _is_divisible(item) else length)
+        longest = max(longest, length / len(item.folds) if can_spread(item.trial) else length)
     return max(load, longest)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from tune_app.errors import ResourceError
+from tune_app.plan.memory import HEADROOM
 from tune_app.plan.trials import PlannedTrial
 
 SMALLEST_SHARE = 0.001  # below, a thousand trials would run at once; Ray counts in steps of a ten-thousandth
@@ -31,3 +32,31 @@ def check_shares(plan: Sequence[PlannedTrial], nodes: Sequence[Mapping[str, floa
                 for (cpus, gpus), trial in problems.items()
             )
         )
+    _check_memory(plan, nodes)
+
+
+def _check_memory(plan: Sequence[PlannedTrial], nodes: Sequence[Mapping[str, float]]) -> None:
+    """Raise ResourceError for trials whose network a share of no node's GPUs holds, its data set left aside."""
+    problems: dict[tuple[float, float], str] = {}
+    for trial in plan:
+        share, needed = trial.share.gpus, trial.memory.least if trial.memory and trial.device == "cuda" else 0.0
+        able = [node for node in nodes if share <= node.get("GPU", 0)]
+        rooms = [min(share, 1.0) * node.get("gpu_bytes", float("inf")) for node in able]
+        # A stack that does not fit is trained in halves; one fold must fit.
+        needed = needed / trial.fits if trial.engine == "stacked" else needed
+        if not share or not needed or any(needed <= room for room in rooms):
+            continue
+        room = max(rooms, default=0.0)
+        enough = min(1.0, share * needed * HEADROOM / room) if room else 1.0
+        remedy = (
+            f"give it --gpus-per-trial {enough:.2g} or more, or lower the batch size or the width"
+            if needed <= room / min(share, 1.0)
+            else "no GPU here has that; lower the batch size or the width"
+        )
+        problems.setdefault(
+            (share, needed),
+            f"trial {trial.id}: its network needs about {needed / 2**30:.1f} GiB of a GPU, and its share of {share:g} "
+            f"holds {room / 2**30:.1f} GiB; {remedy}",
+        )
+    if problems:
+        raise ResourceError("\n".join(problems.values()))

@@ -123,7 +123,7 @@ class Execution:
                 on_ray, cluster = self.starting.wait()
                 run = partial(on_ray.run_on_ray, describe_loss=partial(self._describe_loss, store.records))
                 known = {name: describe_data(data) for name, data in self.datasets.items()}
-                self.plan = make_plan(self.plan.study, self.options, cluster.nodes, known)
+                self.plan = make_plan(self.plan.study, self.options, cluster.nodes, known, root=self._root)
                 self.plan.check_shares()
                 work = self._spread(missing)
                 self._check_nodes(on_ray, work)

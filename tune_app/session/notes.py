@@ -111,7 +111,8 @@ def find_plan(session: "Session", folder: Path) -> pd.DataFrame:
                 return plan
     from tune_app.session.planning import make_plan
 
-    return make_plan(session.study, replace(session.options, only=None), known=session.describe_data()).build_frame()
+    options, root = replace(session.options, only=None), session.found.scope.root
+    return make_plan(session.study, options, known=session.describe_data(), root=root, measure=False).build_frame()
 
 
 def add_metrics(session: "Session", store: RecordStore) -> int:

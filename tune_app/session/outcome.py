@@ -34,6 +34,7 @@ class Outcome:
     written: bool
     undrawn: tuple[str, ...] = ()
     lost: str = ""
+    took: str = ""  # a sentence on predicted and actual time, where something ran
 
     @property
     def done(self) -> int:
@@ -52,7 +53,7 @@ class Outcome:
             )
         state = "" if self.written else " (up to date)"
         lines.append(f"Tables and page{state}: {shorten_path(self.folder / PAGE_FILE)}")
-        lines += self.undrawn
+        lines += [*self.undrawn, *filter(None, [self.took])]
         if self.unkept:
             lines.append(
                 f"{len(self.unkept)} networks could not be kept in {self.weights}, {self.unkept[0]} among them: free "

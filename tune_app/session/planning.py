@@ -2,29 +2,41 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from html import escape
+from pathlib import Path
 
 import pandas as pd
 import torch
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from tune_app.analysis.claims import find_undecidable
-from tune_app.engine.cost import build_gpu_share, build_network_cost, estimate_gpu_bytes, measure_machine_rates
+from tune_app.engine.cost import build_network_cost, measure_machine_rates
 from tune_app.errors import ResourceError
 from tune_app.export.tables.notebook import build_html_list, build_html_table
 from tune_app.monitor.terminal import spell_seconds
 from tune_app.parts.sources import DataFacts
-from tune_app.plan import GpuShare, PlannedTrial, Shares, build_plan_frame, check_shares
+from tune_app.plan import (
+    Forecast,
+    GpuShare,
+    PlannedTrial,
+    Shard,
+    Shares,
+    build_forecast,
+    build_plan_frame,
+    check_shares,
+)
 from tune_app.plan import build_plan as build_planned_trials
+from tune_app.plan.memory import Memory, build_gpu_share, feed_gpus
+from tune_app.session.calibrating import Place, calibrate, open_calibration
 from tune_app.session.environment import count_cpus
 from tune_app.session.options import RunOptions
+from tune_app.session.plan_table import HEADINGS, build_rows, build_table, describe_forecast, find_cpu_limit
 from tune_app.study import Study
 from tune_app.study.fractions import choose_generators, find_aliases
 
-Node = Mapping[str, float]  # CPU and GPU → how many
-HEADINGS = ("trial", "fits", "parameters", "training images", "CPUs", "GPUs", "engine", "about")
+Node = Mapping[str, float]  # CPU and GPU → how many; gpu_bytes: the memory of one GPU
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,6 +46,9 @@ class Plan:
     study: Study
     trials: tuple[PlannedTrial, ...]
     nodes: tuple[Node, ...]
+    place: Place
+    warning: str = ""  # on what was measured here
+    shard: Shard = "auto"
 
     def __iter__(self) -> Iterator[PlannedTrial]:
         return iter(self.trials)
@@ -46,16 +61,18 @@ class Plan:
         """The fits of all trials."""
         return sum(trial.fits for trial in self.trials)
 
+    @cached_property
+    def forecast(self) -> Forecast:
+        """When the plan is through on its nodes, and what would shorten it."""
+        return build_forecast(self.trials, self.nodes, self.shard, self.place.serial)
+
     @property
     def seconds(self) -> float:
-        """The predicted seconds of the whole plan: the work over the slots, and no less than the longest trial."""
-        cpus = sum(node.get("CPU", 0) for node in self.nodes)
-        lengths = [trial.seconds * trial.fits for trial in self.trials]
-        slots = max(1.0, min(cpus / max(min(trial.share.cpus for trial in self.trials), 1e-3), len(self.trials)))
-        return max(sum(lengths) / slots, *lengths)
+        """The predicted seconds of the whole plan: its trials on the slots that there are, as they are started."""
+        return self.forecast.makespan
 
     def build_frame(self) -> pd.DataFrame:
-        """One row per trial; `predicted_fit_seconds` are those of one fit on one core."""
+        """One row per trial; `predicted_fit_seconds` are those of one fit on its share."""
         return build_plan_frame(self.trials)
 
     def find_undecidable(self) -> list[str]:
@@ -68,11 +85,15 @@ class Plan:
 
     def describe(self) -> str:
         """`12 trials, 72 fits, about 4 min on 2 cores`."""
-        cpus = sum(node.get("CPU", 0) for node in self.nodes)
-        on = (
-            f"{cpus:g} cores" if not any(trial.share.gpus for trial in self.trials) else "these cores (GPUs are faster)"
-        )
-        return f"{len(self)} trials, {self.fits} fits, about {spell_seconds(self.seconds)} on {on}"
+        return f"{len(self)} trials, {self.fits} fits, about {spell_seconds(self.seconds)} on {self._spell_nodes()}"
+
+    def _spell_nodes(self) -> str:
+        if self.place.serial:
+            return "one core" if self.trials[0].share.cpus <= 1 else f"{self.trials[0].share.cpus:g} cores"
+        cpus, gpus = (sum(node.get(kind, 0) for node in self.nodes) for kind in ("CPU", "GPU"))
+        if not self.place.use_gpus or not any(trial.share.gpus for trial in self.trials):
+            return f"{cpus:g} cores"
+        return f"{gpus:g} GPUs and {cpus:g} cores"
 
     def __str__(self) -> str:
         return self.describe()
@@ -81,15 +102,19 @@ class Plan:
         return f"<Plan of {self.study.name}: {self.describe()}>"
 
     def __rich__(self) -> RenderableType:
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-        for heading in HEADINGS:
-            is_id = heading == "trial"  # the one column that may wrap: a number cut off is no number
-            table.add_column(heading, justify="left" if is_id else "right", no_wrap=not is_id, overflow="fold")
-        for trial in self.trials:
-            table.add_row(*_spell_trial(trial))
-        return Group(
-            table, Text(self.describe()), *map(Text, [*self.describe_aliases(), *self._describe_undecidable()])
-        )
+        rows, more = build_rows(self.trials)
+        shown: list[RenderableType] = [build_table(rows)]
+        if more:
+            shown.append(
+                Text(f"… and {more:,} more trials, which take less; `build_plan(…).build_frame()` has them all")
+            )
+        lines = [self.describe(), *self.describe_forecast(), *self.describe_aliases(), *self._describe_undecidable()]
+        return Group(*shown, *map(Text, lines))
+
+    def describe_forecast(self) -> list[str]:
+        """Sentences on the longest trial, on what would shorten the study, and on what the seconds are from."""
+        lines = [*describe_forecast(self.forecast, self.trials), *find_cpu_limit(self.trials, self.nodes, self.place)]
+        return [*lines, f"Warning: {self.warning}."] if self.warning else lines
 
     def find_aliases(self) -> list[str]:
         """A sentence for each group of effects that a fractional design of the study cannot tell apart."""
@@ -113,21 +138,16 @@ class Plan:
 
     def _repr_html_(self) -> str:
         headings = [(heading, heading in ("trial", "engine")) for heading in HEADINGS]
-        table = build_html_table(headings, map(_spell_trial, self.trials))
-        remarks = build_html_list([*self.find_aliases(), *self.find_undecidable()])
-        return f"<p>{escape(self.describe())}</p>\n{table}\n{remarks}"
-
-
-def _spell_trial(trial: PlannedTrial) -> tuple[str, ...]:
-    """The cells below `HEADINGS`."""
-    sizes = f"{trial.parameters:,}", f"{trial.train_images:,}"
-    share = f"{trial.share.cpus:g}", f"{trial.share.gpus:g}", trial.engine
-    return (trial.id, str(trial.fits), *sizes, *share, spell_seconds(trial.seconds * trial.fits))
+        rows, _ = build_rows(self.trials)
+        remarks = build_html_list([*self.describe_forecast(), *self.find_aliases(), *self.find_undecidable()])
+        return f"<p>{escape(self.describe())}</p>\n{build_html_table(headings, rows)}\n{remarks}"
 
 
 def find_nodes() -> tuple[Node, ...]:
-    """This machine as a node: the cores that this process may use, the GPUs that torch sees."""
-    return ({"CPU": count_cpus(), "GPU": torch.cuda.device_count()},)
+    """This machine as a node: the cores that this process may use, the GPUs that torch sees, and the least memory."""
+    gpus = torch.cuda.device_count()
+    sizes = [float(torch.cuda.get_device_properties(index).total_memory) for index in range(gpus)]
+    return ({"CPU": count_cpus(), "GPU": gpus} | ({"gpu_bytes": min(sizes)} if sizes else {}),)
 
 
 def find_gpu_names() -> tuple[str, ...]:
@@ -140,10 +160,14 @@ def make_plan(
     options: RunOptions,
     nodes: Sequence[Node] | None = None,
     known: Mapping[str, DataFacts] | None = None,
+    *,
+    root: Path | None = None,
+    measure: bool = True,
 ) -> Plan:
     """The plan of the trials that `options.only` selects; without `nodes` for this machine, measured for a moment.
 
-    `known` are the facts of data sets that do not ship.
+    `known` are the facts of data sets that do not ship; the study's own parts lie in `root`. With `measure`, steps are
+    timed for a few seconds where nothing was measured before.
 
     Raises StudyError for a network that cannot be built, ResourceError for a device that is not there.
     """
@@ -156,9 +180,12 @@ def make_plan(
             f"--device cuda: torch {torch.__version__} sees no GPU here (no driver, or a CPU build); leave it "
             "out, or write --device cpu"
         )
-    cpus = 1.0 if options.cpus_per_trial is None else options.cpus_per_trial
-    shares = Shares(cpus, _choose_gpu_share(options, found), options.device != "cpu")
-    plan = Plan(study, build_planned_trials(study, shares, measure_machine_rates(), options.only, known), found)
+    shares, calibration = _choose_shares(options, found), open_calibration()
+    counted = build_planned_trials(study, shares, calibration.rates or measure_machine_rates(), options.only, known)
+    place = Place(found, options.executor == "inline", options.device != "cpu", root)
+    plan = Plan(
+        study, calibrate(counted, place, calibration, measure), found, place, calibration.problem, options.shard
+    )
     without = next((trial.id for trial in plan if not trial.share.gpus), None)
     if options.device == "cuda" and without and not (here and options.address):
         raise ResourceError(
@@ -169,14 +196,23 @@ def make_plan(
     return plan
 
 
-def _choose_gpu_share(options: RunOptions, nodes: Sequence[Node]) -> float | GpuShare:
-    """What a trial without a share of its own gets of a GPU: a number, or a rule by its memory."""
-    if options.gpus_per_trial is not None:
-        return options.gpus_per_trial
+def _choose_shares(options: RunOptions, nodes: Sequence[Node]) -> Shares:
+    """What trials without shares of their own get: what the user says, else by predicted memory."""
     node = max(nodes, key=lambda node: node.get("GPU", 0))
-    if not node.get("GPU", 0) or options.device == "cpu":
-        return 0.0
-    if not torch.cuda.is_available():
-        return 1.0 if options.address else 0.0  # this machine cannot ask how much memory the cluster's GPUs have
-    memory = torch.cuda.get_device_properties(0).total_memory
-    return lambda spec, cost: build_gpu_share(estimate_gpu_bytes(spec, cost), memory, node["GPU"], node["CPU"])
+    gpus, size = node.get("GPU", 0), min((n["gpu_bytes"] for n in nodes if n.get("gpu_bytes")), default=None)
+    use_gpus = options.device != "cpu"
+    gpu_share: float | GpuShare = options.gpus_per_trial or 0.0
+    if options.gpus_per_trial is None and gpus and use_gpus:
+        # Nobody has said how much memory the GPUs have: a whole one on a cluster, none where torch sees none.
+        gpu_share = 1.0 if options.address or torch.cuda.is_available() else 0.0
+        if size:
+            gpu_share = partial(_share_by_memory, size)
+    feed = None
+    if options.cpus_per_trial is None and gpus:
+        feed = partial(feed_gpus, cpus=node.get("CPU", 0), gpus=gpus)
+    return Shares(1.0 if options.cpus_per_trial is None else options.cpus_per_trial, gpu_share, use_gpus, feed, size)
+
+
+def _share_by_memory(size: float, memory: Memory) -> float:
+    """The share that holds the trial, or where no GPU does, a whole one for all but its data set."""
+    return build_gpu_share(memory.total, size)

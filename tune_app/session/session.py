@@ -6,8 +6,9 @@ imported where there is something to plan or to run.
 
 import logging
 import shutil
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -89,6 +90,7 @@ class Session:
             refuse(self)
         self.take_study(self.study)
         self.lost = ""  # what became of the cluster, where it ended the run
+        self.took = ""  # predicted and actual time of the fits that ran
         self.remedies = Remedies()  # what to do about code or data that changed
 
     def take_study(self, study: Study) -> None:
@@ -100,7 +102,7 @@ class Session:
         """The plan of the selected trials on this machine; imports torch."""
         from tune_app.session.planning import make_plan
 
-        return make_plan(self.study, self.options, known=self.describe_data())
+        return make_plan(self.study, self.options, known=self.describe_data(), root=self.found.scope.root)
 
     def load_data(self) -> dict[str, Data]:
         """The study's data sets by name, loaded once; a TuneAppError for data that cannot be loaded or used."""
@@ -235,7 +237,8 @@ class Session:
     def _execute(self, plan: "Plan", dataset: dict[str, Data], store: RecordStore) -> bool:
         """Run the missing folds; True if it was interrupted. Notes where they run and what was planned."""
         from tune_app.session.execution import Execution
-        from tune_app.session.planning import find_gpu_names, make_plan
+        from tune_app.session.planning import find_gpu_names
+        from tune_app.session.review import find_whole_plan, review
 
         shown = self.report, self.console, self.callbacks
         note = partial(note_environments, self)
@@ -255,13 +258,12 @@ class Session:
         lost = sum(len(missing[spec.id]) > len(store.records.missing_folds(spec.id, spec.folds)) for spec in self.specs)
         if lost:
             self.report(f"{lost} trials have records but no kept network; they run again to keep one.")
+        begun = time.time()
         interrupted = execution.run(missing, store)
         self.lost = execution.lost
+        self.took = review(execution.plan, missing, store.records, begun)
         note_environment()
-        whole = execution.plan
-        if self.options.only:
-            whole = make_plan(self.study, replace(self.options, only=None), whole.nodes, self.describe_data())
-        write_plan(self.folder / PLAN_FILE, whole.build_frame())
+        write_plan(self.folder / PLAN_FILE, find_whole_plan(self, execution.plan).build_frame())
         return interrupted
 
     def _finish(self, store: RecordStore, interrupted: bool, dataset: dict[str, Data] | None) -> Outcome:
@@ -293,4 +295,5 @@ class Session:
             lost=self.lost,
             written=not current,
             undrawn=tuple(undrawn),
+            took=self.took,
         )

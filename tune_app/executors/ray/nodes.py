@@ -94,8 +94,11 @@ def _put_question(node: Mapping[str, Any], question: Callable[[], Any]) -> Any:
 
 def _build_gpu_question() -> Callable[[], int | None]:
     def ask() -> int | None:
+        import os
+
         from tune_app.executors.ray.nodes import read_gpu_bytes
 
+        os.environ.pop("CUDA_VISIBLE_DEVICES", None)  # Ray hides the GPUs from a task that holds none
         return read_gpu_bytes()
 
     return ask

@@ -26,6 +26,8 @@ PLAN = (
     Column("predicted_fit_seconds", "predicted", Kind.NUMBER, unit="s a fit", decimals=1),
     Column("measured_fit_seconds", "measured", Kind.NUMBER, unit="s a fit", decimals=1),
     Column("measured_to_predicted", "measured / predicted", Kind.NUMBER, decimals=2),
+    Column("predicted_memory_mib", "memory, predicted", Kind.COUNT, unit="MiB"),
+    Column("peak_memory_mib", "memory, measured", Kind.COUNT, unit="MiB"),
 )
 
 
@@ -51,9 +53,17 @@ def build_plan_table(results: Results) -> Table | None:
         return None
     rows = tuple(
         Row(
-            r | {"done": Part(r["fits_completed"], r["fits"]), "giga_operations": r["flops"] / 1e9},
+            r
+            | {"done": Part(r["fits_completed"], r["fits"]), "giga_operations": r["flops"] / 1e9}
+            | {"predicted_memory_mib": _scale(r["predicted_memory_bytes"], 2**20)}
+            | {"peak_memory_mib": _scale(r["peak_memory_bytes"], 2**20)},
             target=f"trial-{r['trial']}",
         )
         for r in list_records(frame)
     )
-    return Table("plan", "Plan against actual: seconds of one fit", PLAN, (Group("", rows),))
+    done = frame[frame["fits_completed"] > 0]
+    predicted, measured = (
+        (done[f"{name}_fit_seconds"] * done["fits_completed"]).sum() for name in ("predicted", "measured")
+    )
+    note = f"All completed fits together: {predicted:,.0f} s predicted, {measured:,.0f} s measured."
+    return Table("plan", "Plan against actual: one fit", PLAN, (Group("", rows),), notes=(note,) if len(done) else ())

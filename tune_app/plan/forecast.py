@@ -1,0 +1,88 @@
+"""When a plan will be through on the devices that there are, and what would shorten it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tune_app.plan.makespan import find_slots, predict_makespan, predict_shared_makespan
+from tune_app.plan.schedule import Shard, spread
+from tune_app.plan.trials import PlannedTrial
+from tune_app.plan.work import WorkItem
+
+Node = Mapping[str, float]  # CPU and GPU → how many; gpu_bytes: the memory of one GPU
+WORTHWHILE = 0.95  # a makespan that is no shorter than this part of another is as long
+FREE = 1.02  # more replicates cost nothing as long as the makespan grows by no more
+IDLE = 0.05  # of the slots' time, from which on it is looked for something to do in it
+MOST_REPLICATES = 64  # that are tried
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Seconds of a plan: its `makespan`, the one with each fold as an item of its own, and all `work` together.
+
+    `slots` is how many trials run at the same time, `longest` the longest of them with its seconds, and
+    `free_replicates` how many more of the whole study the slots that would be idle have time for.
+    """
+
+    makespan: float
+    makespan_by_fold: float
+    work: float
+    slots: int
+    longest: tuple[str, float]
+    free_replicates: int
+
+    @property
+    def idle(self) -> float:
+        """The share of the slots' time in which they have nothing to do."""
+        return 1 - self.work / (self.makespan * self.slots) if self.makespan else 0.0
+
+
+def build_forecast(
+    trials: Sequence[PlannedTrial], nodes: Sequence[Node], shard: Shard = "auto", serial: bool = False
+) -> Forecast:
+    """The forecast of trials on these nodes, or one after the other in this process."""
+    trained = [trial for trial in trials if trial.shares_fits_of is None]
+    whole = [(trial.seconds * trial.fits, trial) for trial in trained]
+    makespan, by_fold = (predict_work(_cut(trained, nodes, each), nodes, serial) for each in (shard, "fold"))
+    length, longest = max(whole, key=lambda pair: pair[0], default=(0.0, None))
+    slots, work = _count_slots(trained, nodes, serial), sum(seconds for seconds, _ in whole)
+    has_room = slots > 1 and work < (1 - IDLE) * makespan * slots
+    return Forecast(
+        makespan=makespan,
+        makespan_by_fold=by_fold,
+        work=work,
+        slots=slots,
+        longest=(longest.name if longest else "", length),
+        free_replicates=_count_free(trained, nodes, shard, makespan) if has_room else 0,
+    )
+
+
+def _cut(trials: Sequence[PlannedTrial], nodes: Sequence[Node], shard: Shard) -> list[tuple[float, PlannedTrial]]:
+    """The work items with their seconds, in the order of their start."""
+    items = spread([WorkItem(trial, tuple(range(trial.fits))) for trial in trials], nodes, shard)
+    return [(item.trial.seconds * len(item.folds), item.trial) for item in items]
+
+
+def predict_work(items: Sequence[tuple[float, PlannedTrial]], nodes: Sequence[Node], serial: bool = False) -> float:
+    """Seconds until items are through that take so many seconds on their trials' shares, in this order."""
+    if serial:
+        return predict_makespan((seconds for seconds, _ in items), 1)
+    return predict_shared_makespan(((s, trial.share.cpus, trial.share.gpus) for s, trial in items), nodes)
+
+
+def _count_slots(trials: Sequence[PlannedTrial], nodes: Sequence[Node], serial: bool) -> int:
+    """Of trials with different shares those that fit least often would leave slots idle: the most that fit."""
+    if serial:
+        return 1
+    return max((find_slots(*share, nodes) for share in {(t.share.cpus, t.share.gpus) for t in trials}), default=1) or 1
+
+
+def _count_free(trials: Sequence[PlannedTrial], nodes: Sequence[Node], shard: Shard, makespan: float) -> int:
+    """How many more replicates of everything end no later than one of each does."""
+    first = [trial for trial in trials if trial.spec.replicate == 0]
+    free = 0
+    while free < MOST_REPLICATES and first:
+        more = _cut([*trials, *first * (free + 1)], nodes, shard)
+        if predict_work(more, nodes, serial=False) > FREE * makespan:
+            break
+        free += 1
+    return free
