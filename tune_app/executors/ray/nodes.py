@@ -85,8 +85,9 @@ def _put_question(node: Mapping[str, Any], question: Callable[[], Any]) -> Any:
     """The reply to come from a process of its own on that node."""
     there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
     # A process that has looked for GPUs keeps what it saw: where there are some, no trial may run in it.
-    calls = {"max_calls": 1} if node["Resources"].get("GPU") else {}
-    return ray.remote(question).options(num_cpus=0, scheduling_strategy=there, **calls).remote()
+    options: dict[str, Any] = {"max_calls": 1} if node["Resources"].get("GPU") else {}
+    remote: Any = ray.remote(num_cpus=0, scheduling_strategy=there, **options)  # type: ignore[call-overload]
+    return remote(question).remote()
 
 
 # Functions within functions travel as they are: to import this file a node would need torch, which it may lack.
