@@ -62,6 +62,12 @@ def _cut(trials: Sequence[PlannedTrial], nodes: Sequence[Node], shard: Shard) ->
     return [(item.trial.seconds * len(item.folds), item.trial) for item in items]
 
 
+def predict_items(work: Sequence[WorkItem], nodes: Sequence[Node], shard: Shard, serial: bool) -> float:
+    """Seconds until these items are through, spread as they are when they run."""
+    items = work if serial else spread(work, nodes, shard)
+    return predict_work([(item.trial.seconds * len(item.folds), item.trial) for item in items], nodes, serial)
+
+
 def predict_work(items: Sequence[tuple[float, PlannedTrial]], nodes: Sequence[Node], serial: bool = False) -> float:
     """Seconds until items are through that take so many seconds on their trials' shares, in this order."""
     if serial:

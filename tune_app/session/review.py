@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tune_app.monitor.terminal import spell_seconds
-from tune_app.plan.forecast import predict_work
+from tune_app.plan import WorkItem
+from tune_app.plan.forecast import predict_items
 from tune_app.records import FoldRecord, RecordSet
 from tune_app.session.calibrating import keep_fits
 from tune_app.session.planning import Plan, make_plan
@@ -28,8 +29,10 @@ def review(plan: Plan, missing: Mapping[str, tuple[int, ...]], records: RecordSe
     took = _find_span(ran)
     if completed < wanted:
         return f"{len(completed)} fits took {spell_seconds(took)}."
-    items = [(trial.seconds * len(missing[trial.id]), trial) for trial in plan if missing.get(trial.id)]
-    predicted = predict_work([item for item in items if item[1].shares_fits_of is None], plan.nodes, plan.place.serial)
+    work = [
+        WorkItem(trial, missing[trial.id]) for trial in plan if missing.get(trial.id) and trial.shares_fits_of is None
+    ]
+    predicted = predict_items(work, plan.nodes, plan.shard, plan.place.serial)
     if not predicted:
         return f"The fits took {spell_seconds(took)}."
     return (
