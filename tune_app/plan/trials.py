@@ -15,6 +15,7 @@ from tune_app.engine.cost import (
     fit_flops,
 )
 from tune_app.engine.defects import find_problems_of_model
+from tune_app.engine.distributed import find_device_problem
 from tune_app.errors import StudyError, describe_error
 from tune_app.parts.networks import Network, choose_network
 from tune_app.parts.sources import DataFacts, describe_shipped
@@ -27,7 +28,7 @@ GpuShare = Callable[[TrialSpec, NetworkCost], float]
 
 @dataclass(frozen=True)
 class Share:
-    """What one trial gets of a node: cores, GPUs (fractions are allowed), and the devices that it trains on."""
+    """What each device of a trial gets of a node, cores and GPUs (fractions are allowed), and how many devices."""
 
     cpus: float
     gpus: float
@@ -92,6 +93,8 @@ def build_plan(
         images = spec.train_images or facts.train, min(spec.test_images or tested, tested)
         default = shares.gpus(spec, cost) if callable(shares.gpus) else shares.gpus
         gpus = default if trial.gpus is None else trial.gpus
+        if trial.gpus is None and spec.recipe.devices > 1 and gpus:
+            gpus = max(1.0, gpus)  # NCCL wants a GPU for each process
         planned.append(
             PlannedTrial(
                 spec=spec,
@@ -101,7 +104,7 @@ def build_plan(
                 train_images=images[0],
                 flops=fit_flops(spec, cost, *images),
                 seconds=estimate_fit_seconds(spec, cost, *images, rates),
-                share=Share(shares.cpus if trial.cpus is None else trial.cpus, gpus),
+                share=Share(shares.cpus if trial.cpus is None else trial.cpus, gpus, spec.recipe.devices),
                 engine=choose_engine(
                     spec, partial(build_network_cost, network), "cuda" if gpus and shares.use_gpus else "cpu"
                 ),
@@ -125,8 +128,10 @@ def _find_problems(spec: TrialSpec, network: Network) -> list[str]:
             "forward not depend on values, or choose another model"
         ]
     found = find_problems_of_model(network, spec.protocol, spec.batch_slices) if spec.protocol else []
+    shared = find_device_problem(network, spec.recipe.batchnorm_sync) if spec.recipe.devices > 1 else ""
     place = f"{spec.model}, {spec.regularizer}" if spec.regularizer else spec.model
-    return [f"{place}: {problem}; leave the defect out" for problem in found]
+    devices = [f"{place}: {spec.recipe.devices} devices: {shared}"] if shared else []
+    return [*(f"{place}: {problem}; leave the defect out" for problem in found), *devices]
 
 
 def _share_fits(planned: list[PlannedTrial]) -> Iterator[PlannedTrial]:

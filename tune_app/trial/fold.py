@@ -12,10 +12,12 @@ from torch import nn
 
 from tune_app.engine import EpochScores, Images
 from tune_app.engine.defects import prepare_test, prepare_training, report_scores
+from tune_app.engine.distributed import prepare_replica
 from tune_app.engine.fit import build_optimizer, predict
 from tune_app.engine.memory import describe_device, read_peak_memory
 from tune_app.engine.randomness import GlobalRandomness, seed_everything
 from tune_app.engine.rewrite import build_rewritten
+from tune_app.engine.synchronised import Replica
 from tune_app.errors import FitError, describe_error
 from tune_app.parts.catalog import build_part
 from tune_app.parts.networks import Network
@@ -66,17 +68,23 @@ class Fold:
         self.epochs: list[EpochScores] = []
         self.best_state: dict[str, torch.Tensor] = {}
 
-    def seed(self, role: Role) -> int:
-        return build_seed(self.trial.spec.seed, role, self.trial.spec.replicate, self.split.fold)
+    def seed(self, role: Role, rank: int = 0) -> int:
+        return build_seed(self.trial.spec.seed, role, self.trial.spec.replicate, self.split.fold, rank)
 
-    def build(self, carried: Carried | None = None) -> None:
-        """Draw the network's weights, or take those carried over; from here on random numbers are the fold's own."""
+    def build(self, carried: Carried | None = None, replica: Replica | None = None) -> None:
+        """Draw the network's weights, or take those carried over; from here on random numbers are the fold's own.
+
+        A replica's dropout is its own as well: each of the devices that train the network has other samples.
+        """
         trial, spec = self.trial, self.trial.spec
         self.place()
         seed_everything(self.seed("weights"))
         self.network = build_network(trial.network, trial.root).to(trial.device)
         network = prepare_training(self.network, spec.protocol, spec.batch_slices)
-        self.masks = torch.Generator(trial.device).manual_seed(self.seed("dropout"))
+        if replica:
+            network = prepare_replica(network, replica, spec.recipe.batchnorm_sync)
+        dropout = self.seed("dropout", replica.rank if replica else 0)
+        self.masks = torch.Generator(trial.device).manual_seed(dropout)
         self.rewritten = build_rewritten(network, self.masks)
         self.optimizer = self._build_optimizer()
         augmentation = torch.Generator(trial.device).manual_seed(self.seed("augment"))
@@ -87,7 +95,7 @@ class Fold:
             carried.restore(self.network, self.optimizer)
         if spec.recipe.compile:
             self._compile()
-        seed_everything(self.seed("dropout"))
+        seed_everything(dropout)
 
     def place(self) -> None:
         """The fold's samples, as it prepares them, and its objective."""

@@ -4,7 +4,6 @@ import contextlib
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, Unpack
 
 import ray
@@ -50,7 +49,7 @@ def run_on_ray(
     for _ in range(2):
         remaining = relay.remaining()
         if remaining:
-            _run_once(remaining, shared, writers, relay, device, partial(run, **options) if options else run)
+            _run_once(remaining, shared, writers, relay, device, run, options)
     for item in relay.remaining():
         for fold in item.folds:
             error = relay.errors.get((item.trial.id, fold), SILENT_END)
@@ -59,7 +58,13 @@ def run_on_ray(
 
 
 def _run_once(
-    work: Sequence[WorkItem], shared: Any, writers: "Writers", relay: "Relay", device: str, run: RunTrial
+    work: Sequence[WorkItem],
+    shared: Any,
+    writers: "Writers",
+    relay: "Relay",
+    device: str,
+    run: RunTrial,
+    options: TrialOptions,
 ) -> None:
     commit = read_commit()  # here, for a node that the source was sent to cannot tell
     configs = [
@@ -72,13 +77,14 @@ def _run_once(
             "cpu": item.trial.share.cpus,
             "gpu": item.trial.share.gpus,
             "threads": item.threads,
+            "devices": item.trial.share.devices,
             "device": device,
             "commit": commit,
         }
         for item in work
     ]
     seconds = [item.trial.seconds * len(item.folds) for item in work]
-    trainable = build_trainable(shared, writers, run)
+    trainable = build_trainable(shared, writers, run, options)
     tune_config = tune.TuneConfig(
         trial_name_creator=_trial_name,
         trial_dirname_creator=_trial_name,
