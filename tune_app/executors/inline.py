@@ -51,8 +51,9 @@ def run_inline(
                     **peers,
                     **options,
                 )
-                for record in records:
-                    flow.record(mark(record, environment))
+                with contextlib.closing(records):  # type: ignore[type-var]  # a generator, which may have processes wait
+                    for record in records:
+                        flow.record(mark(record, environment))
             flow.item_ended(item)
 
 

@@ -10,10 +10,8 @@ import pickle
 import socket
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe, wait
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,6 +19,7 @@ from torch.distributed import FileStore  # type: ignore[attr-defined]
 
 from tune_app.data import Data
 from tune_app.errors import FitError, describe_error
+from tune_app.executors.scratch import hold_folder
 from tune_app.study import TrialSpec
 from tune_app.trial.devices import LEFT, LOST, TRAINED, Meeting, Peer, warm_up
 
@@ -99,12 +98,13 @@ class LocalPeers:
         self._device = device
         self._size = spec.recipe.devices
         self._peers: dict[int, LocalProcess] = {}
-        self._folder = tempfile.TemporaryDirectory(prefix="tune_app-", ignore_cleanup_errors=True)
+        self._held = contextlib.ExitStack()
+        self._folder = self._held.enter_context(hold_folder())
         self._meetings = 0
 
     def begin(self, fold: int) -> Meeting:
         self._meetings += 1
-        path = str(Path(self._folder.name) / f"meeting-{self._meetings}")
+        path = str(self._folder / f"meeting-{self._meetings}")
         self._start([rank for rank in range(1, self._size) if rank not in self._peers])
         for peer in self._peers.values():
             peer.tell((fold, path))
@@ -154,7 +154,7 @@ class LocalPeers:
             else:
                 self._processes.give_back(peer)
         self._peers.clear()
-        self._folder.cleanup()
+        self._held.close()
 
 
 def build_meeting(path: str, size: int) -> Meeting:

@@ -4,9 +4,7 @@ import contextlib
 import fcntl
 import socket
 import struct
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -17,6 +15,7 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]
 from tune_app.errors import FitError, describe_error
 from tune_app.executors.inline import choose_device
 from tune_app.executors.peers import READY, SETTLE_SECONDS, build_meeting
+from tune_app.executors.scratch import hold_folder
 from tune_app.executors.staging import use_staged_study
 from tune_app.study import TrialSpec
 from tune_app.trial.devices import LEFT, LOST, TRAINED, Meeting, Peer, warm_up
@@ -38,7 +37,8 @@ class ActorPeers:
         self._peers: dict[int, Any] = {}
         self._nodes: dict[int, str] = {}
         self._fits: dict[int, Any] = {}
-        self._folder = tempfile.TemporaryDirectory(prefix="tune_app-", ignore_cleanup_errors=True)
+        self._held = contextlib.ExitStack()
+        self._folder = self._held.enter_context(hold_folder())
         self._meetings = 0
 
     def begin(self, fold: int) -> Meeting:
@@ -50,7 +50,7 @@ class ActorPeers:
         here = ray.get_runtime_context().get_node_id()
         place: str | tuple[str, int]
         if all(node == here for node in self._nodes.values()):
-            place = str(Path(self._folder.name) / f"meeting-{self._meetings}")
+            place = str(self._folder / f"meeting-{self._meetings}")
             meeting = build_meeting(place, self._size)
         else:
             address = _find_address()
@@ -94,7 +94,7 @@ class ActorPeers:
     def close(self) -> None:
         for rank in list(self._peers):
             self._end(rank)
-        self._folder.cleanup()
+        self._held.close()
 
 
 class PeerActor:
