@@ -7,7 +7,7 @@ import ray
 from ray import tune
 
 from tune_app.executors.inline import choose_device
-from tune_app.executors.ray.peers import ActorPeers
+from tune_app.executors.ray.peers import ActorPeers, open_peers
 from tune_app.executors.ray.writers import Writers
 from tune_app.executors.staging import use_staged_study
 from tune_app.records import FoldRecord, Record, record_to_dict
@@ -45,8 +45,8 @@ def build_trainable(shared: Any, writers: "Writers", run: RunTrial, options: Tri
             done = not any(self._left.values())
             if done:
                 self.cleanup()
-            record = mark(record, self._environment)
-            return {"record": record_to_dict(record), "environment": self._environment, "done": done}
+            told = record_to_dict(mark(record, self._environment))
+            return {"record": told, "environment": self._environment, "done": done}
 
         def cleanup(self) -> None:
             """End the processes that this one has started; Tune calls it too where it stops the trial."""
@@ -54,11 +54,9 @@ def build_trainable(shared: Any, writers: "Writers", run: RunTrial, options: Tri
                 self._peers.close()
 
         def _start(self) -> Iterator[Record]:
-            config = self.config
+            config, root = self.config, use_staged_study()
             spec = TrialSpec(**config["spec"])
-            root = use_staged_study()
-            if config["devices"] > 1:
-                self._peers = ActorPeers(config, shared[spec.dataset], options)
+            self._peers = peers = open_peers(config, shared[spec.dataset], options)
             return run(
                 spec,
                 ray.get(shared[spec.dataset]),
@@ -68,7 +66,7 @@ def build_trainable(shared: Any, writers: "Writers", run: RunTrial, options: Tri
                 also=[TrialSpec(**spec) for spec in config["also"]],
                 keep=writers.keep if writers.keeps else None,
                 carrier=writers if writers.carries else None,
-                **({"peers": self._peers} if self._peers else {}),
+                **({"peers": peers} if peers else {}),
                 **({"keep_outputs": writers.keep_outputs} if writers.keeps_outputs else {}),
                 **(options | ({"root": root} if root else {})),
             )

@@ -97,6 +97,11 @@ class ActorPeers:
         self._held.close()
 
 
+def open_peers(config: Mapping[str, Any], dataset: Any, options: Mapping[str, Any]) -> ActorPeers | None:
+    """The peers of the trial, none for one device; `dataset` is a reference to the data."""
+    return ActorPeers(config, dataset, options) if config["devices"] > 1 else None
+
+
 class PeerActor:
     """A peer on a node."""
 
