@@ -59,7 +59,7 @@ def test_a_product_of_levels_gives_few_tables_of_several_rows(levels: Any, table
     assert [len(labels) for labels in groups.values()] == [rows] * tables
 
 
-@pytest.mark.parametrize("name", ["quick", "report", "audit", "vgg"])
+@pytest.mark.parametrize("name", ["quick", "report", "audit", "vgg", "replicas"])
 def test_what_is_constant_is_in_the_caption_and_no_row_of_a_table_is_called_as_another(name: str) -> None:
     study = read_study(find_study_file(name))
     for group in build_groups(study):

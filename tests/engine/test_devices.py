@@ -11,7 +11,7 @@ from torch._subclasses import FakeTensorMode
 
 from tune_app import data
 from tune_app.engine import Images, build_normalisation, rewrite, stack
-from tune_app.engine.fit import PLAIN, _Training, build_optimizer
+from tune_app.engine.fit import PLAIN, Training, build_optimizer
 from tune_app.engine.graph import build_step
 from tune_app.engine.objective import CLASSIFICATION
 from tune_app.engine.rewrite import build_rewritten
@@ -79,7 +79,7 @@ def test_an_eager_step_keeps_to_the_gpu(
     images = build_images(digits, on_host)
     recipe = Recipe(batch_size=BATCH, precision=precision)
     fold = build_fold(images, recipe, regularizer)
-    training = _Training(fold.network, fold.optimizer, images, recipe, CLASSIFICATION, PLAIN, SAMPLES)
+    training = Training(fold.network, fold.optimizer, images, recipe, CLASSIFICATION, PLAIN, SAMPLES)
     loss, hits = training._take_step(fold.train[:BATCH])
     assert loss.device == hits.device == GPU
     assert all(weight.grad is not None and weight.device == GPU for weight in fold.network.parameters())

@@ -10,7 +10,7 @@ from tune_app.export.frames import build_frames
 from tune_app.records.results import Results, read_results
 from tune_app.study.factors import FORMER_NAMES
 
-FOLDERS = ("quick", *(pytest.param(name, marks=pytest.mark.slow) for name in ("report", "audit")))
+FOLDERS = ("quick", *(pytest.param(name, marks=pytest.mark.slow) for name in ("report", "audit", "replicas")))
 # Columns that the committed files call otherwise.
 RENAMED = FORMER_NAMES | {"images_per_second": "samples_per_second"}
 ROOT = Path(__file__).parents[2] / "results"

@@ -143,7 +143,7 @@ def choose_engine(spec: TrialSpec, count: Callable[[], NetworkCost], device_type
     A CPU core is busy with the arithmetic of one fold, and stacking only makes its tensors outgrow the cache
     (`benchmarks.engines` measures it). A GPU waits for launches as long as a step's arithmetic is small.
     """
-    if spec.has_dependent_folds:
+    if spec.has_dependent_folds or spec.recipe.devices > 1:
         return "eager"
     if spec.recipe.engine != "auto":
         return spec.recipe.engine

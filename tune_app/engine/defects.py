@@ -174,6 +174,13 @@ class _Missed(TorchFunctionMode):
         """Enter (1) or leave (-1) a layer of the defect's."""
         self._inside += step
 
+    def describe(self) -> str:
+        """What was found as a sentence's end, empty for nothing."""
+        if not self.functions:
+            return ""
+        called = ", ".join(sorted(self.functions))
+        return f"it calls {called} elsewhere than in its layers, such as in its forward or in a layer that a list holds"
+
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
@@ -193,10 +200,22 @@ def _find_bypass(network: nn.Module, piece: Piece, batch_slices: int, image_shap
                 _call(prepared.train(prepared is trained), batch, missed)
     except Exception as error:  # whatever a network raises when layers of it are replaced
         return f"without its layers it fails ({describe_error(error)})"
-    if missed.functions:
-        called = ", ".join(sorted(missed.functions))
-        return f"it calls {called} elsewhere than in its layers, such as in its forward or in a layer that a list holds"
-    return ""
+    return missed.describe()
+
+
+def find_unsliced(network: nn.Module, shape: tuple[int, ...], has_codes: bool) -> str:
+    """Why not all batch normalisation of the network can be replaced, empty if it can or there is none.
+
+    The network is on the meta device: nothing is computed.
+    """
+    piece = ReplicaStatistics()
+    has_layers = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in network.modules())
+    if has_layers and (problem := piece.find_problem(network)):
+        return problem
+    missed = _Missed(piece)
+    batch = torch.empty(4, *shape, dtype=torch.int64 if has_codes else torch.float32)
+    _call(piece.prepare_training(network, 2).train(), batch, missed)
+    return missed.describe()
 
 
 def _call(prepared: nn.Module, batch: torch.Tensor, missed: _Missed) -> None:

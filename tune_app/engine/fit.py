@@ -86,15 +86,17 @@ def fit(
     train_mode_validation: bool = False,
     objective: Objective = CLASSIFICATION,
     course: Course = PLAIN,
+    take_up: "Callable[..., Training] | None" = None,
 ) -> Iterator[EpochScores]:
     """Train `network` in place on the positions `train`, scoring it on `validation` after each epoch.
 
     Positions are int64 at the images' `place`. `train_mode_validation` is the report's defect of that name: dropout
     stays active and batch normalisation goes by, and follows, the validation batches. Raises FitError when the
     training loss is not finite, or where augmentation, a schedule or a metric of the user's own gives what cannot be.
+    `take_up` builds the training, by default `Training` itself: a network on several devices has another.
     """
     shuffling = torch.Generator().manual_seed(shuffle_seed)
-    training = _Training(network, optimizer, images, recipe, objective, course, len(train))
+    training = (take_up or Training)(network, optimizer, images, recipe, objective, course, len(train))
     for epoch in range(1, recipe.epochs + 1):
         started = time.perf_counter()
         order = train[torch.randperm(len(train), generator=shuffling).to(train.device)]
@@ -104,9 +106,9 @@ def fit(
         if not math.isfinite(train_loss):
             raise FitError(f"the training loss is {train_loss} in epoch {epoch}; lower the learning rate")
         batch_size = recipe.batch_size if train_mode_validation else None
-        validation_loss, outputs = predict(network, images, validation, recipe.precision, batch_size, objective)
+        validation_loss, outputs = training.validate(validation, batch_size)
         held_out = images.labels[validation]
-        watched, ends = course.watch(network, epoch) if course.watch else ({}, False)
+        watched, ends = training.watch(epoch)
         yield EpochScores(
             epoch=epoch,
             train_loss=train_loss,
@@ -128,7 +130,7 @@ def fit(
 
 
 @dataclass(frozen=True)
-class _Trained:
+class Trained:
     """What an epoch's steps gave: mean loss, share of hits, samples and batches, and the last batch's own."""
 
     loss: float
@@ -139,8 +141,8 @@ class _Trained:
     last_accuracy: float
 
 
-class _Training:
-    """The steps of a fit: one network's, epoch by epoch."""
+class Training:
+    """The steps of a fit, and its looks at the held-out part: one network's, epoch by epoch."""
 
     def __init__(
         self,
@@ -159,7 +161,7 @@ class _Training:
         self._step = 0
         self._losses: list[float] = []
 
-    def run_epoch(self, order: torch.Tensor) -> _Trained:
+    def run_epoch(self, order: torch.Tensor) -> Trained:
         """Train on the positions in this order."""
         device = self.images.device
         self.network.train()
@@ -174,22 +176,16 @@ class _Training:
         samples = sum(map(len, batches))
         self._losses.append(loss_sum.item() / samples)
         last = loss.item(), hits.item() / len(batches[-1])
-        return _Trained(self._losses[-1], correct.item() / samples, samples, len(batches), *last)
+        return Trained(self._losses[-1], correct.item() / samples, samples, len(batches), *last)
 
     def _take_step(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Loss and count of hits of one batch, which the network is then a step beyond."""
         recipe, course, optimizer = self.recipe, self.course, self.optimizer
-        if course.augment and course.generator:
-            batch, labels = self.images.augmented_batch(positions, course.augment, course.generator)
-        else:
-            batch, labels = self.images.batch(positions)
+        batch, labels = self._gather(positions)
         if course.factor:
             _set_rate(optimizer, recipe.learning_rate * course.factor(self._step, self._steps, self._losses))
-        with autocast(recipe.precision, batch.device):
-            logits = self.network(batch)
-            loss = self.objective.compute(logits, labels)
         optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        loss, logits = self._differentiate(batch, labels)
         if recipe.clip_norm:
             self.scaler.unscale_(optimizer)
             nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip_norm)
@@ -197,6 +193,29 @@ class _Training:
         self.scaler.update()
         self._step += 1
         return loss.detach(), self.objective.count_hits(logits.detach(), labels)
+
+    def _gather(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The batch as the network is given it, and the targets of its samples."""
+        if self.course.augment and self.course.generator:
+            return self.images.augmented_batch(positions, self.course.augment, self.course.generator)
+        return self.images.batch(positions)
+
+    def _differentiate(self, batch: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Loss and outputs of a batch, with the weights' gradients, scaled, in their place."""
+        with autocast(self.recipe.precision, batch.device):
+            logits = self.network(batch)
+            loss = self.objective.compute(logits, labels)
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        return loss, logits
+
+    def validate(self, positions: torch.Tensor, train_mode_batch: int | None) -> tuple[float, torch.Tensor]:
+        """Mean loss and outputs at the positions, as `predict`."""
+        order = self.images, positions, self.recipe.precision, train_mode_batch, self.objective
+        return predict(self.network, *order)
+
+    def watch(self, epoch: int) -> tuple[Mapping[str, float], bool]:
+        """What is recorded with the epoch besides, and whether the fit ends there."""
+        return self.course.watch(self.network, epoch) if self.course.watch else ({}, False)
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
@@ -226,6 +245,20 @@ def predict(
     With `train_mode_batch` it is in training mode, on batches of so many samples. Raises FitError when the loss is not
     finite.
     """
+    total, outputs = sum_losses(network, images, positions, precision, train_mode_batch, objective)
+    return average_loss(total, len(positions)), outputs
+
+
+@torch.inference_mode()
+def sum_losses(
+    network: nn.Module,
+    images: Images,
+    positions: torch.Tensor,
+    precision: str,
+    train_mode_batch: int | None,
+    objective: Objective,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The summed loss (a scalar, float64) and the outputs (N, …) of the samples at `positions`: as `predict`."""
     network.train(train_mode_batch is not None)
     loss_sum = torch.zeros((), dtype=torch.float64, device=images.device)
     found = []
@@ -236,7 +269,12 @@ def predict(
                 logits = network(batch)
             loss_sum += objective.sum(logits.float(), labels)
             found.append(logits)
-    loss = loss_sum.item() / len(positions)
+    return loss_sum, torch.cat(found)
+
+
+def average_loss(total: torch.Tensor, samples: int) -> float:
+    """The mean of a summed loss; FitError when it is not finite."""
+    loss = total.item() / samples
     if not math.isfinite(loss):
         raise FitError(f"the loss of the images scored is {loss}; lower the learning rate, or use another precision")
-    return loss, torch.cat(found)
+    return loss

@@ -1,12 +1,17 @@
-"""Trials in this process, one after the other, without Ray: for debugging, for tests, for machines that lack it."""
+"""Trials in this process, one after the other, without Ray: for debugging, for tests, for machines that lack it.
 
-from collections.abc import Mapping, Sequence
-from typing import Unpack
+A trial on several devices has a process beside this one for each further device.
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Unpack
 
 import torch
 
 from tune_app.data import Data, pick_data
 from tune_app.executors.flow import Flow
+from tune_app.executors.peers import LocalPeers, Processes
 from tune_app.plan import WorkItem
 from tune_app.records.environments import describe_here, mark, read_commit
 from tune_app.trial import Carrier, Keep, RunTrial, TrialOptions, run_trial
@@ -29,24 +34,42 @@ def run_inline(
     """
     environment = describe_here(read_commit())
     flow.environment(environment)
-    for item in work:
-        flow.item_started(item)
-        chosen = choose_device(device, item.trial.share.gpus)
-        records = run(
-            item.trial.spec,
-            pick_data(data, item.trial.spec.dataset),
-            folds=item.folds,
-            device=chosen,
-            threads=item.threads,
-            also=[trial.spec for trial in item.also],
-            keep=keep,
-            carrier=carrier,
-            **({"data_on_host": True} if item.trial.data_on_host else {}),
-            **options,
-        )
-        for record in records:
-            flow.record(mark(record, environment))
-        flow.item_ended(item)
+    with contextlib.closing(Processes()) as processes:
+        for item in work:
+            flow.item_started(item)
+            chosen, dataset = choose_device(device, item.trial.share.gpus), pick_data(data, item.trial.spec.dataset)
+            with _start_peers(processes, item, dataset, chosen, options) as peers:
+                records = run(
+                    item.trial.spec,
+                    dataset,
+                    folds=item.folds,
+                    device=chosen,
+                    threads=item.threads,
+                    also=[trial.spec for trial in item.also],
+                    keep=keep,
+                    carrier=carrier,
+                    **peers,
+                    **({"data_on_host": True} if item.trial.data_on_host else {}),
+                    **options,
+                )
+                with contextlib.closing(records):  # type: ignore[type-var]  # a generator, which may have processes wait
+                    for record in records:
+                        flow.record(mark(record, environment))
+            flow.item_ended(item)
+
+
+@contextlib.contextmanager
+def _start_peers(
+    processes: Processes, item: WorkItem, data: Data, device: torch.device, options: TrialOptions
+) -> Iterator[dict[str, LocalPeers]]:
+    """The other processes of a trial on several devices, as an argument of `run_trial`; none for one device."""
+    if item.trial.share.devices == 1:
+        yield {}
+        return
+    order = item.trial.spec, data, device
+    told: dict[str, Any] = {name: value for name, value in options.items() if name != "keep_outputs"}
+    with contextlib.closing(LocalPeers(processes, *order, threads=item.threads, **told)) as peers:
+        yield {"peers": peers}
 
 
 def choose_device(device: str, gpus: float) -> torch.device:

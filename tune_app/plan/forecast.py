@@ -72,14 +72,21 @@ def predict_work(items: Sequence[tuple[float, PlannedTrial]], nodes: Sequence[No
     """Seconds until items are through that take so many seconds on their trials' shares, in this order."""
     if serial:
         return predict_makespan((seconds for seconds, _ in items), 1)
-    return predict_shared_makespan(((s, trial.share.cpus, trial.share.gpus) for s, trial in items), nodes)
+    shares = ((seconds, *_sum_share(trial)) for seconds, trial in items)
+    return predict_shared_makespan(shares, nodes)
+
+
+def _sum_share(trial: PlannedTrial) -> tuple[float, float]:
+    """CPUs and GPUs of all of its devices, as if they had to lie on one node."""
+    share = trial.share
+    return share.cpus * share.devices, share.gpus * share.devices
 
 
 def _count_slots(trials: Sequence[PlannedTrial], nodes: Sequence[Node], serial: bool) -> int:
     """Of trials with different shares those that fit least often would leave slots idle: the most that fit."""
     if serial:
         return 1
-    return max((find_slots(*share, nodes) for share in {(t.share.cpus, t.share.gpus) for t in trials}), default=1) or 1
+    return max((find_slots(*share, nodes) for share in set(map(_sum_share, trials))), default=1) or 1
 
 
 def _count_free(trials: Sequence[PlannedTrial], nodes: Sequence[Node], shard: Shard, makespan: float) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from tune_app.errors import ResourceError
 from tune_app.plan.memory import HEADROOM
-from tune_app.plan.trials import PlannedTrial
+from tune_app.plan.trials import PlannedTrial, Share
 
 SMALLEST_SHARE = 0.001  # below, a thousand trials would run at once; Ray counts in steps of a ten-thousandth
 
@@ -17,6 +17,11 @@ def check_shares(plan: Sequence[PlannedTrial], nodes: Sequence[Mapping[str, floa
             raise ResourceError(
                 f"trial {trial.id}: asks for {shares[0]:g} CPUs and {shares[1]:g} GPUs; it needs a share of one of "
                 f"them, at least {SMALLEST_SHARE:g}; raise --cpus-per-trial, --gpus-per-trial or the entry's own share"
+            )
+        if trial.share.devices > 1 and 0 < trial.share.gpus < 1:
+            raise ResourceError(
+                f"trial {trial.id}: asks for {shares[1]:g} GPUs; each of {trial.share.devices} devices needs a GPU of "
+                "its own; write gpus_per_trial: 1, or 0 for the CPU"
             )
     problems: dict[tuple[float, float], str] = {}
     for trial in plan:
@@ -32,7 +37,27 @@ def check_shares(plan: Sequence[PlannedTrial], nodes: Sequence[Mapping[str, floa
                 for (cpus, gpus), trial in problems.items()
             )
         )
+    _check_devices(plan, nodes)
     _check_memory(plan, nodes)
+
+
+def _check_devices(plan: Sequence[PlannedTrial], nodes: Sequence[Mapping[str, float]]) -> None:
+    """Raise ResourceError for a trial on more devices than all nodes hold."""
+    for trial in plan:
+        held = sum(_count_devices(trial.share, node) for node in nodes)
+        if held < trial.share.devices:
+            raise ResourceError(
+                f"trial {trial.id}: asks for {trial.share.devices} devices of {trial.share.cpus:g} CPUs and "
+                f"{trial.share.gpus:g} GPUs each; all nodes together hold {held} of them; lower devices, "
+                "--cpus-per-trial or --gpus-per-trial"
+            )
+
+
+def _count_devices(share: Share, node: Mapping[str, float]) -> int:
+    """How many devices of that share the node holds at the same time."""
+    asked = {"CPU": share.cpus, "GPU": share.gpus}
+    # Ray counts in ten-thousandths, where three thirds are one.
+    return min(int(node.get(name, 0) / amount + 1e-9) for name, amount in asked.items() if amount)
 
 
 def _check_memory(plan: Sequence[PlannedTrial], nodes: Sequence[Mapping[str, float]]) -> None:

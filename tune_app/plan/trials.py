@@ -17,6 +17,7 @@ from tune_app.engine.cost import (
     fit_flops,
 )
 from tune_app.engine.defects import find_problems_of_model
+from tune_app.engine.distributed import find_device_problem
 from tune_app.errors import StudyError, describe_error
 from tune_app.parts.networks import Network, choose_network
 from tune_app.parts.sources import DataFacts, describe_shipped
@@ -31,7 +32,7 @@ GpuShare = Callable[[Memory], float]
 
 @dataclass(frozen=True)
 class Share:
-    """What one trial gets of a node: cores, GPUs (fractions are allowed), and the devices that it trains on."""
+    """What each device of a trial gets of a node, cores and GPUs (fractions are allowed), and how many devices."""
 
     cpus: float
     gpus: float
@@ -161,6 +162,8 @@ def _plan_trial(
     memory = _find_memory(spec, network, facts, images, on_gpu, engine)
     if callable(asked):
         asked = asked(memory) if memory else 1.0
+        if asked and spec.recipe.devices > 1:
+            asked = max(1.0, asked)  # NCCL wants a GPU for each process
     cpus = shares.feed(asked) if shares.feed and on_gpu else shares.cpus
     room = shares.gpu_bytes * asked if shares.gpu_bytes and on_gpu else None
     seconds = estimate_fit_seconds(spec, cost, images, rates)
@@ -175,7 +178,7 @@ def _plan_trial(
         fit_seconds=seconds,
         counted=seconds,
         tested_images=images[1],
-        share=Share(cpus if trial.cpus is None else trial.cpus, asked),
+        share=Share(cpus if trial.cpus is None else trial.cpus, asked, spec.recipe.devices),
         engine=engine,
         device="cuda" if on_gpu else "cpu",
         memory=memory,
@@ -215,8 +218,10 @@ def _find_problems(spec: TrialSpec, network: Network) -> list[str]:
             "forward not depend on values, or choose another model"
         ]
     found = find_problems_of_model(network, spec.protocol, spec.batch_slices) if spec.protocol else []
+    shared = find_device_problem(network, spec.recipe.batchnorm_sync) if spec.recipe.devices > 1 else ""
     place = f"{spec.model}, {spec.regularizer}" if spec.regularizer else spec.model
-    return [f"{place}: {problem}; leave the defect out" for problem in found]
+    devices = [f"{place}: {spec.recipe.devices} devices: {shared}"] if shared else []
+    return [*(f"{place}: {problem}; leave the defect out" for problem in found), *devices]
 
 
 def _share_fits(planned: list[PlannedTrial]) -> Iterator[PlannedTrial]:

@@ -274,4 +274,5 @@ class FirstRecord(Callback):
 
 def _describe_share(trial: PlannedTrial) -> str:
     gpus = f", {trial.share.gpus:g} GPU" if trial.share.gpus else ""
-    return f"{trial.share.cpus:g} CPU{gpus}, {trial.engine}"
+    devices = f"{trial.share.devices} × " if trial.share.devices > 1 else ""
+    return f"{devices}{trial.share.cpus:g} CPU{gpus}, {trial.engine}"

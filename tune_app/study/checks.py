@@ -243,11 +243,30 @@ def _find_spec_problems(spec: TrialSpec) -> Iterator[str]:
             f"{spec.batch_slices} slices do not divide a batch of {spec.recipe.batch_size} images; choose batch_slices "
             "that do, or another batch_size"
         )
+    yield from _find_device_problems(spec)
     if spec.recipe.engine == "stacked" and spec.training.protocol:
         yield (
             f"engine stacked trains by sound protocol only, not with {', '.join(spec.training.protocol)}; "
             "write engine: auto or eager"
         )
+
+
+def _find_device_problems(spec: TrialSpec) -> Iterator[str]:
+    """What several devices cannot train together."""
+    recipe, devices = spec.recipe, spec.recipe.devices
+    if devices == 1:
+        return
+    if recipe.batch_size < devices:
+        yield f"{devices} devices share batches of {recipe.batch_size}; choose fewer devices, or a larger batch_size"
+    if spec.training.protocol:
+        yield (
+            f"{devices} devices train by sound protocol only, not with {', '.join(spec.training.protocol)}; leave the "
+            "defect or devices out"
+        )
+    if recipe.engine == "stacked":
+        yield f"engine stacked trains on one device, not on {devices}; write engine: auto or eager, or leave one out"
+    if recipe.compile:
+        yield f"compile: true is for one device, not for {devices}; leave one of the two out"
 
 
 def _find_absent(factor: str, level: Any, conditions: list[dict[str, Any]]) -> Iterator[str]:

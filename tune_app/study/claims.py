@@ -47,7 +47,7 @@ class Claim(Frozen):
     @classmethod
     def _known(cls, levels: dict[str, Level]) -> dict[str, Level]:
         for name, level in levels.items():
-            if isinstance(level, bool) and name in FACTORS and name != "compile":
+            if isinstance(level, bool) and name in FACTORS and name not in ("compile", "batchnorm_sync"):
                 raise ValueError(f"{name}: a level is a name or a number, not {level!r}")
         if "protocol" in levels:
             parse_protocol(str(levels["protocol"]))

@@ -190,8 +190,14 @@ class ExpandedStudy(StudySchema):
         }
 
     def _model_trials(self, entry: GridEntry, conditions: Iterable[dict[str, Any]]) -> Iterator[GridTrial]:
-        unsliced = set()
+        unsliced, unshared = set(), set()
         for condition in conditions:
+            if not self._shares_statistics(condition):
+                # There is nothing to synchronise: a list of both levels gives one condition.
+                condition["batchnorm_sync"] = True
+                if (others := tuple(condition.items())) in unshared:
+                    continue
+                unshared.add(others)
             if not slices_batches(build_protocol(condition["protocol"], self._find_regularizer(condition))):
                 # Without slices their number says nothing: a list of numbers gives one condition.
                 condition["batch_slices"] = self.levels(entry, "batch_slices", condition["model"])[0]
@@ -227,6 +233,11 @@ class ExpandedStudy(StudySchema):
     def _count_replicates(self, entry: GridEntry, spec: TrialSpec) -> int:
         more = (each.replicates for each in self.more if has_levels(spec.condition, each.levels))
         return max(entry.replicates or self.replicates, *more, 1)
+
+    def _shares_statistics(self, condition: Mapping[str, Any]) -> bool:
+        """Whether several devices train a network that may normalise by statistics of a batch."""
+        regularizer = self._find_regularizer(condition)
+        return condition["devices"] > 1 and (not regularizer or "batchnorm" in regularizer)
 
     def _find_regularizer(self, condition: Mapping[str, Any]) -> str:
         """The level that says which defects apply; empty for a network that the study defines."""

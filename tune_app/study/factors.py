@@ -55,6 +55,7 @@ Levels = Annotated[tuple[T, ...], BeforeValidator(_as_tuple)]
 Count = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1)]
 # Limits that no study comes near, so that a slip of the finger is an error and not a machine that stands still.
 Epochs = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1, le=100_000)]
+Devices = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1, le=4096)]
 Replicates = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1, le=1000)]
 MAX_TRIALS = 100_000
 Folds = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=2)]
@@ -106,7 +107,9 @@ class Recipe(Frozen):
     `loss`, `optimizer`, `schedule` and `augment` name parts, which ship or are defined; the loss `auto` is the task's.
     `class_weights` are computed from each fold's training part. `clip_norm` bounds the norm of the gradients, 0 does
     not. A last batch of one image is kept, dropped, or merged with the one before. `patience` (epochs, 0: none) stops a
-    fit when `stop_metric` no longer improves on a part, `holdout`, carved from the training part.
+    fit when `stop_metric` no longer improves on a part, `holdout`, carved from the training part. `devices` train one
+    network together, each on its slice of every batch; with `batchnorm_sync` they normalise by the whole batch, without
+    each by its own slice.
     """
 
     epochs: Epochs = 5
@@ -127,6 +130,8 @@ class Recipe(Frozen):
     holdout: Fraction = 0.1
     stop_metric: str = "loss"
     compile: bool = False
+    devices: Devices = 1
+    batchnorm_sync: bool = True
 
     @model_validator(mode="before")
     @classmethod
@@ -195,6 +200,8 @@ TABLE = (
     _of_recipe("holdout", "holdout {:g}"),
     _of_recipe("stop_metric", "stop by {}"),
     _of_recipe("compile", "compiled {}"),
+    _of_recipe("devices", "{} devices"),
+    _of_recipe("batchnorm_sync", "synchronised batch norm {}"),
 )
 # Those that every study has. A study's own factors are these and, after `model`, the arguments of its networks.
 FACTORS = tuple(factor.name for factor in TABLE)

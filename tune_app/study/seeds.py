@@ -10,7 +10,10 @@ from typing import Literal
 Role = Literal["limit", "split", "weights", "shuffle", "dropout", "augment", "holdout"]
 
 
-def build_seed(study_seed: int, role: Role, replicate: int = 0, fold: int = 0) -> int:
-    """A seed in [0, 2³²), the same on every machine and in every order of execution."""
-    text = f"{study_seed}/{role}/{replicate}/{fold}".encode()
-    return int.from_bytes(hashlib.sha256(text).digest()[:4], "big")
+def build_seed(study_seed: int, role: Role, replicate: int = 0, fold: int = 0, rank: int = 0) -> int:
+    """A seed in [0, 2³²), the same on every machine and in every order of execution.
+
+    `rank` is for what each device of a trial draws by itself, the masks of dropout.
+    """
+    text = f"{study_seed}/{role}/{replicate}/{fold}" + (f"/{rank}" if rank else "")
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tune_app.engine import Images
-from tune_app.engine.fit import Course, predict
+from tune_app.engine.fit import Course, build_optimizer, predict
 from tune_app.engine.objective import Objective
 from tune_app.parts.catalog import build_part, locate
 from tune_app.parts.scoring import Scoring
@@ -16,6 +16,26 @@ from tune_app.parts.signatures import bind_part
 from tune_app.study import Recipe
 from tune_app.study.define import Definition
 from tune_app.trial.outputs import round_outputs
+
+ENGINES_OWN = ("adam", "adamw", "sgd")  # optimizers that the engine builds by itself where they have no arguments
+
+
+def build_fold_optimizer(
+    network: nn.Module, recipe: Recipe, definitions: Mapping[str, Definition]
+) -> torch.optim.Optimizer:
+    """The recipe's optimizer of the network's weights."""
+    if recipe.optimizer in ENGINES_OWN and recipe.optimizer not in definitions:
+        return build_optimizer(network, recipe)
+    optimizer: torch.optim.Optimizer = build_part(
+        "optimizer",
+        recipe.optimizer,
+        definitions,
+        parameters=list(network.parameters()),
+        learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        momentum=recipe.momentum,
+    )
+    return optimizer
 
 
 class EarlyStop:

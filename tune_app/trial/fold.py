@@ -12,12 +12,13 @@ from torch import nn
 
 from tune_app.engine import EpochScores, Images
 from tune_app.engine.defects import prepare_test, prepare_training, report_scores
-from tune_app.engine.fit import build_optimizer, predict
+from tune_app.engine.distributed import prepare_replica
+from tune_app.engine.fit import predict
 from tune_app.engine.memory import describe_device, read_peak_memory
 from tune_app.engine.randomness import GlobalRandomness, seed_everything
 from tune_app.engine.rewrite import build_rewritten
+from tune_app.engine.synchronised import Replica
 from tune_app.errors import FitError, describe_error
-from tune_app.parts.catalog import build_part
 from tune_app.parts.networks import Network
 from tune_app.parts.splits import Split
 from tune_app.parts.splitters import carve_holdout
@@ -26,13 +27,12 @@ from tune_app.study import TrialSpec
 from tune_app.study.seeds import Role, build_seed
 from tune_app.trial.carry import BestNetwork, Carried
 from tune_app.trial.compilation import compile_network, describe_gaps, try_out
-from tune_app.trial.course import EarlyStop, build_course
+from tune_app.trial.course import EarlyStop, build_course, build_fold_optimizer
 from tune_app.trial.outputs import pack_outputs, round_outputs
 from tune_app.trial.setup import TrialSetup
 
 _SCORES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 _LOSSES = ("train_loss", "validation_loss")
-ENGINES_OWN = ("adam", "adamw", "sgd")  # optimizers that the engine builds by itself where they have no arguments
 EVEN = ("kfold", "stratified")  # splitters whose folds are as large as each other, but for a sample
 
 
@@ -66,19 +66,25 @@ class Fold:
         self.epochs: list[EpochScores] = []
         self.best_state: dict[str, torch.Tensor] = {}
 
-    def seed(self, role: Role) -> int:
-        return build_seed(self.trial.spec.seed, role, self.trial.spec.replicate, self.split.fold)
+    def seed(self, role: Role, rank: int = 0) -> int:
+        return build_seed(self.trial.spec.seed, role, self.trial.spec.replicate, self.split.fold, rank)
 
-    def build(self, carried: Carried | None = None) -> None:
-        """Draw the network's weights, or take those carried over; from here on random numbers are the fold's own."""
+    def build(self, carried: Carried | None = None, replica: Replica | None = None) -> None:
+        """Draw the network's weights, or take those carried over; from here on random numbers are the fold's own.
+
+        A replica's dropout is its own as well: each of the devices that train the network has other samples.
+        """
         trial, spec = self.trial, self.trial.spec
         self.place()
         seed_everything(self.seed("weights"))
         self.network = build_network(trial.network, trial.root).to(trial.device)
         network = prepare_training(self.network, spec.protocol, spec.batch_slices)
-        self.masks = torch.Generator(trial.device).manual_seed(self.seed("dropout"))
+        if replica:
+            network = prepare_replica(network, replica, spec.recipe.batchnorm_sync)
+        dropout = self.seed("dropout", replica.rank if replica else 0)
+        self.masks = torch.Generator(trial.device).manual_seed(dropout)
         self.rewritten = build_rewritten(network, self.masks)
-        self.optimizer = self._build_optimizer()
+        self.optimizer = build_fold_optimizer(self.rewritten, spec.recipe, spec.definitions)
         augmentation = torch.Generator(trial.device).manual_seed(self.seed("augment"))
         self.stop = self.carve() if spec.recipe.patience else None
         parts = spec.recipe, spec.definitions, trial.scoring, self.objective
@@ -87,7 +93,7 @@ class Fold:
             carried.restore(self.network, self.optimizer)
         if spec.recipe.compile:
             self._compile()
-        seed_everything(self.seed("dropout"))
+        seed_everything(dropout)
 
     def place(self) -> None:
         """The fold's samples, as it prepares them, and its objective."""
@@ -96,21 +102,6 @@ class Fold:
         self.train = torch.from_numpy(self.split.train).to(self.images.place)
         self.validation = torch.from_numpy(self.split.validation).to(self.images.place)
         self.objective = trial.build_objective(self.split)
-
-    def _build_optimizer(self) -> torch.optim.Optimizer:
-        recipe, definitions = self.trial.spec.recipe, self.trial.spec.definitions
-        if recipe.optimizer in ENGINES_OWN and recipe.optimizer not in definitions:
-            return build_optimizer(self.rewritten, recipe)
-        optimizer: torch.optim.Optimizer = build_part(
-            "optimizer",
-            recipe.optimizer,
-            definitions,
-            parameters=list(self.rewritten.parameters()),
-            learning_rate=recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
-            momentum=recipe.momentum,
-        )
-        return optimizer
 
     def carve(self) -> EarlyStop:
         """Take the part that early stopping goes by from the training part."""

@@ -24,6 +24,7 @@ from tune_app.records import FoldRecord, Record, build_failed_fold
 from tune_app.study import TrialSpec
 from tune_app.study.seeds import build_seed
 from tune_app.trial.carry import Carried, Carrier, Keep
+from tune_app.trial.devices import Peers, run_on_devices
 from tune_app.trial.fold import Fold
 from tune_app.trial.outputs import KeepOutputs
 from tune_app.trial.own_fit import run_own_fit
@@ -57,6 +58,7 @@ def run_trial(
     expected: Mapping[str, Mapping[str, str]] | None = None,
     gpu_share: float | None = None,
     data_on_host: bool = False,
+    peers: Peers | None = None,
 ) -> Iterator[Record]:
     """Run the given folds of a trial, each with a fresh network and optimizer, and yield records as they come.
 
@@ -67,7 +69,7 @@ def run_trial(
     names the metrics, `keep_outputs` is handed the side files that they need; paths of the study's count from `root`.
     `expected` are the fingerprints of users' code where the study was started, by trial: another one here is a failure.
     `gpu_share` caps the memory that the trial takes of a GPU, which others share. With `data_on_host` samples stay in
-    host memory, and batches are copied to the GPU.
+    host memory, and batches are copied to the GPU. `peers` are the other processes of a trial on several devices.
 
     Whatever the reader of the records draws from global random generators changes no record, and is not changed.
     """
@@ -81,7 +83,7 @@ def run_trial(
         check_code(trial.fingerprints, known)
         return trial
 
-    yield from keep_randomness_apart(_run_folds(set_up, (spec, *also), list(folds), carrier))
+    yield from keep_randomness_apart(_run_folds(set_up, (spec, *also), list(folds), carrier, peers))
 
 
 def check_code(here: Mapping[str, str], expected: Mapping[str, str]) -> None:
@@ -95,13 +97,19 @@ def check_code(here: Mapping[str, str], expected: Mapping[str, str]) -> None:
 
 
 def _run_folds(
-    set_up: Callable[[], TrialSetup], specs: Sequence[TrialSpec], folds: list[int], carrier: Carrier | None
+    set_up: Callable[[], TrialSetup],
+    specs: Sequence[TrialSpec],
+    folds: list[int],
+    carrier: Carrier | None,
+    peers: Peers | None = None,
 ) -> Iterator[Record]:
     """The folds by the engine that is chosen for them."""
     started, spec = time.time(), specs[0]
     try:
         trial = set_up()
         seed_everything(build_seed(spec.seed, "weights", spec.replicate))
+        if spec.recipe.devices > 1 and peers is None:
+            raise FitError(f"{spec.recipe.devices} devices need as many processes, which an executor starts")
         is_network = isinstance(trial.network.build(), nn.Module) if spec.definitions.get(spec.model) else True
         engine = "eager"
         if is_network:
@@ -116,6 +124,9 @@ def _run_folds(
             yield from run_own_fit(trial, fold)
     elif spec.has_dependent_folds:
         yield from _run_carried(trial, folds, carrier)
+    elif peers is not None:
+        for fold in folds:
+            yield from run_on_devices(trial, fold, peers)
     elif engine == "stacked" and (problem := trial.find_stacking_obstacle()):
         yield from _run_one_by_one(trial, folds, f"not stacked: {problem}")
     elif engine == "stacked":

@@ -10,12 +10,13 @@ from ray.exceptions import RayError, RayTaskError
 
 from tune_app.executors.inline import choose_device
 from tune_app.executors.ray.gauges import Gauges
+from tune_app.executors.ray.peers import ActorPeers, open_peers
 from tune_app.executors.ray.writers import Writers
 from tune_app.executors.staging import use_staged_study
 from tune_app.records import FoldRecord, Record, record_to_dict
 from tune_app.records.environments import describe_here, mark
 from tune_app.study import TrialSpec
-from tune_app.trial import RunTrial
+from tune_app.trial import RunTrial, TrialOptions
 
 IN_TURN = "trials in turn"  # an actor that takes one after the other: the first one's name would go stale
 
@@ -37,16 +38,17 @@ def _take(advance: Callable[[], Record]) -> Record | str:
         return lines[-1]
 
 
-def build_trainable(shared: Any, writers: "Writers", run: RunTrial) -> type[tune.Trainable]:
+def build_trainable(shared: Any, writers: "Writers", run: RunTrial, options: TrialOptions) -> type[tune.Trainable]:
     """The actor's class; the closure carries references to the one copy of the data that each node holds."""
 
     class TrialActor(tune.Trainable):
         @classmethod
         def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-            return tune.PlacementGroupFactory([{"CPU": config["cpu"], "GPU": config["gpu"]}])
+            return tune.PlacementGroupFactory([{"CPU": config["cpu"], "GPU": config["gpu"]}] * config["devices"])
 
         def setup(self, config: dict[str, Any]) -> None:
             self._records: Iterator[Record] | None = None
+            self._peers: ActorPeers | None = None
             trials = 1 + len(config["also"])
             self._left = dict.fromkeys(config["folds"], trials)
             self._environment = describe_here(config["commit"])
@@ -66,11 +68,18 @@ def build_trainable(shared: Any, writers: "Writers", run: RunTrial) -> type[tune
             if isinstance(record, FoldRecord) and record.fold in self._left:
                 self._left[record.fold] -= 1
             done = not any(self._left.values())
+            if done:
+                self.cleanup()
             record = mark(record, self._environment)
             self._gauges.record(record)
             show_title(self.config["name"])  # Ray has set its own for the call
             # In tuples, because Tune keeps histories of every number that it finds in a result's dictionaries.
             return {"record": (record_to_dict(record),), "environment": (self._environment,), "done": done}
+
+        def cleanup(self) -> None:
+            """End the processes that this one has started; Tune calls it too where it stops the trial."""
+            if self._peers:
+                self._peers.close()
 
         def _advance(self) -> Record:
             if self._records is None:
@@ -78,11 +87,11 @@ def build_trainable(shared: Any, writers: "Writers", run: RunTrial) -> type[tune
             return next(self._records)
 
         def _start(self) -> Iterator[Record]:
-            config = self.config
+            config, root = self.config, use_staged_study()
             spec = TrialSpec(**config["spec"])
-            root = use_staged_study()
             device = choose_device(config["device"], config["gpu"])
             self._gauges = Gauges(config["names"], device, config["cpu"], config["gpu"])
+            self._peers = peers = open_peers(config, shared[spec.dataset], options)
             return run(
                 spec,
                 ray.get(shared[spec.dataset]),
@@ -92,10 +101,11 @@ def build_trainable(shared: Any, writers: "Writers", run: RunTrial) -> type[tune
                 also=[TrialSpec(**spec) for spec in config["also"]],
                 keep=writers.keep if writers.keeps else None,
                 carrier=writers if writers.carries else None,
+                **({"peers": peers} if peers else {}),
                 **({"keep_outputs": writers.keep_outputs} if writers.keeps_outputs else {}),
-                **({"root": root} if root else {}),
                 **({"gpu_share": config["gpu"]} if config["gpu"] else {}),
                 **({"data_on_host": True} if config["data_on_host"] else {}),
+                **(options | ({"root": root} if root else {})),
             )
 
         def __repr__(self) -> str:

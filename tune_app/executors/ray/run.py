@@ -4,7 +4,6 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, Unpack
 
 import ray
@@ -68,7 +67,7 @@ def run_on_ray(
         writers = start_writers(keep, carrier, keep_outputs)
         for _ in range(1 + MOST_RETRIES):
             if left := relay.find_left():
-                _run_once(left, shared, writers, relay, device, partial(run, **options) if options else run)
+                _run_once(left, shared, writers, relay, device, run, options)
     for item in work:
         error = relay.errors.get(item.id, SILENT_END)
         for trial, fold in relay.find_unrecorded(item):
@@ -83,7 +82,13 @@ def _needs_outputs(work: Sequence[WorkItem], data: Data | Mapping[str, Data], sc
 
 
 def _run_once(
-    work: Sequence[WorkItem], shared: Any, writers: "Writers", relay: "Relay", device: str, run: RunTrial
+    work: Sequence[WorkItem],
+    shared: Any,
+    writers: "Writers",
+    relay: "Relay",
+    device: str,
+    run: RunTrial,
+    options: TrialOptions,
 ) -> None:
     commit = read_commit()  # here, for a node that the source was sent to cannot tell
     seconds = [item.trial.seconds * len(item.folds) for item in work]
@@ -101,13 +106,14 @@ def _run_once(
             "cpu": item.trial.share.cpus,
             "gpu": item.trial.share.gpus,
             "threads": item.threads,
+            "devices": item.trial.share.devices,
             "device": device,
             "data_on_host": item.trial.data_on_host,
             "commit": commit,
         }
         for item in work
     ]
-    trainable = build_trainable(shared, writers, run)
+    trainable = build_trainable(shared, writers, run, options)
     tune_config = tune.TuneConfig(
         trial_name_creator=_trial_name,
         trial_dirname_creator=_trial_name,
