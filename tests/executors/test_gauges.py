@@ -84,7 +84,7 @@ def test_an_actor_is_never_called_by_a_trial_that_is_over(reused: bool) -> None:
     def configure(name: str, id: str) -> dict[str, Any]:
         return {"name": name, "names": {id: name}, "reused": reused, "also": [], "folds": [0], "commit": None}
 
-    actor = build_trainable({}, Writers(None, False, False, {}), run_trial)(configure(first.name, first.id))
+    actor = build_trainable({}, Writers(None, False, False), run_trial, {})(configure(first.name, first.id))
     label = repr(actor)
     assert label == (IN_TURN if reused else first.name)
     actor.reset_config(configure(second.name, second.id))
