@@ -56,7 +56,7 @@ class Place:
 
     def describe(self, trial: PlannedTrial) -> tuple[str, int, int]:
         """The trial's device, its threads, and the cores that others keep busy beside it."""
-        threads = max(1, int(trial.share.cpus))
+        threads = min(max(1, int(trial.share.cpus)), count_cpus())
         slots = (
             1
             if self.serial
