@@ -64,7 +64,7 @@ def test_the_best_network_is_kept_and_loads(finished: Folder) -> None:
     ("more", "message"),
     [
         (["--set", "recipe.epochs=0"], "StudyError: recipe.epochs: must be greater than or equal to 1, got 0"),
-        (["--cpus-per-trial", "999"], "ResourceError: trial cnnx0.05-dropout+batchnorm-k3-r0"),
+        (["--cpus-per-trial", "999"], "asks for 999 CPUs and 0 GPUs, no node has that"),
         (["--cpus-per-trial", "-1"], "StudyError: --cpus-per-trial -1: a share must be 0 or more"),
         (["--only", "model=vgg10"], "StudyError: --only: model 'vgg10' is not in the grid"),
         pytest.param(

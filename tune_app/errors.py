@@ -3,8 +3,8 @@
 TuneAppError
 ├── StudyError      a study, an override or a selection is wrong
 ├── DataError       a data set is missing, damaged or cannot be fetched
-├── ResourceError   a trial asks for a share that no node has, or there is no such device or cluster
-├── ClusterError    Ray does not come up, or the cluster is lost in mid-study; the same command resumes
+├── ResourceError   no node has the share that a trial asks for, there is no such device, or no Ray
+├── ClusterError    the cluster is lost in mid-study; the same command resumes
 ├── RecordError     records cannot be read or written, or are from another schema
 ├── ResultsError    a results folder or a kept network cannot be read or written
 ├── ExportError     a figure cannot be drawn; the tables are written all the same

@@ -127,15 +127,3 @@ def test_what_listens_but_is_no_head_is_told_apart(listener: str, tmp_path: Path
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert f"--address {listener}: what listens there does not answer as Ray's head does; " in line
-
-
-@pytest.mark.ray
-@pytest.mark.slow
-def test_a_ray_that_does_not_come_up_is_a_sentence_with_the_way_to_resume(tmp_path: Path) -> None:
-    (tmp_path / "taken").write_text("no folder")
-    done = run_command(tmp_path, RAY_TMPDIR=str(tmp_path / "taken"))
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert done.stderr == ""
-    told = [line for line in done.stdout.splitlines() if line.startswith("Ray does not come up on this machine: ")]
-    assert len(told) == 1
-    assert "0 of 6 fits are done and on disk. Resume with: " in told[0]

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.folders import Folder
-from tune_app.records import FoldRecord, RecordSet, RecordStore, read_records
+from tune_app.records import FoldRecord, RecordSet, RecordStore, read_records, record_from_dict, record_to_line
 from tune_app.records.environments import build_environments, build_key, locate
 from tune_app.records.results import read_results
 
@@ -25,8 +25,12 @@ def rewrite(folder: Folder, change: Callable[[dict[str, Any]], dict[str, Any]], 
         (place / "environment.json").write_text(json.dumps(change(read(place))))
         path = place / "records.jsonl"
         lines = [json.loads(line) for line in path.read_text().splitlines()]
-        texts = [json.dumps(line | ({"environment": key} if line["kind"] == "fold" else {})) for line in lines]
-        path.write_text("\n".join(texts) + "\n")
+        told = [line | ({"environment": key} if line["kind"] == "fold" else {}) for line in lines]
+        path.write_text("".join(record_to_line(record_from_dict(without(line, "checksum"))) for line in told))
+
+
+def without(content: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if key != name}
 
 
 def age(folder: Folder) -> dict[str, Any]:
@@ -50,7 +54,7 @@ def strip(folder: Folder, earlier: list[dict[str, Any]] | None = None) -> dict[s
 
 
 def folds_of(folder: Path) -> list[FoldRecord]:
-    return list(read_records(folder / "records.jsonl")[0].folds.values())
+    return list(read_records(folder / "records.jsonl").records.folds.values())
 
 
 def torch_versions(folder: Folder) -> dict[str, set[str]]:

@@ -78,13 +78,17 @@ def test_replicates_of_many_trials_are_one_row(folder: Folder, capsys: Any) -> N
 
 def test_idle_slots_are_offered_to_more_replicates_and_long_trials_to_their_folds() -> None:
     grid = [{"model": "cnn", "width": 0.05, "folds": 4}]
-    plan = make_plan(build_study(grid=grid), RunOptions(), [{"CPU": 8.0}], measure=False)
+    plan = make_plan(build_study(grid=grid), RunOptions(shard="trial"), [{"CPU": 8.0}], measure=False)
     forecast = plan.forecast
     assert (forecast.slots, forecast.free_replicates) == (8, 7)
     assert forecast.makespan == pytest.approx(4 * forecast.makespan_by_fold)
     told = " ".join(plan.describe_forecast())
-    assert "With folds as items of their own" in told
+    assert "With --shard fold it would take" in told
     assert "7 more replicates would end no later" in told
+    spread = make_plan(build_study(grid=grid), RunOptions(), [{"CPU": 8.0}], measure=False)
+    assert spread.forecast.makespan == pytest.approx(forecast.makespan_by_fold)
+    assert spread.forecast.free_replicates == 1
+    assert "--shard fold" not in " ".join(spread.describe_forecast())
     busy = make_plan(build_study(grid=grid, replicates=2), RunOptions(), [{"CPU": 2.0}], measure=False)
     assert busy.forecast.free_replicates == 0
     alone = make_plan(build_study(grid=grid), RunOptions(executor="inline"), [{"CPU": 8.0}], measure=False)

@@ -87,5 +87,5 @@ def test_a_ray_that_cannot_start_is_a_sentence(
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     assert main(folder.arguments()) == 2
     told = capsys.readouterr().err
-    assert told.startswith("ResourceError: Ray on this machine cannot be used: ")
+    assert told.startswith("ResourceError: Ray does not come up on this machine: ")
     assert "run with --executor inline" in told

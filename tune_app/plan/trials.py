@@ -162,8 +162,8 @@ def _plan_trial(
     memory = _find_memory(spec, network, facts, images, on_gpu, engine)
     if callable(asked):
         asked = asked(memory) if memory else 1.0
-        if asked and spec.recipe.devices > 1:
-            asked = max(1.0, asked)  # NCCL wants a GPU for each process
+    if trial.gpus is None and asked and spec.recipe.devices > 1:
+        asked = max(1.0, asked)  # NCCL wants a GPU for each process
     cpus = shares.feed(asked) if shares.feed and on_gpu else shares.cpus
     room = shares.gpu_bytes * asked if shares.gpu_bytes and on_gpu else None
     seconds = estimate_fit_seconds(spec, cost, images, rates)

@@ -103,7 +103,8 @@ class RecordStore:
         self.path = folder / RECORDS_FILE
         self._lock = _lock(folder)
         try:
-            self.path.touch()
+            if not self.path.exists():
+                self.path.touch()  # one that is there keeps its time: nothing may have to be written
             self.records, self.damaged, self.torn = read_records(self.path)
             if self.damaged:
                 self._set_damaged_aside()

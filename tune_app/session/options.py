@@ -35,7 +35,8 @@ class RunOptions:
     results folder, and `assume_sd` a standard deviation of the scores, that the outlook goes by where the study has no
     records of its own. `runs`, `results`, `data`: where records, tables and unpacked data sets go. `until_decided` runs
     more replicates of what claims that are undecided need, up to `max_replicates` (None: 30), for as long as `budget`
-    allows (seconds; None: no end). `command` is what a user types to resume.
+    allows (seconds; None: no end). `dashboard`: whether Ray's page is started on this machine. `command` is what a
+    user types to resume.
     """
 
     executor: Literal["ray", "inline"] = "ray"

@@ -1,13 +1,15 @@
 """The actor that runs a work item on a node."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from traceback import format_exception_only
 from typing import Any
 
 import ray
+import torch
 from ray import _raylet, tune
 from ray.exceptions import RayError, RayTaskError
 
+from tune_app.data import Data
 from tune_app.executors.inline import choose_device
 from tune_app.executors.ray.gauges import Gauges
 from tune_app.executors.ray.peers import ActorPeers, open_peers
@@ -38,79 +40,104 @@ def _take(advance: Callable[[], Record]) -> Record | str:
         return lines[-1]
 
 
-def build_trainable(shared: Any, writers: "Writers", run: RunTrial, options: TrialOptions) -> type[tune.Trainable]:
-    """The actor's class; the closure carries references to the one copy of the data that each node holds."""
+class TrialActor(tune.Trainable):
+    """What all actors of a run have is in a subclass: see `build_trainable`."""
 
-    class TrialActor(tune.Trainable):
-        @classmethod
-        def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-            return tune.PlacementGroupFactory([{"CPU": config["cpu"], "GPU": config["gpu"]}] * config["devices"])
+    shared: Mapping[str, Any]  # data set → the one copy that each node holds
+    writers: "Writers"
+    run: RunTrial
+    options: TrialOptions
 
-        def setup(self, config: dict[str, Any]) -> None:
-            self._records: Iterator[Record] | None = None
-            self._peers: ActorPeers | None = None
-            trials = 1 + len(config["also"])
-            self._left = dict.fromkeys(config["folds"], trials)
-            self._environment = describe_here(config["commit"])
-            show_title(config["name"])
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        return tune.PlacementGroupFactory([{"CPU": config["cpu"], "GPU": config["gpu"]}] * config["devices"])
 
-        def reset_config(self, new_config: dict[str, Any]) -> bool:
-            self.setup(new_config)
-            return True
+    def setup(self, config: dict[str, Any]) -> None:
+        self._records: Iterator[Record] | None = None
+        self._peers: ActorPeers | None = None
+        trials = 1 + len(config["also"])
+        self._left = dict.fromkeys(config["folds"], trials)
+        self._environment = describe_here(config["commit"])
+        show_title(config["name"])
 
-        def step(self) -> dict[str, Any]:
-            """The next record, or an error of the trial's own: what is raised here counts as a lost process."""
-            if not self._left:
-                return {"done": True}
-            record = _take(self._advance)
-            if isinstance(record, str):
-                return {"error": record, "done": True}
-            if isinstance(record, FoldRecord) and record.fold in self._left:
-                self._left[record.fold] -= 1
-            done = not any(self._left.values())
-            if done:
-                self.cleanup()
-            record = mark(record, self._environment)
-            self._gauges.record(record)
-            show_title(self.config["name"])  # Ray has set its own for the call
-            # In tuples, because Tune keeps histories of every number that it finds in a result's dictionaries.
-            return {"record": (record_to_dict(record),), "environment": (self._environment,), "done": done}
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.setup(new_config)
+        return True
 
-        def cleanup(self) -> None:
-            """End the processes that this one has started; Tune calls it too where it stops the trial."""
-            if self._peers:
-                self._peers.close()
+    def step(self) -> dict[str, Any]:
+        """The next record, or an error of the trial's own: what is raised here counts as a lost process."""
+        if not self._left:
+            return {"done": True}
+        record = _take(self._advance)
+        if isinstance(record, str):
+            self.cleanup()
+            return {"error": record, "done": True}
+        if isinstance(record, FoldRecord) and record.fold in self._left:
+            self._left[record.fold] -= 1
+        done = not any(self._left.values())
+        if done:
+            self.cleanup()
+        self._gauges.record(record)
+        show_title(self.config["name"])  # Ray has set its own for the call
+        # In tuples, because Tune keeps histories of every number that it finds in a result's dictionaries.
+        return {
+            "record": (record_to_dict(mark(record, self._environment)),),
+            "environment": (self._environment,),
+            "done": done,
+        }
 
-        def _advance(self) -> Record:
-            if self._records is None:
-                self._records = self._start()
-            return next(self._records)
+    def cleanup(self) -> None:
+        """End the processes that this one has started; Tune calls it too where it stops the trial."""
+        if self._peers:
+            self._peers.close()
 
-        def _start(self) -> Iterator[Record]:
-            config, root = self.config, use_staged_study()
-            spec = TrialSpec(**config["spec"])
-            device = choose_device(config["device"], config["gpu"])
-            self._gauges = Gauges(config["names"], device, config["cpu"], config["gpu"])
-            self._peers = peers = open_peers(config, shared[spec.dataset], options)
-            return run(
-                spec,
-                ray.get(shared[spec.dataset]),
-                folds=config["folds"],
-                device=device,
-                threads=config["threads"],
-                also=[TrialSpec(**spec) for spec in config["also"]],
-                keep=writers.keep if writers.keeps else None,
-                carrier=writers if writers.carries else None,
-                **({"peers": peers} if peers else {}),
-                **({"keep_outputs": writers.keep_outputs} if writers.keeps_outputs else {}),
-                **({"gpu_share": config["gpu"]} if config["gpu"] else {}),
-                **({"data_on_host": True} if config["data_on_host"] else {}),
-                **(options | ({"root": root} if root else {})),
-            )
+    def _advance(self) -> Record:
+        if self._records is None:
+            self._records = self._start()
+        return next(self._records)
 
-        def __repr__(self) -> str:
-            """What the dashboard calls the actor for as long as it lives, which Ray asks once."""
-            return IN_TURN if self.config["reused"] else str(self.config["name"])
+    def _start(self) -> Iterator[Record]:
+        config, data = self.config, self.shared[self.config["spec"]["dataset"]]
+        device = choose_device(config["device"], config["gpu"])
+        self._gauges = Gauges(config["names"], device, config["cpu"], config["gpu"])
+        self._peers = open_peers(config, data, self.options)
+        return _start_trial(config, ray.get(data), device, self.writers, self.run, self._peers, self.options)
 
-    TrialActor.__qualname__ = "TrialActor"  # the dashboard shows it
-    return TrialActor
+    def __repr__(self) -> str:
+        """What the dashboard calls the actor for as long as it lives, which Ray asks once."""
+        return IN_TURN if self.config["reused"] else str(self.config["name"])
+
+
+def build_trainable(
+    shared: Mapping[str, Any], writers: "Writers", run: RunTrial, options: TrialOptions
+) -> type[tune.Trainable]:
+    """The actor's class for one run, which travels with what is given here."""
+    given = {"shared": shared, "writers": writers, "run": staticmethod(run), "options": options}
+    return type("TrialActor", (TrialActor,), given)  # the dashboard shows the name
+
+
+def _start_trial(
+    config: Mapping[str, Any],
+    data: Data,
+    device: torch.device,
+    writers: "Writers",
+    run: RunTrial,
+    peers: ActorPeers | None,
+    options: TrialOptions,
+) -> Iterator[Record]:
+    root = use_staged_study()
+    return run(
+        TrialSpec(**config["spec"]),
+        data,
+        folds=config["folds"],
+        device=device,
+        threads=config["threads"],
+        also=[TrialSpec(**spec) for spec in config["also"]],
+        keep=writers.keep if writers.keeps else None,
+        carrier=writers if writers.carries else None,
+        **({"peers": peers} if peers else {}),
+        **({"keep_outputs": writers.keep_outputs} if writers.keeps_outputs else {}),
+        **({"gpu_share": config["gpu"]} if config["gpu"] else {}),
+        **({"data_on_host": True} if config["data_on_host"] else {}),
+        **(options | ({"root": root} if root else {})),
+    )

@@ -14,7 +14,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from tune_app.errors import ClusterError, ResourceError
+from tune_app.errors import ResourceError
 from tune_app.executors.ray.joining import find_head
 from tune_app.executors.ray.nodes import find_nodes
 from tune_app.executors.ray.quick import Warm, starting_quickly
@@ -55,8 +55,7 @@ def start_ray(
     On this machine processes `warm` up meanwhile; there is no dashboard before `start_dashboard`.
 
     Raises ResourceError if there is no cluster at that address that takes this process, within 10 s where nothing
-    listens; ClusterError if Ray does not come up; StudyError for more than a cluster can be sent. `options` go to
-    `ray.init`.
+    listens, or if Ray does not come up; StudyError for more than a cluster can be sent. `options` go to `ray.init`.
     """
     paths = _find_paths(scope, definitions or {}) if scope and not address else []
     settings: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
@@ -78,11 +77,8 @@ def start_ray(
                 context = ray.init(**(settings | options))
     except (OSError, ValueError, RuntimeError, RayError) as error:
         told = " ".join(str(error).split()) or type(error).__name__
-        if address:
-            raise ResourceError(f"the cluster at {address} cannot be used: {told}") from error
-        raise ClusterError(
-            f"Ray does not come up on this machine: {told}; run with --executor inline, or mend that first."
-        ) from error
+        where = f"the cluster at {address} cannot be used" if address else "Ray does not come up on this machine"
+        raise ResourceError(f"{where}: {told}; run with --executor inline, or mend that first") from error
     if is_main:
         signal.signal(signal.SIGTERM, on_terminate)  # Ray has put its own handler there, which kills with a dump
     for name in ("ray.tune", "ray.train", "ray.data"):
