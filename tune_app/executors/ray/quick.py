@@ -14,10 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import node, services
-from ray._private import worker as driver
 
 from tune_app.executors.ray import worker
+
+node: Any = None
+driver: Any = None
+with contextlib.suppress(ImportError):  # none of this is promised by Ray
+    from ray._private import node
+    from ray._private import worker as driver
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Warm:
 @contextlib.contextmanager
 def starting_quickly(warm: Warm | None) -> Iterator[None]:
     """Within, a cluster that is started has no dashboard yet (see `start_dashboard`), and its workers warm up."""
-    starts = {name: getattr(node.Node, name, None) for name in ("start_api_server", "start_raylet")}
+    starts = {name: getattr(getattr(node, "Node", None), name, None) for name in ("start_api_server", "start_raylet")}
     if not all(starts.values()):
         yield
         return
@@ -67,8 +71,10 @@ def start_dashboard() -> str:
     Raises RuntimeError with the reason where it cannot start; the cluster is none the worse. It ends with the thread
     that calls this, as all of Ray ends with the thread that starts it.
     """
-    started: Any = driver._global_node
-    logger = logging.getLogger(services.__name__)
+    started: Any = getattr(driver, "_global_node", None)
+    if started is None:
+        raise RuntimeError("this version of Ray starts it with Ray itself, or not at all")
+    logger = logging.getLogger("ray._private.services")
     level = logger.level
     logger.setLevel(logging.CRITICAL)  # it prints the end of a log file, and then raises that
     try:

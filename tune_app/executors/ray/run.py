@@ -8,7 +8,6 @@ from typing import Any, Unpack
 
 import ray
 from ray import tune
-from ray.tune.execution import class_cache
 from ray.tune.experiment import Trial
 
 from tune_app.data import Data, pick_data
@@ -144,7 +143,11 @@ def _in_any_process() -> Iterator[None]:
 
     The variable keeps Lightning from forking, which nothing here uses; a process for it would import torch again.
     """
-    variables: dict[str, str] = getattr(class_cache, "DEFAULT_ENV_VARS", {})
+    variables: dict[str, str] = {}
+    with contextlib.suppress(ImportError, AttributeError):  # Ray promises none of it
+        from ray.tune.execution import class_cache
+
+        variables = class_cache.DEFAULT_ENV_VARS
     before = dict(variables)
     variables.clear()
     try:
