@@ -96,7 +96,8 @@ class Lab:
         )
 
     def join(self, *more: str, **environment: str) -> "subprocess.Popen[str]":
-        return self.start("--address", HEAD, *more, **environment)
+        # By trial, so that each machine comes to a second fit.
+        return self.start("--address", HEAD, "--shard", "trial", *more, **environment)
 
     def stop(self, name: str) -> None:
         (self.gate / f"stop-{name}").touch()
