@@ -64,6 +64,7 @@ def trials() -> dict[str, PlannedTrial]:
     }
 
 
+@pytest.mark.slow
 def test_a_trial_that_outgrows_its_share_runs_once_more_with_twice_as_much(
     cluster: on_ray.Cluster, digits: data.Data, trials: dict[str, PlannedTrial], tmp_path: Path
 ) -> None:

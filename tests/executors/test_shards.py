@@ -95,14 +95,14 @@ def test_in_this_process(undisturbed: str, digits: data.Data, shard: str, stop_a
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("slots", "shard", "stop_after"),
     [
         (2, "fold", None),
-        pytest.param(2, "trial", None, marks=pytest.mark.slow),
-        pytest.param(1, "fold", None, marks=pytest.mark.slow),
-        # The last one, and one alone: what is interrupted keeps its slot until Ray ends, as it does after a study.
-        pytest.param(2, "trial", 4, marks=pytest.mark.slow),
+        (2, "trial", None),
+        (1, "fold", None),
+        (2, "trial", 4),  # the last one: what is interrupted keeps its slot until Ray ends, as it does after a study
     ],
 )
 def test_on_ray(
