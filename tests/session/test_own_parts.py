@@ -1,6 +1,9 @@
 """A user's own networks, data, recipe parts, metrics, splitters and estimators: run, recorded and compared as ours."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from tests.calls import run
 from tests.session.own_parts import own_content, write_own_study, write_parts
 from tune_app.records import FoldRecord, unpack_labels
 
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
@@ -62,7 +66,11 @@ def test_the_tables_name_the_primary_metric_and_its_better_direction(tmp_path: P
 def test_on_ray_the_records_are_those_of_this_process_bit_for_bit(tmp_path: Path, alone_with_ray: None) -> None:
     path = write_own_study(tmp_path)
     inline = run(path)
-    remote = run(path, executor="ray", runs="elsewhere", results="others")
+    # In a process of its own, as other tests here have had clusters in theirs.
+    places = ["--runs", "elsewhere", "--results", "others", "--device", "cpu"]
+    command = [sys.executable, "-m", "tune_app.grid", str(path), *places]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    remote = tune_app.read_results("others/own")
     assert scores_of(remote) == scores_of(inline)
     for key, record in remote.records.folds.items():
         here, there = read_side_file(inline.records.folds[key]), read_side_file(record, "elsewhere")
