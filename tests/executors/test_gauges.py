@@ -1,7 +1,10 @@
 """What Ray exports for Prometheus while trials run, and the dashboard that draws it."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,11 +25,12 @@ from tune_app.study import TrialSpec
 from tune_app.trial import run_trial
 
 ROOT = Path(__file__).parents[2]
+ALONE = "TUNE_APP_TEST_OF_GAUGES"
 EXPORTED = {f"ray_tune_app_{name}" for name in GAUGES}
 
 
 @pytest.fixture
-def port(alone_with_ray: None) -> Iterator[int]:
+def port() -> Iterator[int]:
     """Where a cluster that reports twice a second exports its metrics."""
     import ray
 
@@ -39,7 +43,26 @@ def port(alone_with_ray: None) -> Iterator[int]:
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_gauges_of_a_running_trial_are_there_for_prometheus(port: int, digits: data.Data, tmp_path: Path) -> None:
+def test_gauges_of_a_running_trial_are_there_for_prometheus(alone_with_ray: None) -> None:
+    """In a process of its own: after a cluster with gauges Ray ends a process that starts another."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        f"{__file__}::{test_read_gauges.__name__}",
+    ]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, ALONE: "1"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+
+
+@pytest.mark.skipif(ALONE not in os.environ, reason="run by the test above")
+def test_read_gauges(port: int, digits: data.Data, tmp_path: Path) -> None:
     """The trial waits after its first epoch until it has read its own gauges from Ray's endpoint."""
 
     def run(spec: TrialSpec, dataset: data.Data, **options: Any) -> Iterator[Record]:
