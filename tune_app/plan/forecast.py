@@ -58,14 +58,16 @@ def build_forecast(
 
 def _cut(trials: Sequence[PlannedTrial], nodes: Sequence[Node], shard: Shard) -> list[tuple[float, PlannedTrial]]:
     """The work items with their seconds, in the order of their start."""
-    items = spread([WorkItem(trial, tuple(range(trial.fits))) for trial in trials], nodes, shard)
-    return [(item.trial.seconds * len(item.folds), item.trial) for item in items]
+    return _measure(spread([WorkItem(trial, tuple(range(trial.fits))) for trial in trials], nodes, shard))
 
 
 def predict_items(work: Sequence[WorkItem], nodes: Sequence[Node], shard: Shard, serial: bool) -> float:
     """Seconds until these items are through, spread as they are when they run."""
-    items = work if serial else spread(work, nodes, shard)
-    return predict_work([(item.trial.seconds * len(item.folds), item.trial) for item in items], nodes, serial)
+    return predict_work(_measure(work if serial else spread(work, nodes, shard)), nodes, serial)
+
+
+def _measure(items: Sequence[WorkItem]) -> list[tuple[float, PlannedTrial]]:
+    return [(item.trial.seconds * len(item.folds), item.trial) for item in items]
 
 
 def predict_work(items: Sequence[tuple[float, PlannedTrial]], nodes: Sequence[Node], serial: bool = False) -> float:

@@ -1,6 +1,5 @@
 """Ray, started beside the plan: it takes seconds in which this process has other things to do."""
 
-import gc
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -48,10 +47,6 @@ class RayStart:
         self._found: tuple[ModuleType, Cluster] | None = None
         self._failure: BaseException | None = None
         self._is_up, self._has_records, self._is_over = threading.Event(), threading.Event(), threading.Event()
-        if "ray" in sys.modules:
-            # What is left of an earlier cluster in this process is let go now: while the next one starts beside, Ray
-            # ends a process that lets go of it.
-            gc.collect()
         self._thread = threading.Thread(target=self._run, name="ray", daemon=True)
         self._thread.start()
 
