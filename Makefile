@@ -9,8 +9,8 @@ grid: .venv/.ready  ## install, then run the default study (STUDY=report ARGS="-
 	$(BIN)/tune-grid $(STUDY) --results runs/results $(ARGS)
 
 # By file, because tests of a file share what is slow to make: a cluster, a browser, a wheel. (xdist's groups would be
-# finer, but pytest 9.2 does not keep them.)
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# finer, but pytest 9.2 does not keep them.) A worker that dies is not replaced: by file, xdist would wait for ever then.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 test: .venv/.ready-dev chromium-if-none  ## install, then run the tests but for the slow ones (ARGS="-k name" for some)
 	$(PYTEST) -m "not slow" $(ARGS)

@@ -1,6 +1,7 @@
 """Trials as actors on Ray Tune. The only folder that imports ray; Ray's own words stay in here."""
 
 import os
+import sys
 from pathlib import Path
 
 # Read when ray is imported or initialised: no usage reports (nothing leaves the machine), no second progress display,
@@ -19,8 +20,9 @@ os.environ.setdefault("RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE", "1")
 # Those that start with Ray import torch before they report (see `worker.py`), on a busy machine for a while.
 os.environ.setdefault("RAY_worker_register_timeout_seconds", "300")
 # A local cluster turns token authentication on by itself; for an explicit address Ray sends this user's token only if
-# told so before it is imported. A cluster that wants none ignores it.
-if (
+# told so before it is imported. A cluster that wants none ignores it. A Ray that is imported already would not hear of
+# it, and what it starts would.
+if "ray" not in sys.modules and (
     os.environ.get("RAY_AUTH_TOKEN")
     or os.environ.get("RAY_AUTH_TOKEN_PATH")
     or (Path.home() / ".ray" / "auth_token").exists()

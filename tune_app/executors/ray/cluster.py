@@ -1,6 +1,7 @@
 """Ray on this machine or a cluster: started, joined, left."""
 
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -114,5 +115,13 @@ def _find_paths(scope: Scope, definitions: Mapping[str, Definition]) -> list[str
 
 
 def stop_ray() -> None:
-    """End the actors, and the cluster too if `start_ray` started it."""
-    ray.shutdown()
+    """End the actors, and the cluster too if `start_ray` started it; other threads may go on meanwhile."""
+    # If another thread collects a reference of Ray's as garbage while Ray's core is on its way out, Ray ends the whole
+    # process at once: exit code 1, and the tables that it was writing are lost.
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        ray.shutdown()
+    finally:
+        if was_enabled:
+            gc.enable()
