@@ -24,7 +24,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_run_is_set_against_its_plan_and_the_next_plan_knows_it(cache: Path, tmp_path: Path, capsys: Any) -> None:
     folder = Folder(tmp_path / "study")
-    assert folder.run() == 0
+    assert folder.run("--set", "recipe.epochs=12") == 0
     told = " ".join(capsys.readouterr().out.split())
     assert "had been predicted (" in told
     assert "trials.csv has both" in told
@@ -36,7 +36,7 @@ def test_a_run_is_set_against_its_plan_and_the_next_plan_knows_it(cache: Path, t
         assert row["predicted_memory_bytes"] == planned["predicted_memory_bytes"] > 0
         assert row["peak_memory_bytes"] == folds[folds["trial"] == row["trial"]]["peak_memory_bytes"].max()
     assert "memory, measured" in (folder.results / "index.html").read_text()
-    again = make_plan(build_study(), RunOptions(executor="inline"))
+    again = make_plan(build_study(recipe={"epochs": 12, "batch_size": 20}), RunOptions(executor="inline"))
     measured = folds.groupby("trial")["fit_seconds"].mean()
     assert {trial.basis for trial in again} == {"fits"}
     assert {trial.id: trial.seconds for trial in again} == pytest.approx(measured.to_dict())

@@ -14,6 +14,9 @@ from tune_app.session.planning import Plan, make_plan
 if TYPE_CHECKING:
     from tune_app.session.session import Session
 
+NO_SECONDS = 0.05  # is spelt "0.0 s", and nothing is held against that
+MANY = 3  # times as long as predicted: from here on not a matter of percent
+
 
 def review(plan: Plan, missing: Mapping[str, tuple[int, ...]], records: RecordSet, since: float) -> str:
     """A sentence on what the fits since `since` (seconds since 1970) took and were to take; empty for none.
@@ -33,11 +36,13 @@ def review(plan: Plan, missing: Mapping[str, tuple[int, ...]], records: RecordSe
         WorkItem(trial, missing[trial.id]) for trial in plan if missing.get(trial.id) and trial.shares_fits_of is None
     ]
     predicted = predict_items(work, plan.nodes, plan.shard, plan.place.serial)
-    if not predicted:
+    if predicted < NO_SECONDS:
         return f"The fits took {spell_seconds(took)}."
+    ratio = took / predicted
+    difference = f"{ratio - 1:+.0%}" if ratio < MANY else f"{ratio:.0f} times as long"
     return (
         f"The fits took {spell_seconds(took)}, and {spell_seconds(predicted)} had been predicted "
-        f"({took / predicted - 1:+.0%}); trials.csv has both for each trial."
+        f"({difference}); trials.csv has both for each trial."
     )
 
 
