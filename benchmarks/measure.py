@@ -18,8 +18,12 @@ SAMPLE_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Measured:
-    """One run of a command; `peak_memory_bytes` is the largest sampled sum of proportional set sizes (PSS)."""
+    """One run of a command; `peak_memory_bytes` is the largest sampled sum of proportional set sizes (PSS).
 
+    `started` is in seconds since 1970, as in records.
+    """
+
+    started: float
     wall_seconds: float
     peak_memory_bytes: int
     exit_code: int
@@ -31,7 +35,7 @@ def run_measured(command: Sequence[str]) -> Measured:
     """Run `command` in the repository's root; the clock covers its imports, its start and its end."""
     # Files, not pipes: a daemon that outlives the command would hold a pipe open.
     with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
-        started = time.perf_counter()
+        started, begun = time.time(), time.perf_counter()
         with subprocess.Popen(command, cwd=ROOT, stdout=stdout, stderr=stderr, text=True) as process:
             peaks, done = [0], threading.Event()
 
@@ -43,7 +47,7 @@ def run_measured(command: Sequence[str]) -> Measured:
             sampler.start()
             try:
                 exit_code = process.wait()
-                wall_seconds = time.perf_counter() - started
+                wall_seconds = time.perf_counter() - begun
             finally:
                 done.set()
                 sampler.join()
@@ -52,7 +56,7 @@ def run_measured(command: Sequence[str]) -> Measured:
         for output in (stdout, stderr):
             output.seek(0)
             texts.append(output.read())
-    return Measured(wall_seconds, max(peaks), exit_code, texts[0], texts[1])
+    return Measured(started, wall_seconds, max(peaks), exit_code, texts[0], texts[1])
 
 
 def end_on_sigterm() -> None:

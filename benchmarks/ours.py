@@ -26,6 +26,11 @@ class GridRun:
     def folds(self) -> list[FoldRecord]:
         return list(self.results.records.folds.values())
 
+    @property
+    def first_record_seconds(self) -> float:
+        """From the command to the end of the first fit."""
+        return min(record.started + record.fit_seconds for record in self.folds) - self.measured.started
+
 
 def build_study_content(work: Work) -> dict[str, Any]:
     """The study that is this work."""

@@ -50,7 +50,7 @@ def build_points(sweeps: Sequence[str], cores: int, most_trials: int) -> list[Po
     points = [Point("start", on_ray, _build_tiny(1), float(on_ray)) for _ in range(STARTS) for on_ray in (1, 0)]
     points += [Point("images", images, _build_study(images=images)) for images in (2000, 4000, 8000, 16_000)]
     points += [Point("folds", folds, _build_study(folds=folds)) for folds in (2, 4, 10)]
-    points += [Point("trials", trials, _build_tiny(trials)) for trials in (10, 50, 200) if trials <= most_trials]
+    points += [Point("trials", trials, _build_tiny(trials)) for trials in (10, 50, 200, 2000) if trials <= most_trials]
     regularizers = ("none", "dropout", "batchnorm", "dropout+batchnorm")
     shares = dict.fromkeys((0.0, float(cores), 1.0, 0.5))
     points += [Point("concurrent", share, _build_study(regularizers=regularizers), share) for share in shares]
@@ -98,6 +98,7 @@ def build_row(point: Point, run: GridRun, cores: int) -> dict[str, Any]:
         "lanes": min(trials, int(cores / point.cpus)) if point.cpus else 1,
         "cores": cores,
         "wall_seconds": run.measured.wall_seconds,
+        "first_record_seconds": run.first_record_seconds,
         "fit_seconds": sum(record.fit_seconds for record in run.folds),
         "span_seconds": max(r.started + r.fit_seconds for r in run.folds) - min(r.started for r in run.folds),
         "next_trial_seconds": measure_next_trial(run.folds),
@@ -182,6 +183,7 @@ def _spell_row(row: dict[Any, Any]) -> dict[str, str]:
         "fits": f"{row['fits']}",
         "lanes": f"{row['lanes']}",
         "wall, s": f"{row['wall_seconds']:.1f}",
+        "first record, s": f"{row['first_record_seconds']:.1f}",
         "sum of fits, s": f"{row['fit_seconds']:.1f}",
         "overhead per trial, s": f"{row['overhead_seconds']:.2f}",
         "next trial, s": "" if np.isnan(following) else f"{following:.2f}",

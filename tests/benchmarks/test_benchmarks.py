@@ -117,7 +117,7 @@ def build_contest(walls: dict[str, list[float]], accuracy: dict[str, float]) -> 
             if name == OURS:
                 loop = count_flops(TINY, "none").epochs / (1e11 / 2) / 0.8
                 own = [fit | {"loop_seconds": loop, "concurrency": 2.0} for fit in own]
-            outcome = Outcome(Measured(wall, 2**30, 0, "", ""), own)
+            outcome = Outcome(Measured(0.0, wall, 2**30, 0, "", ""), own)
             fits += build_contest_fit_rows(TINY, repeat, name, 1e11, 2, outcome)
     return pd.DataFrame(runs), pd.DataFrame(fits)
 
