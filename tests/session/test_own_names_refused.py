@@ -50,6 +50,10 @@ NO_WIDTH = "has no argument 'wdith'; did you mean 'width'? choose from width"
         ({"digits": {"data": "load:load"}}, "define.digits: a data set that ships has this name; choose another"),
         ({"cnn": {"model": "nets:build_net"}}, "define.cnn: a model that ships has this name; choose another"),
         (
+            {"shifts": {"augment": "parts:jitter"}},
+            "define.shifts: an augmentation that ships has this name; choose another",
+        ),
+        (
             {"accuracy": {"metric": "metrics:share"}},
             "define.accuracy: a metric that ships has this name; choose another",
         ),

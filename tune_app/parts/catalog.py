@@ -13,7 +13,7 @@ from tune_app.parts.metrics import METRICS
 from tune_app.parts.references import Scope, resolve
 from tune_app.parts.signatures import call_part, read_signature, takes_any
 from tune_app.study import Catalog
-from tune_app.study.define import Definition
+from tune_app.study.define import Definition, spell_kind
 from tune_app.study.metrics import ALIASES
 from tune_app.study.signatures import Signature
 
@@ -70,9 +70,8 @@ def build_catalog(content: Mapping[str, Any] | None = None, scope: Scope | None 
             unusable.add(name)
             continue
         taken = [*MODELS] if definition.kind == "model" else [*DATASETS, *parts.get(definition.kind, ())]
-        what = "data set" if definition.kind == "data" else definition.kind
         if name in taken:
-            problems.append(f"define.{name}: a {what} that ships has this name; choose another")
+            problems.append(f"define.{name}: {spell_kind(definition.kind)} that ships has this name; choose another")
             unusable.add(name)
             continue
         if definition.kind == "model":

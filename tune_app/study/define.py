@@ -12,6 +12,11 @@ KINDS: tuple[str, ...] = get_args(PartKind)
 Value = Level | tuple[Level, ...]
 
 
+def spell_kind(kind: str) -> str:
+    """A kind of part with its article, as a sentence has it."""
+    return {"data": "a data set", "augment": "an augmentation", "optimizer": "an optimizer"}.get(kind, f"a {kind}")
+
+
 class Definition(Frozen):
     """What a name means: a function or class by reference (`nets:build_net`, or one that ships), and its arguments.
 
@@ -60,9 +65,10 @@ class Definition(Frozen):
     def _consistent(self) -> "Definition":
         metric_only = [name for name in ("better", "unit", "needs") if getattr(self, name) is not None]
         if metric_only and self.kind != "metric":
-            raise ValueError(f"{', '.join(metric_only)} belongs to a metric, not to a {self.kind}; leave it out")
+            names = ", ".join(metric_only)
+            raise ValueError(f"{names} belongs to a metric, not to {spell_kind(self.kind)}; leave it out")
         if self.weights is not None and self.kind != "model":
-            raise ValueError(f"weights belongs to a model, not to a {self.kind}; leave it out")
+            raise ValueError(f"weights belongs to a model, not to {spell_kind(self.kind)}; leave it out")
         return self
 
     @model_serializer(mode="wrap")
