@@ -28,7 +28,7 @@ def find_nodes(*, ask: bool) -> list[Mapping[str, float]]:
 
     With `ask` each node with GPUs is asked for that; without, it is this machine's.
     """
-    alive = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    alive = _find_alive()
     with_gpus = [node for node in alive if node["Resources"].get("GPU")]
     replies = {node["NodeID"]: _put_question(node, _build_gpu_question()) for node in with_gpus if ask}
     nodes: list[Mapping[str, float]] = []
@@ -55,18 +55,19 @@ def check_nodes(
     """Ask every node that trials can run on what it lacks, before any of them starts.
 
     Raises ResourceError with a sentence for each problem that `find_problems` gives there, and for a node that cannot
-    be asked; it names the node. `can_run` is given a node's resources. Nodes whose versions are not `versions` are
-    refused alike, unless they `may_differ`: then the sentences come back.
+    be asked; it names the node. One that leaves the cluster meanwhile is no problem. `can_run` is given a node's
+    resources. Nodes whose versions are not `versions` are refused alike, unless they `may_differ`: then the sentences
+    come back.
     """
     question = _build_check(versions or {}, cloudpickle.dumps(find_problems))  # type: ignore[no-untyped-call]
-    asked = {
-        f"node {node['NodeManagerHostname']} ({node['NodeManagerAddress']})": _put_question(node, question)
-        for node in ray.nodes()  # type: ignore[no-untyped-call]
-        if node["Alive"] and can_run(node["Resources"])
-    }
+    able = [node for node in _find_alive() if can_run(node["Resources"])]
+    asked = [(node, _put_question(node, question)) for node in able]
     differing, problems = [], []
-    for name, reply in asked.items():
+    for node, reply in asked:
+        name = f"node {node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
         others, wrong = _read_reply(reply)
+        if wrong and not any(each["NodeID"] == node["NodeID"] for each in _find_alive()):
+            continue  # it has left the cluster meanwhile, or before its head had noticed: no trial will go there
         differing += [f"{name}: {other}" for other in others]
         problems += [f"{name}: {problem}" for problem in wrong]
     if differing and not may_differ:
@@ -79,6 +80,10 @@ def check_nodes(
     if problems:
         raise ResourceError("\n".join(problems))
     return differing
+
+
+def _find_alive() -> list[dict[str, Any]]:
+    return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
 def _put_question(node: Mapping[str, Any], question: Callable[[], Any]) -> Any:
