@@ -114,6 +114,7 @@ assert len(results.folds) == 6
     assert not loaded_by(code, tmp_path) & {"torch", "ray"}
 
 
+@pytest.mark.slow
 def test_the_snippets_of_the_documentation_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -180,6 +180,7 @@ def test_the_figure_draws_each_look_and_the_effects_that_are_claimed(decided: Ow
     assert figure.draw().svg.startswith("<svg")
 
 
+@pytest.mark.slow
 def test_an_interrupted_course_goes_on_as_if_it_had_not_been(decided: OwnStudy, tmp_path: Path) -> None:
     again = write(tmp_path)
     stopping = STOPS.format(path=str(tmp_path / "fits"))
@@ -206,6 +207,7 @@ def test_the_budget_stops_the_course_and_a_larger_one_goes_on(study: OwnStudy, c
     assert "were planned for 30" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_changed_claims_are_a_new_family(study: OwnStudy, capsys: Any) -> None:
     assert study.run("--until-decided", "--budget", "0.000001") == 0
     study.write_study(**{**study_keys(study), "claims": [claim("Other.", 0.9, by=0.2)]})
@@ -253,6 +255,7 @@ def test_budgets_are_times(text: str, seconds: float) -> None:
     assert parse_budget(text) == seconds
 
 
+@pytest.mark.slow
 def test_a_folder_of_results_is_gone_on_from_with_its_looks(decided: OwnStudy, tmp_path: Path, capsys: Any) -> None:
     other = write(tmp_path)
     assert other.run("--until-decided", "--continue-from", str(decided.path / "results" / "own")) == 0
