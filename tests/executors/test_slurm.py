@@ -72,6 +72,25 @@ def test_the_launchers_file_is_what_rays_schema_allows() -> None:
     jsonschema.validate(yaml.safe_load((SCRIPT.parent / "cluster.yaml").read_text()), schema)
 
 
+def test_the_job_of_kuberay_has_fields_of_its_reference_alone() -> None:
+    """Those of https://docs.ray.io/en/master/cluster/kubernetes/references/api.html that a study needs, with types."""
+    group = {"rayStartParams": dict, "template": dict}
+    worker = group | {"groupName": str, "replicas": int, "minReplicas": int, "maxReplicas": int}
+    cluster = {"rayVersion": str, "authOptions": dict, "headGroupSpec": dict, "workerGroupSpecs": list}
+    job = {"entrypoint": str, "submissionMode": str, "rayClusterSpec": dict, "shutdownAfterJobFinishes": bool}
+    job |= {"ttlSecondsAfterFinished": int, "backoffLimit": int}
+    content = yaml.safe_load((SCRIPT.parent / "rayjob.yaml").read_text())
+    assert (content["apiVersion"], content["kind"]) == ("ray.io/v1", "RayJob")
+    spec = content["spec"]["rayClusterSpec"]
+    parts = [(content["spec"], job), (spec, cluster), (spec["headGroupSpec"], group)]
+    for part, fields in [*parts, *((each, worker) for each in spec["workerGroupSpecs"])]:
+        assert {name: type(value) for name, value in part.items()} == fields
+    for each in (spec["headGroupSpec"], *spec["workerGroupSpecs"]):
+        assert all(isinstance(value, str) for value in each["rayStartParams"].values())
+        assert each["template"]["spec"]["containers"]
+    assert spec["authOptions"] == {"mode": "token"}
+
+
 @pytest.mark.ray
 @pytest.mark.slow
 def test_one_batch_script_starts_head_and_worker_runs_the_study_and_ends_them(tmp_path: Path) -> None:
