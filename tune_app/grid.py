@@ -58,6 +58,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--until-decided", action="store_true", help="run more replicates until each claim is decided or futile")
     add("--budget", metavar="TIME", help="with --until-decided: how long these may take in all, such as 2h or 90m")
     add("--max-replicates", type=int, metavar="N", help="with --until-decided: those of the last look; default 30")
+    kept = "keep fits that are predicted to take so long after each epoch, to go on from there; default 10m"
+    add("--checkpoint-after", default="10m", metavar="TIME", help=kept)
     add("--continue-from", metavar="FOLDER", help="take over the records of a results folder first")
     add(
         "--keep", choices=("none", "best"), default="none", help="save each trial's best network by validation accuracy"

@@ -10,7 +10,7 @@ import yaml
 from scipy import stats
 
 from tests.own_study import OwnStudy
-from tune_app.session.options import parse_budget
+from tune_app.session.options import parse_time
 from tune_app.session.results import read_results
 from tune_app.session.studies import read_study
 
@@ -252,7 +252,7 @@ def test_a_study_without_claims_has_nothing_to_decide(study: OwnStudy, capsys: A
 
 @pytest.mark.parametrize(("text", "seconds"), [("2h", 7200), ("1h30m", 5400), ("45s", 45), ("90", 90), ("1.5h", 5400)])
 def test_budgets_are_times(text: str, seconds: float) -> None:
-    assert parse_budget(text) == seconds
+    assert parse_time(text, "--budget") == seconds
 
 
 @pytest.mark.slow

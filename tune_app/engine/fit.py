@@ -4,11 +4,13 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import nn
 
 from tune_app.engine.images import Augment, Images
+from tune_app.engine.loop_state import LoopState
 from tune_app.engine.objective import CLASSIFICATION, Objective
 from tune_app.engine.precision import autocast, build_scaler, matmul_precision
 from tune_app.errors import FitError
@@ -87,17 +89,20 @@ def fit(
     objective: Objective = CLASSIFICATION,
     course: Course = PLAIN,
     take_up: "Callable[..., Training] | None" = None,
+    loop: LoopState | None = None,
 ) -> Iterator[EpochScores]:
     """Train `network` in place on the positions `train`, scoring it on `validation` after each epoch.
 
     Positions are int64 at the images' `place`. `train_mode_validation` is the report's defect of that name: dropout
     stays active and batch normalisation goes by, and follows, the validation batches. Raises FitError when the
     training loss is not finite, or where augmentation, a schedule or a metric of the user's own gives what cannot be.
-    `take_up` builds the training, by default `Training` itself: a network on several devices has another.
+    `take_up` builds the training, by default `Training` itself: a network on several devices has another. `loop` says
+    how many epochs are done already, and between two epochs how to go on.
     """
-    shuffling = torch.Generator().manual_seed(shuffle_seed)
+    shuffling, loop = torch.Generator().manual_seed(shuffle_seed), loop or LoopState()
     training = (take_up or Training)(network, optimizer, images, recipe, objective, course, len(train))
-    for epoch in range(1, recipe.epochs + 1):
+    loop.begin(shuffling, training)
+    for epoch in range(loop.epoch + 1, recipe.epochs + 1):
         started = time.perf_counter()
         order = train[torch.randperm(len(train), generator=shuffling).to(train.device)]
         trained = training.run_epoch(order)
@@ -109,6 +114,7 @@ def fit(
         validation_loss, outputs = training.validate(validation, batch_size)
         held_out = images.labels[validation]
         watched, ends = training.watch(epoch)
+        loop.epoch, loop.has_ended = epoch, ends or epoch == recipe.epochs
         yield EpochScores(
             epoch=epoch,
             train_loss=train_loss,
@@ -160,6 +166,16 @@ class Training:
         self._steps = recipe.epochs * count_batches(samples, recipe.batch_size, recipe.last_batch)
         self._step = 0
         self._losses: list[float] = []
+
+    def state(self) -> dict[str, Any]:
+        """How far it is, in numbers: what schedules go by, and the scale of gradients of half precision."""
+        return {"step": self._step, "losses": list(self._losses), "scaler": self.scaler.state_dict()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self._step, self._losses = state["step"], list(state["losses"])
+        if state["scaler"]:  # empty where gradients are not scaled
+            self.scaler.load_state_dict(state["scaler"])
 
     def run_epoch(self, order: torch.Tensor) -> Trained:
         """Train on the positions in this order."""

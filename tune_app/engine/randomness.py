@@ -1,8 +1,8 @@
 """The global generators that somebody's layers may draw from: torch's, NumPy's and Python's."""
 
 import random
-from collections.abc import Iterator
-from typing import TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -45,6 +45,27 @@ class GlobalRandomness:
             and all(np.array_equal(one, other) for one, other in numpy)
             and all(torch.equal(one, other) for one, other in tensors)
         )
+
+
+def read_randomness() -> dict[str, Any]:
+    """Where the global generators stand now, as numbers and tensors alone."""
+    name, keys, *rest = np.random.get_state()
+    return {
+        "python": random.getstate(),
+        "numpy": (name, torch.from_numpy(np.asarray(keys).astype(np.int64)), *rest),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],  # type: ignore[no-untyped-call]
+    }
+
+
+def set_randomness(state: Mapping[str, Any]) -> None:
+    """Put the global generators where `read_randomness` found them, in this process or in another."""
+    name, keys, *rest = state["numpy"]
+    random.setstate(state["python"])
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+    torch.set_rng_state(state["torch"])
+    if state["cuda"]:
+        torch.cuda.set_rng_state_all(state["cuda"])
 
 
 def keep_randomness_apart(values: Iterator[T]) -> Iterator[T]:

@@ -13,8 +13,8 @@ from tune_app.data import Data, pick_data
 from tune_app.executors.flow import Flow
 from tune_app.executors.peers import LocalPeers, Processes
 from tune_app.plan import WorkItem
-from tune_app.records.environments import describe_here, mark, read_commit
-from tune_app.trial import Carrier, Keep, RunTrial, TrialOptions, run_trial
+from tune_app.records.environments import build_key, describe_here, mark, read_commit
+from tune_app.trial import Carrier, Checkpointer, Checkpoints, Keep, RunTrial, TrialOptions, run_trial
 
 
 def run_inline(
@@ -26,13 +26,15 @@ def run_inline(
     keep: Keep | None = None,
     carrier: Carrier | None = None,
     run: RunTrial = run_trial,
+    checkpoints: Checkpoints | None = None,
     **options: Unpack[TrialOptions],
 ) -> None:
     """Run every item on its data set, of several by name.
 
-    `device` is `cpu`, `cuda`, or `auto`: a GPU for trials with a share of one.
+    `device` is `cpu`, `cuda`, or `auto`: a GPU for trials with a share of one. `checkpoints` are kept of long fits.
     """
     environment = describe_here(read_commit())
+    checkpointer = Checkpointer(checkpoints.files, build_key(environment)) if checkpoints else None
     flow.environment(environment)
     with contextlib.closing(Processes()) as processes:
         for item in work:
@@ -50,12 +52,18 @@ def run_inline(
                     carrier=carrier,
                     **peers,
                     **({"data_on_host": True} if item.trial.data_on_host else {}),
+                    **({"checkpointer": checkpointer} if is_long(item, checkpoints) else {}),
                     **options,
                 )
                 with contextlib.closing(records):  # type: ignore[type-var]  # a generator, which may have processes wait
                     for record in records:
                         flow.record(mark(record, environment))
             flow.item_ended(item)
+
+
+def is_long(item: WorkItem, checkpoints: Checkpoints | None) -> bool:
+    """Whether each of its fits is predicted to take so long that they are kept between epochs."""
+    return checkpoints is not None and item.trial.seconds >= checkpoints.after
 
 
 @contextlib.contextmanager

@@ -35,11 +35,13 @@ from tune_app.session.interrupts import ignore_interrupts
 from tune_app.session.options import RunOptions
 from tune_app.session.outcome import describe_loss
 from tune_app.session.planning import Plan, make_plan
+from tune_app.session.resume import CARRIED_FOLDER, CHECKPOINT_FOLDER
 from tune_app.session.starting import RayStart
 from tune_app.study import Study, TrialSpec
 from tune_app.study.define import Definition
 from tune_app.study.seeds import build_seed
-from tune_app.trial.keeper import CarriedStates, Keeper
+from tune_app.trial import Checkpoints
+from tune_app.trial.keeper import CarriedStates, Keeper, KeptCheckpoints
 from tune_app.trial.outputs import OutputFiles
 
 BIN = Path(sys.executable).parent
@@ -114,7 +116,8 @@ class Execution:
         self._announce(work)
         keep = Keeper(self.folder / "weights") if self.options.keep == "best" else None
         carries = any(trial.spec.has_dependent_folds for trial in self.plan)
-        carrier = CarriedStates(self.folder / "carried") if carries else None
+        carrier = CarriedStates(self.folder / CARRIED_FOLDER) if carries else None
+        checkpoints = KeptCheckpoints(self.folder / CHECKPOINT_FOLDER)
         run = run_inline
         flow: RecordFlow | None = None
         self._report_where()
@@ -128,7 +131,7 @@ class Execution:
                 work = self._spread(missing)
                 self._check_nodes(on_ray, work)
             monitors = self._build_monitors(find_settled(store.records, self.plan, work))
-            monitors.append(LastItem(len(work)))
+            monitors += [LastItem(len(work)), EachRecord(checkpoints.forget)]
             flow = RecordFlow(store, monitors, self.note)
             run(
                 work,
@@ -141,6 +144,7 @@ class Execution:
                 scoring=build_scoring(self.plan.study),
                 root=self._root,
                 expected=self._fingerprint_code(),
+                checkpoints=Checkpoints(checkpoints, self.options.checkpoint_after),
             )
         except KeyboardInterrupt:
             ignore_interrupts()  # a second Ctrl-C must not break off the goodbye
@@ -260,6 +264,16 @@ class LastItem(Callback):
             from tune_app.export.figures.write import prepare_drawing
 
             prepare_drawing()
+
+
+class EachRecord(Callback):
+    """Hands each record on once it is on disk."""
+
+    def __init__(self, hand_on: Callable[[Record], None]) -> None:
+        self._hand_on = hand_on
+
+    def record(self, record: Record) -> None:
+        self._hand_on(record)
 
 
 class FirstRecord(Callback):

@@ -35,8 +35,9 @@ class RunOptions:
     results folder, and `assume_sd` a standard deviation of the scores, that the outlook goes by where the study has no
     records of its own. `runs`, `results`, `data`: where records, tables and unpacked data sets go. `until_decided` runs
     more replicates of what claims that are undecided need, up to `max_replicates` (None: 30), for as long as `budget`
-    allows (seconds; None: no end). `dashboard`: whether Ray's page is started on this machine. `command` is what a
-    user types to resume.
+    allows (seconds; None: no end). Fits that are predicted to take `checkpoint_after` seconds are kept after each
+    epoch, so that an interruption costs an epoch. `dashboard`: whether Ray's page is started on this machine. `command`
+    is what a user types to resume.
     """
 
     executor: Literal["ray", "inline"] = "ray"
@@ -58,6 +59,7 @@ class RunOptions:
     until_decided: bool = False
     budget: float | None = None
     max_replicates: int | None = None
+    checkpoint_after: float = 600.0
     dashboard: bool = True
     runs: Path = Path("runs")
     results: Path = Path("results")
@@ -82,6 +84,8 @@ class RunOptions:
             )
         if self.assume_sd is not None and not 0 < self.assume_sd < float("inf"):
             problems.append(f"--assume-sd {self.assume_sd:g}: a standard deviation is above 0, such as 0.004")
+        if not 0 <= self.checkpoint_after < float("inf"):
+            problems.append(f"--checkpoint-after {self.checkpoint_after:g}: a time is 0 or more, such as 10m or 45s")
         if self.mixed_versions and not self.address:
             problems.append("--mixed-versions is for the nodes of a cluster; add --address, or leave it out")
         if problems := [*problems, *self._find_look_problems()]:
@@ -122,6 +126,7 @@ class OptionValues(TypedDict, total=False):
     until_decided: bool
     budget: float | str | None
     max_replicates: int | None
+    checkpoint_after: float | str
     dashboard: bool
     runs: str | Path
     results: str | Path
@@ -140,15 +145,16 @@ def build_options(only: Mapping[str, Any] | str | None = None, **options: Any) -
     for name in ("runs", "results", "data", "continue_from", "pilot"):
         if options.get(name) is not None:
             options[name] = Path(options[name])
-    if isinstance(options.get("budget"), str):
-        options["budget"] = parse_budget(options["budget"])
+    for name in ("budget", "checkpoint_after"):
+        if isinstance(options.get(name), str):
+            options[name] = parse_time(options[name], f"--{name.replace('_', '-')}")
     options["allow"] = tuple(options.get("allow") or ())
     if isinstance(only, Mapping):
         only = ",".join(f"{factor}={level}" for factor, level in only.items())
     return RunOptions(only=None if only is None else parse_only(only), **options)
 
 
-def parse_budget(text: str) -> float:
+def parse_time(text: str, option: str) -> float:
     """Seconds from `2h`, `1h30m`, `45s` or a number of seconds; StudyError for anything else."""
     spelled = text.strip().lower()
     parts = re.findall(r"(\d+(?:\.\d+)?)([hms])", spelled)
@@ -156,4 +162,4 @@ def parse_budget(text: str) -> float:
         return sum(float(number) * _UNITS[unit] for number, unit in parts)
     if re.fullmatch(r"\d+(\.\d+)?", spelled):
         return float(spelled)
-    raise StudyError(f"--budget {text}: write a time such as 2h, 1h30m, 90m or 45s")
+    raise StudyError(f"{option} {text}: write a time such as 2h, 1h30m, 90m or 45s")

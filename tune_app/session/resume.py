@@ -1,5 +1,6 @@
 """What a study still lacks, what is taken over, and what has changed since its records were made."""
 
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from tune_app.records.environments import Environment, adopt
 from tune_app.records.results import Results
 from tune_app.study import Study, TrialSpec
 
+CARRIED_FOLDER, CHECKPOINT_FOLDER = "carried", "checkpoints"  # below a study's records
 HoldsBest = Callable[[str, RecordSet], bool]  # whether a trial's best network is on disk
 
 
@@ -97,3 +99,9 @@ def find_unkept(specs: Iterable[TrialSpec], records: RecordSet, holds_best: Hold
     """The complete trials whose best network is not on disk though it should be; none where none is kept."""
     whole = [spec.id for spec in specs if not records.missing_folds(spec.id, spec.folds)]
     return tuple(trial for trial in whole if holds_best and not holds_best(trial, records))
+
+
+def clear_states(folder: Path) -> None:
+    """Delete what interrupted fits of a study would go on from: nothing is left to resume."""
+    for name in (CARRIED_FOLDER, CHECKPOINT_FOLDER):
+        shutil.rmtree(folder / name, ignore_errors=True)

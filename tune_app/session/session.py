@@ -5,7 +5,6 @@ imported where there is something to plan or to run.
 """
 
 import logging
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -41,6 +40,7 @@ from tune_app.session.options import RunOptions
 from tune_app.session.outcome import Outcome
 from tune_app.session.resume import (
     HoldsBest,
+    clear_states,
     describe_changes,
     describe_damage,
     find_missing,
@@ -281,7 +281,7 @@ class Session:
         undrawn = [] if current else write_results(folder, results)
         left = {(spec.id, fold) for spec in self.specs for fold in store.records.missing_folds(spec.id, spec.folds)}
         if not left:
-            shutil.rmtree(self.folder / "carried", ignore_errors=True)  # nothing is left to resume from
+            clear_states(self.folder)
         return Outcome(
             results=Results(results, folder),
             folder=folder,

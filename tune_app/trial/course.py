@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,6 +78,15 @@ class EarlyStop:
             self._state = copy.deepcopy(network.state_dict())
         ends = epoch - self.best_epoch >= self.recipe.patience or epoch == self.recipe.epochs
         return scores, ends
+
+    def state(self) -> dict[str, Any]:
+        """The best epoch so far, its merit and its weights."""
+        return {"best_epoch": self.best_epoch, "best": float(self._best), "weights": self._state}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from there; the weights are put on the samples' device."""
+        self.best_epoch, self._best = state["best_epoch"], state["best"]
+        self._state = {name: tensor.to(self.images.device) for name, tensor in state["weights"].items()}
 
     def settle(self, network: nn.Module) -> None:
         """Put the best weights back."""

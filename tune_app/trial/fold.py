@@ -122,9 +122,10 @@ class Fold:
         key = trial.network, spec.protocol, spec.batch_slices, spec.recipe.precision, trial.device
         work = self.images, self.train, self.validation, spec.recipe, self.objective
         self.rewritten, problem = compile_network(self.rewritten, key, lambda copied: try_out(copied, *work))
-        self._add_reason(problem)
+        self.add_reason(problem)
 
-    def _add_reason(self, reason: str) -> None:
+    def add_reason(self, reason: str) -> None:
+        """Say in the record what is particular about how it was made."""
         self.reason = "; ".join(filter(None, (self.reason, reason))) or None
 
     def record_epoch(self, scores: EpochScores) -> Iterator[EpochRecord]:
@@ -132,6 +133,10 @@ class Fold:
         self.epochs.append(scores)
         if self.trial.keep and self._best() is scores:
             self.best_state = {name: tensor.cpu().clone() for name, tensor in self.network.state_dict().items()}
+        yield from self.tell_epoch(scores)
+
+    def tell_epoch(self, scores: EpochScores) -> Iterator[EpochRecord]:
+        """Its records alone: of an epoch that was trained before an interruption, say."""
         for spec in self.trial.specs:
             seen = report_scores(scores, spec.protocol)
             handed_over = time.perf_counter()
@@ -159,7 +164,7 @@ class Fold:
         if fit_seconds is None:
             fit_seconds = time.perf_counter() - self.clock - self.paused
         if self.trial.spec.recipe.compile:
-            self._add_reason(describe_gaps())
+            self.add_reason(describe_gaps())
         randomness = GlobalRandomness()
         for place, spec in enumerate(self.trial.specs):
             clock = time.perf_counter() - (fit_seconds if place == 0 else 0)  # training counts once, for the first

@@ -1,4 +1,4 @@
-"""Networks on disk: the best one of each trial for `--keep best`, and the state that carry-over takes on."""
+"""Networks on disk: the best one of each trial for `--keep best`, the state that carry-over takes on, checkpoints."""
 
 import contextlib
 import pickle
@@ -11,7 +11,7 @@ import torch
 
 from tune_app.errors import ResultsError
 from tune_app.models import read_weights, write_weights
-from tune_app.records import RecordSet
+from tune_app.records import FoldRecord, Record, RecordSet, write_bytes_whole
 from tune_app.trial import BestNetwork, Carried
 
 
@@ -84,6 +84,35 @@ class CarriedStates:
     def clear(self) -> None:
         """Delete every state: nothing is left to resume from."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class KeptCheckpoints:
+    """Writes `<folder>/<trial>.fold-<n>`, whole or not at all: a `tune_app.trial.CheckpointFiles`."""
+
+    folder: Path
+
+    def read(self, trial: str, fold: int) -> bytes | None:
+        """The fold's checkpoint, None if there is none that can be read."""
+        try:
+            return self._path(trial, fold).read_bytes()
+        except OSError:
+            return None
+
+    def write(self, trial: str, fold: int, content: bytes) -> None:
+        """Replace the fold's checkpoint. A disk that takes no more costs the checkpoint, not the fit."""
+        with contextlib.suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_bytes_whole(self._path(trial, fold), content)
+
+    def forget(self, record: Record) -> None:
+        """Delete the checkpoint of a fold that has its record; a fit whose process was lost can still go on."""
+        if isinstance(record, FoldRecord) and (record.status == "completed" or record.epochs):
+            with contextlib.suppress(OSError):
+                self._path(record.trial, record.fold).unlink(missing_ok=True)
+
+    def _path(self, trial: str, fold: int) -> Path:
+        return self.folder / f"{trial}.fold-{fold + 1}"
 
 
 def _rank(facts: dict[str, Any]) -> tuple[float, int, int]:

@@ -24,6 +24,7 @@ from tune_app.records import FoldRecord, Record, build_failed_fold
 from tune_app.study import TrialSpec
 from tune_app.study.seeds import build_seed
 from tune_app.trial.carry import Carried, Carrier, Keep
+from tune_app.trial.checkpoint import Checkpoint, Checkpointer
 from tune_app.trial.devices import Peers, run_on_devices
 from tune_app.trial.fold import Fold
 from tune_app.trial.outputs import KeepOutputs
@@ -59,6 +60,7 @@ def run_trial(
     gpu_share: float | None = None,
     data_on_host: bool = False,
     peers: Peers | None = None,
+    checkpointer: Checkpointer | None = None,
 ) -> Iterator[Record]:
     """Run the given folds of a trial, each with a fresh network and optimizer, and yield records as they come.
 
@@ -69,7 +71,9 @@ def run_trial(
     names the metrics, `keep_outputs` is handed the side files that they need; paths of the study's count from `root`.
     `expected` are the fingerprints of users' code where the study was started, by trial: another one here is a failure.
     `gpu_share` caps the memory that the trial takes of a GPU, which others share. With `data_on_host` samples stay in
-    host memory, and batches are copied to the GPU. `peers` are the other processes of a trial on several devices.
+    host memory, and batches are copied to the GPU. `peers` are the other processes of a trial on several devices. With
+    a `checkpointer` a network that is trained by itself goes on after the last epoch that was kept of it; the epochs
+    before are recorded again.
 
     Whatever the reader of the records draws from global random generators changes no record, and is not changed.
     """
@@ -79,7 +83,8 @@ def run_trial(
         if gpu_share:
             cap_memory(device, gpu_share)
         known = (expected or {}).get(spec.id, {})
-        trial = TrialSetup(spec, data, device, also, keep, keep_outputs, scoring, root, known, data_on_host)
+        kept = keep, keep_outputs
+        trial = TrialSetup(spec, data, device, also, *kept, scoring, root, known, data_on_host, checkpointer)
         check_code(trial.fingerprints, known)
         return trial
 
@@ -142,8 +147,11 @@ def _run_eager(
     """One fold by itself, with a fresh network and optimizer or the ones carried over."""
     reset_peak_memory(trial.device)
     fold = Fold(trial, trial.splits[number], "eager", reason=reason)
+    checkpoint = Checkpoint(fold)
     try:
-        fold.build(carried)
+        loop, earlier = checkpoint.take_up(carried)
+        for epoch in earlier:
+            yield from fold.tell_epoch(epoch)
         scores = fit(
             fold.rewritten,
             fold.optimizer,
@@ -155,9 +163,11 @@ def _run_eager(
             train_mode_validation=validates_in_train_mode(trial.spec.protocol),
             objective=fold.objective,
             course=fold.course,
+            loop=loop,
         )
         for epoch in scores:
             yield from fold.record_epoch(epoch)
+            checkpoint.save(loop)
     except Exception as error:  # a failure is a row, never a gap; the rest of the study runs
         yield from fold.record_failure(error)
         return

@@ -26,6 +26,7 @@ from tune_app.study import Recipe, TrialSpec
 from tune_app.study.protocol import Protocol
 from tune_app.study.seeds import build_seed
 from tune_app.trial.carry import Keep
+from tune_app.trial.checkpoint import Checkpointer
 from tune_app.trial.outputs import KeepOutputs
 
 ACCURACY = Scoring()
@@ -49,9 +50,10 @@ class TrialSetup:
         root: Path | None = None,
         known: Mapping[str, str] | None = None,
         data_on_host: bool = False,
+        checkpointer: Checkpointer | None = None,
     ) -> None:
         self.spec, self.data, self.device, self.keep, self.keep_outputs = spec, data, device, keep, keep_outputs
-        self.scoring, self.root = scoring, root
+        self.scoring, self.root, self.checkpointer = scoring, root, checkpointer
         self.specs = (spec, *also)
         self.fingerprints = build_fingerprints(spec, data, root, known) | fingerprint_metrics(scoring.definitions, root)
         self.positions = build_limit(data.targets, spec.train_images, build_seed(spec.seed, "limit"))

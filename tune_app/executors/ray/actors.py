@@ -16,9 +16,9 @@ from tune_app.executors.ray.peers import ActorPeers, open_peers
 from tune_app.executors.ray.writers import Writers
 from tune_app.executors.staging import use_staged_study
 from tune_app.records import FoldRecord, Record, record_to_dict
-from tune_app.records.environments import describe_here, mark
+from tune_app.records.environments import build_key, describe_here, mark
 from tune_app.study import TrialSpec
-from tune_app.trial import RunTrial, TrialOptions
+from tune_app.trial import Checkpointer, RunTrial, TrialOptions
 
 IN_TURN = "trials in turn"  # an actor that takes one after the other: the first one's name would go stale
 
@@ -126,6 +126,7 @@ def _start_trial(
     options: TrialOptions,
 ) -> Iterator[Record]:
     root = use_staged_study()
+    checkpointer = Checkpointer(writers.checkpoints, build_key(describe_here(config["commit"])))
     return run(
         TrialSpec(**config["spec"]),
         data,
@@ -139,5 +140,6 @@ def _start_trial(
         **({"keep_outputs": writers.keep_outputs} if writers.keeps_outputs else {}),
         **({"gpu_share": config["gpu"]} if config["gpu"] else {}),
         **({"data_on_host": True} if config["data_on_host"] else {}),
+        **({"checkpointer": checkpointer} if config["is_long"] else {}),
         **(options | ({"root": root} if root else {})),
     )

@@ -12,6 +12,7 @@ from ray.tune.experiment import Trial
 
 from tune_app.data import Data, pick_data
 from tune_app.executors.flow import Flow
+from tune_app.executors.inline import is_long
 from tune_app.executors.ray.actors import build_trainable
 from tune_app.executors.ray.relay import MOST_RETRIES, SILENT_END, Relay
 from tune_app.executors.ray.watch import watch_head
@@ -21,7 +22,7 @@ from tune_app.parts.scoring import Scoring
 from tune_app.plan import WorkItem
 from tune_app.records import build_failed_fold
 from tune_app.records.environments import read_commit
-from tune_app.trial import Carrier, Keep, RunTrial, TrialOptions, run_trial
+from tune_app.trial import Carrier, Checkpoints, Keep, RunTrial, TrialOptions, run_trial
 from tune_app.trial.setup import ACCURACY
 
 # Starting an actor costs about 5 s (a process, ray, torch). Below this length of a trial, actors take the next
@@ -46,6 +47,7 @@ def run_on_ray(
     carrier: Carrier | None = None,
     run: RunTrial = run_trial,
     describe_loss: Callable[[str], str] = str,
+    checkpoints: Checkpoints | None = None,
     **options: Unpack[TrialOptions],
 ) -> None:
     """Run every item as a Tune trial on its share of a node, and send the records to `flow` as they come.
@@ -63,10 +65,11 @@ def run_on_ray(
         keep_outputs = options.pop("keep_outputs", None)
         if not _needs_outputs(work, data, options.get("scoring", ACCURACY)):
             keep_outputs = None  # a process less
-        writers = start_writers(keep, carrier, keep_outputs)
+        long = {item.id for item in work if is_long(item, checkpoints)}
+        writers = start_writers(keep, carrier, keep_outputs, checkpoints.files if checkpoints and long else None)
         for _ in range(1 + MOST_RETRIES):
             if left := relay.find_left():
-                _run_once(left, shared, writers, relay, device, run, options)
+                _run_once(left, shared, writers, relay, device, run, options, long)
     for item in work:
         error = relay.errors.get(item.id, SILENT_END)
         for trial, fold in relay.find_unrecorded(item):
@@ -88,6 +91,7 @@ def _run_once(
     device: str,
     run: RunTrial,
     options: TrialOptions,
+    long: set[str],
 ) -> None:
     commit = read_commit()  # here, for a node that the source was sent to cannot tell
     seconds = [item.trial.seconds * len(item.folds) for item in work]
@@ -109,6 +113,7 @@ def _run_once(
             "device": device,
             "data_on_host": item.trial.data_on_host,
             "commit": commit,
+            "is_long": item.id in long,
         }
         for item in work
     ]

@@ -6,7 +6,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from tune_app.trial import BestNetwork, Carried, Carrier, Keep, KeepOutputs
+from tune_app.trial import BestNetwork, Carried, Carrier, CheckpointFiles, Keep, KeepOutputs
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,11 @@ class Writers:
     keeps: bool
     carries: bool
     keeps_outputs: bool = False
+
+    @property
+    def checkpoints(self) -> "RemoteCheckpoints":
+        """Where checkpoints are kept."""
+        return RemoteCheckpoints(self.actor)
 
     def keep(self, best: BestNetwork) -> None:
         ray.get(self.actor.keep.remote(best))
@@ -33,8 +38,28 @@ class Writers:
         ray.get(self.actor.write.remote(trial, carried))
 
 
-def start_writers(keep: Keep | None, carrier: Carrier | None, keep_outputs: KeepOutputs | None = None) -> Writers:
-    if keep is None and carrier is None and keep_outputs is None:
+@dataclass(frozen=True)
+class RemoteCheckpoints:
+    """Checkpoints on the driver's node, for trials on any: a `tune_app.trial.CheckpointFiles`."""
+
+    actor: Any
+
+    def read(self, trial: str, fold: int) -> bytes | None:
+        content: bytes | None = ray.get(self.actor.read_checkpoint.remote(trial, fold))
+        return content
+
+    def write(self, trial: str, fold: int, content: bytes) -> None:
+        ray.get(self.actor.write_checkpoint.remote(trial, fold, content))
+
+
+def start_writers(
+    keep: Keep | None,
+    carrier: Carrier | None,
+    keep_outputs: KeepOutputs | None = None,
+    checkpoints: CheckpointFiles | None = None,
+) -> Writers:
+    """What trials are given to write by; no process is started where there is nothing to write."""
+    if keep is None and carrier is None and keep_outputs is None and checkpoints is None:
         return Writers(None, keeps=False, carries=False)
 
     class Writer:
@@ -53,6 +78,13 @@ def start_writers(keep: Keep | None, carrier: Carrier | None, keep_outputs: Keep
         def write(self, trial: str, carried: Carried) -> None:
             if carrier:
                 carrier.write(trial, carried)
+
+        def read_checkpoint(self, trial: str, fold: int) -> bytes | None:
+            return checkpoints.read(trial, fold) if checkpoints else None
+
+        def write_checkpoint(self, trial: str, fold: int, content: bytes) -> None:
+            if checkpoints:
+                checkpoints.write(trial, fold, content)
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     actor = ray.remote(Writer).options(num_cpus=0, scheduling_strategy=here).remote()
