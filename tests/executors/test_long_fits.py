@@ -60,6 +60,7 @@ def test_short_fits_are_not_kept(digits: data.Data, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_process_that_is_lost_costs_an_epoch(cluster: on_ray.Cluster, digits: data.Data, tmp_path: Path) -> None:
     lost = tmp_path / "lost"
 

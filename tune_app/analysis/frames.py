@@ -19,7 +19,7 @@ SCORES = {
     "epoch": ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"),
     "fold": ("test_loss", "test_accuracy"),
 }
-_WHERE_KNOWN = ("tested_epoch",)  # columns of frames in which some row has something to say
+_WHERE_KNOWN = ("tested_epoch", "determinism")  # columns of frames in which some row has something to say
 _LEFT_OUT = ("trial", "scores", "predictions", "fingerprints", "undefined", "extra")
 
 

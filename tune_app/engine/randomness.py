@@ -68,6 +68,18 @@ def set_randomness(state: Mapping[str, Any]) -> None:
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
+def describe_determinism(device: torch.device) -> str | None:
+    """Whether this process asks a GPU for the same bits each time; None on a CPU, where they are the same anyway."""
+    if device.type != "cuda":
+        return None
+    flags = {
+        "algorithms": torch.are_deterministic_algorithms_enabled(),
+        "cudnn": torch.backends.cudnn.deterministic,
+        "benchmark": torch.backends.cudnn.benchmark,
+    }
+    return ", ".join(f"{name} {'on' if is_on else 'off'}" for name, is_on in flags.items())
+
+
 def keep_randomness_apart(values: Iterator[T]) -> Iterator[T]:
     """The same values, while whoever makes them and whoever takes them draw from global generators of their own."""
     inside: GlobalRandomness | None = None

@@ -36,7 +36,7 @@ _SCORES_OF_2 = (
     *("test_loss", "test_accuracy"),
 )
 # Fields that lines have only where there is something to say.
-_WHERE_KNOWN = ("outputs", "n_train", "n_test", "tested_epoch", "undefined")
+_WHERE_KNOWN = ("outputs", "n_train", "n_test", "tested_epoch", "undefined", "determinism")
 _WIDE = "u2:"  # before packed labels of two bytes each
 MAX_CLASSES = 2**16
 MOST = 1e300  # no number of a record is larger; JSON's 1e999 is infinite

@@ -49,7 +49,7 @@ class FoldRecord:
     outputs, below the records' folder. `n_train` and `n_test` are the samples of the fold's training and held-out part
     where folds may be unequal. `tested_epoch` is the epoch whose weights were tested where early stopping puts back the
     best ones by its holdout; without it the last epoch's are. `undefined` says why scores are left out, by name.
-    `extra` is as in `EpochRecord`.
+    `determinism` says of a fit on a GPU which of torch's flags for equal bits were on. `extra` is as in `EpochRecord`.
     """
 
     trial: str
@@ -76,6 +76,7 @@ class FoldRecord:
     n_test: int | None = None
     tested_epoch: int | None = None
     undefined: Mapping[str, str] = field(default_factory=dict)
+    determinism: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def score(self, metric: str) -> float | None:
@@ -96,6 +97,7 @@ RUN_FIELDS = frozenset(
         "host",
         "engine",
         "engine_reason",
+        "determinism",
         "environment",
     }
 )

@@ -15,7 +15,7 @@ from tune_app.engine.defects import prepare_test, prepare_training, report_score
 from tune_app.engine.distributed import prepare_replica
 from tune_app.engine.fit import predict
 from tune_app.engine.memory import describe_device, read_peak_memory
-from tune_app.engine.randomness import GlobalRandomness, seed_everything
+from tune_app.engine.randomness import GlobalRandomness, describe_determinism, seed_everything
 from tune_app.engine.rewrite import build_rewritten
 from tune_app.engine.synchronised import Replica
 from tune_app.errors import FitError, describe_error
@@ -251,6 +251,7 @@ class Fold:
             host=socket.gethostname(),
             engine=self.engine,
             engine_reason=self.reason,
+            determinism=describe_determinism(device),
             fingerprints=self.trial.fingerprints,
             **(blank | self._sizes() | outcome),
         )
