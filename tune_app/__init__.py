@@ -60,6 +60,10 @@ if TYPE_CHECKING:
         read_study as read_study,
         write_study as write_study,
     )
+    from tune_app.session.verification import (
+        Verification as Verification,
+        verify_results as verify_results,
+    )
     from tune_app.study import (
         Baseline as Baseline,
         Claim as Claim,
@@ -103,6 +107,7 @@ _PLACES = {
     "StudyError": "tune_app.errors",
     "TrialSpec": "tune_app.study",
     "TuneAppError": "tune_app.errors",
+    "Verification": "tune_app.session.verification",
     "WorkItem": "tune_app.plan",
     "build_plan": "tune_app.session.calls",
     "build_study": "tune_app.session.studies",
@@ -112,6 +117,7 @@ _PLACES = {
     "read_study": "tune_app.session.studies",
     "read_weights": "tune_app.models",
     "run_study": "tune_app.session.calls",
+    "verify_results": "tune_app.session.verification",
     "write_study": "tune_app.session.studies",
 }
 __all__ = [*_PLACES, "__version__"]

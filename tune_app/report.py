@@ -1,12 +1,13 @@
 """python -m tune_app.report results/quick: everything again from a folder's records, without Ray or torch.
 
-With two folders it compares their results and writes nothing.
+With two folders it compares their results and writes nothing. With --verify it checks a folder, and writes nothing.
 """
 
 import argparse
 import sys
 import webbrowser
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -16,18 +17,39 @@ from tune_app.session.comparison import compare_results
 from tune_app.session.results import read_results
 from tune_app.session.resume import spell_damaged
 
+EXIT_WRONG, EXIT_BAD_INPUT = 1, 2
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0, or 2 for a folder that cannot be read or written."""
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every option of the command."""
     called = Path(sys.argv[0]).name
     command = called if called == "tune-report" else "python -m tune_app.report"
     parser = argparse.ArgumentParser(prog=command, description=__doc__)
-    parser.add_argument("folder", type=Path, help="a results folder, such as results/quick")
-    parser.add_argument("other", type=Path, nargs="?", help="a second one to compare it with; nothing is written then")
-    parser.add_argument("--open", action="store_true", help="open the page in a browser afterwards")
+    add = parser.add_argument
+    add("folder", type=Path, help="a results folder, such as results/quick")
+    add("other", type=Path, nargs="?", help="a second one to compare it with; nothing is written then")
+    add("--open", action="store_true", help="open the page in a browser afterwards")
+    add("--verify", action="store_true", help="check records, ids and tables instead; nothing is written")
+    add("--rerun", type=int, default=0, metavar="N", help="--verify: train so many fits again, drawn at random")
+    add("--seed", type=int, default=0, help="--rerun: of the draw; default 0")
+    own = "--rerun: the study file beside which a study's own parts lie; their code runs"
+    add("--study", type=Path, metavar="FILE", help=own)
+    allowed = "--rerun: a package that the study's references may lead to, such as sklearn"
+    add("--allow", action="append", default=[], metavar="PACKAGE", help=allowed)
+    add("--data", type=Path, metavar="FOLDER", help="--rerun: where data sets are unpacked, as of tune-grid")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0, 2 for a folder that cannot be read or written, with --verify 1 where something is wrong."""
+    parser = build_parser()
     options = parser.parse_args(arguments)
+    if problem := _find_problem(options):
+        parser.error(problem)
     console = Console()
     try:
+        if options.verify:
+            return _verify(options)
         if options.other:
             console.print(compare_results(options.folder, options.other), highlight=False)
             return 0
@@ -35,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         page = results.write(options.folder, sources=False)
     except TuneAppError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 2
+        return EXIT_BAD_INPUT
     if results.stored.damaged:
         found = spell_damaged(results.stored.damaged)
         print(f"The records have damaged lines, whose fits are missing below: {found}.", file=sys.stderr)
@@ -44,6 +66,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.open:
         webbrowser.open(page.resolve().as_uri())
     return 0
+
+
+def _find_problem(options: argparse.Namespace) -> str:
+    """A sentence on options that do not go together, empty where they do."""
+    if options.verify and (options.other or options.open):
+        return "--verify checks one folder and writes no page; leave the second folder and --open out"
+    if options.rerun and not options.verify:
+        return "--rerun is for --verify; add that, or leave it out"
+    if options.rerun < 0:
+        return f"--rerun {options.rerun}: a number of fits is 0 or more"
+    return ""
+
+
+def _verify(options: argparse.Namespace) -> int:
+    """Check the folder, a line for each check."""
+    from tune_app.session.verification import verify_results
+
+    found = verify_results(
+        options.folder,
+        rerun=options.rerun,
+        seed=options.seed,
+        study=options.study,
+        allow=options.allow,
+        data=options.data,
+        report=partial(print, flush=True),
+    )
+    wrong = len(found.problems)
+    print("Nothing is wrong." if not wrong else f"{wrong:,} thing{'s are' if wrong > 1 else ' is'} wrong.")
+    return 0 if found.is_right else EXIT_WRONG
 
 
 if __name__ == "__main__":

@@ -43,6 +43,11 @@ def record_from_line(line: bytes) -> Record:
     return record
 
 
+def has_checksum(line: bytes) -> bool:
+    """Whether the line ends in a checksum, right or wrong."""
+    return _CHECKSUM.search(line) is not None
+
+
 def _sum_up(text: bytes) -> str:
     return hashlib.blake2b(text, digest_size=8).hexdigest()
 
