@@ -119,6 +119,14 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
         predict_everything,
         r"Predictions: WRONG\. .* fold 1: test_accuracy is 0\.\d+, and its predictions give 1\.0",
     ),
+    "words that a terminal would obey": (
+        lambda folder: replace_once(folder / "trials.csv", "^trial", "\x1b]0;gotcha\x07"),
+        r"trials\.csv has a column �\]0;gotcha�, which does not follow",
+    ),
+    "brackets without end": (
+        lambda folder: (folder / "results.json").write_text("[" * 100_000 + "]" * 100_000),
+        r"Tables: WRONG\. results\.json cannot be read",
+    ),
     "a plan that cannot be read": (
         lambda folder: (folder / "plan.csv").write_text("trial,fits\na,3\n"),
         r"Files: WRONG\. .*plan\.csv cannot be read",

@@ -1,5 +1,7 @@
 """Long fits that are interrupted: they go on after their last epoch, with the numbers of an undisturbed one."""
 
+import hashlib
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,6 +162,24 @@ def test_a_damaged_checkpoint_is_left_aside_with_a_word(digits: data.Data, kept:
     records = run(spec, digits, (0,), checkpointer=checkpointer)
     assert scores_of(records) == scores_of(run(spec, digits, (0,)))
     assert folds_of(records)[0].engine_reason == "begun anew, as its checkpoint is damaged"
+
+
+def test_nothing_that_a_checkpoint_pickles_is_run(digits: data.Data, kept: KeptCheckpoints, tmp_path: Path) -> None:
+    class Hostile:
+        def __reduce__(self) -> Any:
+            return (Path.touch, (tmp_path / "ran",))
+
+    spec, checkpointer = spec_of(epochs=3), Checkpointer(kept, "here")
+    read_until(run_trial(spec, digits, folds=(0,), device=CPU, checkpointer=checkpointer), 0, 3)
+    content = io.BytesIO()
+    torch.save({"loop": Hostile()}, content)
+    told = json.loads((kept.read(spec.id, 0) or b"").partition(b"\n")[0])
+    told["checksum"] = hashlib.blake2b(content.getvalue(), digest_size=16).hexdigest()
+    kept.write(spec.id, 0, json.dumps(told).encode() + b"\n" + content.getvalue())
+    records = run(spec, digits, (0,), checkpointer=checkpointer)
+    assert not (tmp_path / "ran").exists()
+    assert (folds_of(records)[0].engine_reason or "").startswith("begun anew, as its checkpoint cannot be read")
+    assert scores_of(records) == scores_of(run(spec, digits, (0,)))
 
 
 def test_a_checkpoint_is_deleted_once_its_fit_is_recorded(digits: data.Data, kept: KeptCheckpoints) -> None:

@@ -24,8 +24,13 @@ class Check:
         if self.is_right:
             return [f"{self.name}: {self.told}"]
         more = len(self.problems) - MOST_TOLD
-        lines = [f"{self.name}: WRONG. {problem}" for problem in self.problems[:MOST_TOLD]]
+        lines = [f"{self.name}: WRONG. {_make_printable(problem)}" for problem in self.problems[:MOST_TOLD]]
         return [*lines, f"{self.name}: WRONG. {more:,} more of the kind."] if more > 0 else lines
+
+
+def _make_printable(text: str) -> str:
+    """Without what a terminal would obey: the files checked are a stranger's."""
+    return "".join(character if character.isprintable() else "�" for character in text)
 
 
 def name_fit(trial: str, fold: int) -> str:

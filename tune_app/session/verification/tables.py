@@ -35,9 +35,9 @@ def check_tables(folder: Path, results: Results) -> Check:
     frames = build_frames(results)
     if not any((folder / f"{name}.csv").exists() for name in frames):
         return Check("Tables", f"there are none, only what they follow from; `tune-report {folder}` writes them.")
-    version = _read_version(folder)
+    version, problems = _read_version(folder)
     is_ours = version == __version__ and not any(_lacks_columns(folder / f"{n}.csv", frames[n]) for n in frames)
-    problems = [
+    problems += [
         problem
         for name, frame in frames.items()
         for problem in compare_frame(folder / f"{name}.csv", frame, is_ours, name in COPIED)
@@ -61,13 +61,17 @@ def check_tables(folder: Path, results: Results) -> Check:
     return Check("Tables", told, tuple(problems))
 
 
-def _read_version(folder: Path) -> str:
-    """The version that wrote the tables, empty where the folder does not say."""
+def _read_version(folder: Path) -> tuple[str, list[str]]:
+    """The version that wrote the tables, empty where the folder does not say; and what is wrong with the file."""
     try:
         summary = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
-        return str(summary["made_from"]["tune_app"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        return str((summary["made_from"] or {}).get("tune_app", "")), []
+    except FileNotFoundError:
+        return "", [f"{SUMMARY_FILE} is missing."]
+    except RecursionError:
+        return "", [f"{SUMMARY_FILE} cannot be read: it is nested too deeply."]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return "", [f"{SUMMARY_FILE} cannot be read: {error}."]
 
 
 def compare_frame(path: Path, frame: pd.DataFrame, is_ours: bool, is_copied: bool) -> Iterator[str]:
@@ -80,7 +84,9 @@ def compare_frame(path: Path, frame: pd.DataFrame, is_ours: bool, is_copied: boo
     except (OSError, ValueError) as error:
         yield f"{path.name} cannot be read: {error}."
         return
-    theirs = theirs.rename(columns={name: _FORMER[name] for name in theirs if name in _FORMER})
+    theirs = theirs.rename(
+        columns={name: _FORMER[name] for name in theirs if name in _FORMER and _FORMER[name] not in theirs}
+    )
     ours = _read_cells(frame.to_csv(index=False))
     yield from (
         f"{path.name} has a column {name}, which does not follow from the records."
