@@ -194,6 +194,19 @@ def test_a_disk_that_takes_no_more_costs_the_checkpoint_alone(digits: data.Data,
     assert scores_of(run(spec_of(), digits, checkpointer=checkpointer)) == scores_of(run(spec_of(), digits))
 
 
+def test_where_nobody_keeps_checkpoints_fits_go_on(digits: data.Data, caplog: pytest.LogCaptureFixture) -> None:
+    class Gone:
+        def read(self, trial: str, fold: int) -> bytes | None:
+            raise RuntimeError("the actor is dead")
+
+        def write(self, trial: str, fold: int, content: bytes) -> None:
+            raise RuntimeError("the actor is dead")
+
+    records = run(spec_of(), digits, checkpointer=Checkpointer(Gone(), "here"))
+    assert scores_of(records) == scores_of(run(spec_of(), digits))
+    assert "not kept between epochs: RuntimeError: the actor is dead" in caplog.text
+
+
 NETS = """
 import random
 from dataclasses import dataclass

@@ -68,10 +68,10 @@ class Checkpoint:
     def take_up(self, carried: Carried | None = None) -> tuple[LoopState, list[EpochScores]]:
         """Build the fold as it was after the epochs that are given, none if it begins."""
         self.fold.build(carried)
-        content = self._files.read(self.fold.trial.spec.id, self.fold.split.fold) if self._files else None
-        if content is None:
-            return LoopState(), []
         try:
+            content = self._files.read(self.fold.trial.spec.id, self.fold.split.fold) if self._files else None
+            if content is None:
+                return LoopState(), []
             loop, epochs = self._restore(self._unpack(content))
         except Exception as error:  # a file may hold anything
             self.fold.build(carried)  # nothing of it is left
@@ -88,11 +88,11 @@ class Checkpoint:
             return
         try:
             content = self._pack(self._read(loop, began - self.fold.clock - self.fold.paused))
-        except Exception as error:  # a part of a user's own that cannot be kept, and the fit goes on without
+            self._files.write(self.fold.trial.spec.id, self.fold.split.fold, content)
+        except Exception as error:  # a part that cannot be kept, or nobody to keep it: that costs no fit
             logger.warning("%s: not kept between epochs: %s", self.fold.trial.spec.id, describe_error(error))
             self._files = None
             return
-        self._files.write(self.fold.trial.spec.id, self.fold.split.fold, content)
         self._written = time.perf_counter()
         self._cost = self._written - began
         self.fold.paused += self._cost
@@ -121,6 +121,7 @@ class Checkpoint:
             generator.set_state(each)
         if fold.stop:
             fold.stop.load_state(state["stop"])
+        set_randomness(state["randomness"])
         epochs = [EpochScores(**scores) for scores in state["epochs"]]
         loop = LoopState(state["loop"])
         if loop.epoch != len(epochs):
@@ -128,7 +129,6 @@ class Checkpoint:
         fold.epochs, fold.best_state = list(epochs), state["best_state"]
         fold.started = state["started"]
         fold.clock -= state["seconds"]
-        set_randomness(state["randomness"])
         return loop, epochs
 
     def _list_parts(self) -> list[Any]:
