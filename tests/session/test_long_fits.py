@@ -18,6 +18,7 @@ class Stop(tune_app.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_an_interrupted_study_goes_on_in_mid_fit_to_the_same_tables(tmp_path: Path, capsys: Any) -> None:
     changes = {"recipe": {"epochs": 5, "batch_size": 20}}
     interrupted, undisturbed = (Folder(tmp_path / name, **changes) for name in ("interrupted", "undisturbed"))

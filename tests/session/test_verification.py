@@ -145,6 +145,7 @@ def test_what_is_wrong_is_named(finished: Folder, capsys: Any, name: str) -> Non
     assert err == ""
 
 
+@pytest.mark.slow
 def test_a_forged_score_with_tables_to_match_is_found_by_training_again(finished: Folder, capsys: Any) -> None:
     edit_fold(finished.results, lambda record: replace(record, scores={**record.scores, "test_loss": 0.5}))
     assert report([str(finished.results)]) == 0, "the tables follow"
@@ -157,6 +158,7 @@ def test_a_forged_score_with_tables_to_match_is_found_by_training_again(finished
     assert re.search(told, capsys.readouterr().out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shift", "code"), [(1e-4, 0), (0.2, 1)])
 def test_with_other_versions_scores_agree_within_a_tolerance(
     finished: Folder, capsys: Any, shift: float, code: int
@@ -183,6 +185,7 @@ def test_the_draw_is_that_of_the_seed(finished: Folder, capsys: Any) -> None:
     assert sorted(draw_fits(results, 100, 5)) == sorted(results.records.completed())
 
 
+@pytest.mark.slow
 def test_no_code_of_a_study_runs_until_somebody_says_where_it_lies(tmp_path: Path, capsys: Any) -> None:
     study = OwnStudy(tmp_path)
     assert study.run() == 0
