@@ -19,6 +19,7 @@ from tune_app.errors import RefusedError
 from tune_app.records.results import Results
 from tune_app.study import Metric, TrialSpec
 from tune_app.study.metrics import list_summarised
+from tune_app.study.once import once
 
 # What the interval of a mean is called: it is that of the paired test, with the scores for differences.
 INTERVALS = {
@@ -131,7 +132,20 @@ def _condition_row(results: Results, specs: Condition, metric: Metric) -> dict[s
     }
 
 
-def _summarise(results: Results, specs: Condition, metric: Metric) -> dict[str, Any]:
+def _summarise(results: Results, specs: Condition, metric: Metric) -> Mapping[str, Any]:
+    known, key = _keep_summaries(results), (tuple(spec.id for spec in specs), metric)
+    if key not in known:
+        known[key] = _build_summary(results, specs, metric)
+    return known[key]
+
+
+@once
+def _keep_summaries(_: Results) -> dict[tuple[tuple[str, ...], Metric], Mapping[str, Any]]:
+    """Where the summaries of these results are kept: half a dozen tables and figures ask for each."""
+    return {}
+
+
+def _build_summary(results: Results, specs: Condition, metric: Metric) -> Mapping[str, Any]:
     names = ("mean", "std", "min", "max", "ci95_low", "ci95_high")
     none = {"method": "", "estimand": "", "n": 0, **dict.fromkeys((*names, *SHARES))}
     try:

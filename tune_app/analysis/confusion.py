@@ -11,6 +11,7 @@ from tune_app.analysis.labels import build_rows
 from tune_app.records import RecordSet, unpack_labels
 from tune_app.records.results import Results
 from tune_app.study import TrialSpec
+from tune_app.study.once import once
 
 
 def iterate_predictions(
@@ -41,6 +42,7 @@ def count_confusions(
     )
 
 
+@once
 def build_confusions(results: Results) -> pd.DataFrame:
     """One row per (trial, true, predicted): row, trial, true, predicted, count, share; summed over the trial's folds.
 

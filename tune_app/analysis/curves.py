@@ -6,11 +6,13 @@ from tune_app.analysis.labels import build_rows
 from tune_app.records import EpochRecord
 from tune_app.records.results import Results
 from tune_app.study import Study
+from tune_app.study.once import once
 
 SPLITS = ("training", "validation")
 METRICS = ("accuracy", "loss")
 
 
+@once
 def build_fit_curves(results: Results) -> pd.DataFrame:
     """One row per (trial, fold, epoch, metric, split): row, trial, fold (from 1), epoch, metric, split, value.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from tune_app.study import FACTORS, Study, TrialSpec
 from tune_app.study.labels import Condition, Labelling
+from tune_app.study.once import once
 
 NETWORK = ("model", "width", "regularizer")  # factors that tell rows apart rather than tables
 ROWS_A_GROUP = 3  # at least, on average: with fewer, a table's rows say more together
@@ -42,7 +43,8 @@ def build_row_label(spec: TrialSpec, study: Study, leave_out: Collection[str] = 
     return study.labelling.label(spec.condition, leave_out)
 
 
-def build_rows(study: Study) -> list[Row]:
+@once
+def build_rows(study: Study) -> Sequence[Row]:
     """The conditions in the study's order."""
     found: dict[tuple[Any, ...], list[TrialSpec]] = {}
     entries: dict[tuple[Any, ...], int] = {}
@@ -51,10 +53,11 @@ def build_rows(study: Study) -> list[Row]:
             key = tuple(trial.spec.condition.values())
             found.setdefault(key, []).append(trial.spec)
             entries.setdefault(key, entry)
-    return [Row(build_row_label(specs[0], study), entries[key], tuple(specs)) for key, specs in found.items()]
+    return tuple(Row(build_row_label(specs[0], study), entries[key], tuple(specs)) for key, specs in found.items())
 
 
-def build_groups(study: Study) -> list[RowGroup]:
+@once
+def build_groups(study: Study) -> Sequence[RowGroup]:
     """The conditions in groups that share the levels of the factors that split tables."""
     rows = build_rows(study)
     conditions = [row.trials[0].condition for row in rows]
@@ -65,7 +68,7 @@ def build_groups(study: Study) -> list[RowGroup]:
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row, condition in zip(rows, conditions, strict=True):
         groups.setdefault(tuple(condition[factor] for factor in split), []).append(row)
-    return [build_group(study, members) for members in groups.values()]
+    return tuple(build_group(study, members) for members in groups.values())
 
 
 def build_group(study: Study, rows: Sequence[Row]) -> RowGroup:

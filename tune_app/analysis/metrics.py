@@ -1,6 +1,6 @@
 """Scores of fits by metric, or a sentence that says why there are none."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from tune_app.records import FoldRecord
 from tune_app.records.results import Results
 from tune_app.study import Metric, Study, TrialSpec, Window
 from tune_app.study.metrics import is_epoch_metric
+from tune_app.study.once import once
 
 Scores = NDArray[np.float64]  # (replicate, fold)
 
@@ -95,9 +96,18 @@ def build_replicate_scores(results: Results, specs: Sequence[TrialSpec]) -> NDAr
 
 def _find_shared(study: Study, specs: Sequence[TrialSpec]) -> str:
     """Another trial of the study that has its fits in common with one of `specs`."""
-    trainings = {spec.training.id: spec.id for spec in specs}
-    shared = (trial.spec for trial in study.grid_trials() if trial.spec.training.id in trainings)
-    return next((spec.id for spec in shared if spec.id != trainings[spec.training.id]), "")
+    trainings = _group_by_training(study)
+    sharing = {other: spec.id for spec in specs for other in trainings.get(spec.training.id, ())}
+    return next((other for other in sharing if other != sharing[other]), "")
+
+
+@once
+def _group_by_training(study: Study) -> Mapping[str, Sequence[str]]:
+    """The id of a training → the trials that have its fits in common."""
+    found: dict[str, list[str]] = {}
+    for trial in study.grid_trials():
+        found.setdefault(trial.spec.training.id, []).append(trial.spec.id)
+    return found
 
 
 def _label(results: Results, specs: Sequence[TrialSpec]) -> str:

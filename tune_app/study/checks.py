@@ -105,7 +105,7 @@ def find_unknown_parts(study: ExpandedStudy, catalog: Catalog) -> Iterator[tuple
 
 
 def _find_protocol_problems(study: ExpandedStudy, unusable: Collection[str]) -> Iterator[str]:
-    for number, entry in enumerate(study.grid, start=1):
+    for number, (entry, trials) in enumerate(zip(study.grid, study.entries(), strict=True), start=1):
         texts = study.levels(entry, "protocol", entry.model[0])
         if any(model in unusable for model in entry.model):
             continue
@@ -122,7 +122,6 @@ def _find_protocol_problems(study: ExpandedStudy, unusable: Collection[str]) -> 
                     f"grid, entry {number}: protocol {text!r} with regularizer {regularizer}: {defect} changes "
                     "nothing there; leave it out, or write as-reported, which means the defects that apply"
                 )
-        trials = list(study.entry_trials(entry))
         for trial in trials:
             yield from (f"grid, entry {number}: {problem}" for problem in _find_spec_problems(trial.spec))
         if len(entry.named("batch_slices")) > 1 and not any(slices_batches(t.spec.protocol) for t in trials):
@@ -145,8 +144,8 @@ def _find_baseline_problems(study: ExpandedStudy) -> Iterator[str]:
 
 def _find_repetitions(study: ExpandedStudy) -> Iterator[str]:
     seen: dict[str, int] = {}
-    for number, entry in enumerate(study.grid, start=1):
-        for trial in study.entry_trials(entry):
+    for number, trials in enumerate(study.entries(), start=1):
+        for trial in trials:
             earlier = seen.get(trial.spec.id)
             seen.setdefault(trial.spec.id, number)
             if earlier and trial.spec.replicate == 0:

@@ -46,6 +46,10 @@ class ExpandedStudy(StudySchema):
 
     def grid_trials(self) -> tuple[GridTrial, ...]:
         """Every trial of the grid, in the order of the study file."""
+        return self._grid_trials
+
+    @cached_property
+    def _grid_trials(self) -> tuple[GridTrial, ...]:
         return tuple(trial for trials in self.entries() for trial in trials)
 
     @cached_property
@@ -95,14 +99,15 @@ class ExpandedStudy(StudySchema):
 
     @cached_property
     def _entries(self) -> tuple[tuple[GridTrial, ...], ...]:
-        return tuple(tuple(self.entry_trials(entry)) for entry in self.grid)
+        return tuple(tuple(self._expand(entry)) for entry in self.grid)
 
     def conditions(self) -> tuple[tuple[TrialSpec, ...], ...]:
         """The replicates of each condition, in the order of the study file."""
-        groups: dict[tuple[Any, ...], list[TrialSpec]] = {}
-        for trial in self.grid_trials():
-            groups.setdefault(tuple(trial.spec.condition.values()), []).append(trial.spec)
-        return tuple(map(tuple, groups.values()))
+        return self._conditions
+
+    @cached_property
+    def _conditions(self) -> tuple[tuple[TrialSpec, ...], ...]:
+        return group_conditions(self.grid_trials())
 
     def claim_pairs(self, claim: Claim) -> tuple[tuple[tuple[TrialSpec, ...], tuple[TrialSpec, ...]], ...]:
         """The pairs of conditions that a claim compares, each with all its replicates.
@@ -136,6 +141,10 @@ class ExpandedStudy(StudySchema):
 
     def varying_factors(self) -> tuple[str, ...]:
         """The factors with more than one level in the grid."""
+        return self._varying_factors
+
+    @cached_property
+    def _varying_factors(self) -> tuple[str, ...]:
         found: dict[str, set[Any]] = {name: set() for name in self.factors}
         for entry in self.grid:
             for model in entry.model:
@@ -149,10 +158,10 @@ class ExpandedStudy(StudySchema):
     def designs(self) -> tuple["DesignedEntry", ...]:
         """The entries that have components: for each model and other levels the conditions of its design."""
         found = []
-        for entry in self.grid:
+        for entry, trials in zip(self.grid, self.entries(), strict=True):
             groups: dict[tuple[Any, ...], dict[frozenset[str], tuple[TrialSpec, ...]]] = {}
             own = {factor for component in entry.parts.values() for factor in component.factors}
-            for specs in self._find_conditions(entry) if entry.parts else ():
+            for specs in group_conditions(trials) if entry.parts else ():
                 condition = specs[0].condition
                 key = tuple((name, level) for name, level in condition.items() if name not in own)
                 for present in entry.designed:
@@ -162,14 +171,7 @@ class ExpandedStudy(StudySchema):
             found += [DesignedEntry(entry, group) for group in groups.values()]
         return tuple(found)
 
-    def _find_conditions(self, entry: GridEntry) -> list[tuple[TrialSpec, ...]]:
-        groups: dict[tuple[Any, ...], list[TrialSpec]] = {}
-        for trial in self.entry_trials(entry):
-            groups.setdefault(tuple(trial.spec.condition.values()), []).append(trial.spec)
-        return list(map(tuple, groups.values()))
-
-    def entry_trials(self, entry: GridEntry) -> Iterator[GridTrial]:
-        """The trials of one grid entry."""
+    def _expand(self, entry: GridEntry) -> Iterator[GridTrial]:
         for model in entry.model:
             levels = [self.levels(entry, factor, model) for factor in self.factors]
             conditions = [dict(zip(self.factors, values, strict=True)) for values in itertools.product(*levels)]
@@ -270,6 +272,14 @@ class ExpandedStudy(StudySchema):
             return own
         section = self if _SCOPES[factor] == "study" else getattr(self, _SCOPES[factor])
         return (getattr(section, factor),)
+
+
+def group_conditions(trials: Iterable[GridTrial]) -> tuple[tuple[TrialSpec, ...], ...]:
+    """The trials by their conditions, each with its replicates, in the order of the first of each."""
+    groups: dict[tuple[Any, ...], list[TrialSpec]] = {}
+    for trial in trials:
+        groups.setdefault(tuple(trial.spec.condition.values()), []).append(trial.spec)
+    return tuple(map(tuple, groups.values()))
 
 
 def resolve_levels(levels: Mapping[str, Any], condition: Mapping[str, Any]) -> dict[str, Any]:

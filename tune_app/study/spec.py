@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from functools import lru_cache
-from typing import Any
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Self
 
 from pydantic import Field
 
@@ -43,10 +44,10 @@ class TrialSpec(Frozen):
     normalise: str | None = None
     definitions: dict[str, Definition] = Field(default_factory=dict)
 
-    @property
+    @cached_property
     def id(self) -> str:
         """A readable name with a hash of the content, such as `cnn-dropout-k4-r0-1f0c5a7e`."""
-        return _build_id(self.model_dump_json())
+        return _build_id(self)
 
     @property
     def data(self) -> str:
@@ -71,6 +72,10 @@ class TrialSpec(Frozen):
     @property
     def condition(self) -> dict[str, Any]:
         """The level of every factor, by the factor's name."""
+        return dict(self._condition)
+
+    @cached_property
+    def _condition(self) -> dict[str, Any]:
         flat = self.arguments | self.recipe.model_dump() | {name: getattr(self, name) for name in OWN_FACTORS}
         flat["protocol"] = spell_protocol(self.protocol, self.regularizer)
         return {name: flat[name] for name in order_factors(self.arguments)}
@@ -78,17 +83,32 @@ class TrialSpec(Frozen):
     @property
     def training(self) -> "TrialSpec":
         """The trial whose fits this one shares: the same but for defects that leave the training as it is."""
-        return self.model_copy(update={"protocol": keep_training(self.protocol)})
+        protocol = keep_training(self.protocol)
+        return self if protocol == self.protocol else self.model_copy(update={"protocol": protocol})
 
     @property
     def has_dependent_folds(self) -> bool:
         """Whether one network goes through all folds, so that they are one observation."""
         return joins_folds(self.protocol)
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, with other values for the fields in `update`: what follows from them is found anew."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in _FOLLOWING:
+            copied.__dict__.pop(name, None)
+        return copied
 
-@lru_cache(maxsize=65_536)  # asked for with every record
-def _build_id(dumped: str) -> str:
-    spec = TrialSpec.model_validate_json(dumped)
+    def __getstate__(self) -> dict[Any, Any]:
+        """The fields alone: where a spec arrives, what follows from them is found anew."""
+        state = super().__getstate__()
+        fields = {name: value for name, value in state["__dict__"].items() if name not in _FOLLOWING}
+        return {**state, "__dict__": fields}
+
+
+_FOLLOWING = ("id", "_condition")  # what a spec keeps beside its fields once it was asked for
+
+
+def _build_id(spec: TrialSpec) -> str:
     # Defaults are left out of the hash: a field added to Recipe later must not change the ids of old records.
     content = spec.model_dump(mode="json") | {"recipe": spec.recipe.model_dump(mode="json", exclude_defaults=True)}
     if not spec.protocol:

@@ -15,20 +15,23 @@ from tune_app.export.figures.figure import ROWS, Drawing, Filled, build_data, bu
 from tune_app.records.results import TestSet
 
 CELL = 21
+_MATRIX = ["row", "true", "predicted", "count", "share"]
 DARK_SHARE = 0.25  # cells above this share are dark in the light theme: their text changes colour
 
 
 def build_confusion_chart(confusions: pd.DataFrame) -> Drawing | Filled:
     """A matrix for each condition: true class down, predicted class across, shares of the true class's images.
 
-    `confusions` has row, true, predicted, count and share; a frame of one condition gives one matrix without a heading.
+    `confusions` has row, trial, true, predicted, count and share; one condition gives one matrix without a heading.
     """
+    if confusions["trial"].nunique() == 1:
+        return Filled(_build_matrix_template(), build_values(confusions[_MATRIX]))
     counts = confusions.groupby(["row", "true", "predicted"], sort=False)["count"].sum()
     frame = pd.DataFrame(counts).reset_index()
     frame["share"] = frame["count"] / frame.groupby(["row", "true"])["count"].transform("sum").clip(lower=1)
     rows = list(dict.fromkeys(frame["row"]))
     if len(rows) == 1:
-        return Filled(_build_matrix_template(), build_values(frame))
+        return Filled(_build_matrix_template(), build_values(frame[_MATRIX]))
     return _draw_matrix(build_data(frame)).facet(facet=alt.Facet("row:N", title=None, sort=rows), columns=4)
 
 

@@ -96,7 +96,9 @@ def build_data(frame: pd.DataFrame) -> dict[str, Any]:
 
 def build_values(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The frame's rows as JSON values."""
-    return [{str(name): _value(value) for name, value in row.items()} for row in frame.to_dict("records")]
+    names = list(map(str, frame))
+    columns = [list(map(_value, frame[name].tolist())) for name in frame]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _value(value: Any) -> Any:

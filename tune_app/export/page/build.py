@@ -16,8 +16,7 @@ from tune_app.analysis.audit.costs import build_waterfall
 from tune_app.analysis.confusion import build_confusions
 from tune_app.analysis.curves import build_fit_curves
 from tune_app.analysis.designed import build_design_sentences
-from tune_app.analysis.frames import build_folds
-from tune_app.analysis.labels import Row, build_rows
+from tune_app.analysis.labels import build_rows
 from tune_app.errors import ExportError
 from tune_app.export.figures import Figure
 from tune_app.export.figures.study import build_trial_figures, collect_figures
@@ -28,10 +27,9 @@ from tune_app.export.tables.claims import ADJUSTMENT
 from tune_app.export.tables.document import StudyTables
 from tune_app.export.tables.model import Table
 from tune_app.export.tables.page import PageTable, render_page
-from tune_app.export.tables.trials import build_fold_table, build_plan_table
+from tune_app.export.tables.trials import build_fold_tables, build_plan_table
 from tune_app.records import write_whole
 from tune_app.records.results import Results
-from tune_app.study import TrialSpec
 from tune_app.study.file import build_yaml
 
 PAGE_FILE = "index.html"
@@ -92,9 +90,7 @@ def build_page(
     pool = ChartPool()
     for figure in figures:
         pool.add(figure.name, figure)
-    by_trial = (build_fit_curves(results), build_confusions(results), build_folds(results))
-    rows = build_rows(results.study)
-    trials = [_build_trial(results, row, spec, by_trial, pool) for row in rows for spec in row.trials]
+    trials = _build_trials(results, frames["folds"], pool)
     script, style = _read("page.js"), _read("page.css")
     conclusions = [] if audit is None else build_conclusions(audit)
     designs = frames.get("designs")
@@ -136,20 +132,23 @@ def build_page(
     return _template().render(content, library=Markup(drawing_script), hashes=hashes)
 
 
-def _build_trial(
-    results: Results, row: Row, spec: TrialSpec, frames: tuple[pd.DataFrame, ...], pool: ChartPool
-) -> TrialSection:
-    curves, confusions, folds = (_select(frame, spec.id) for frame in frames)
-    figures = []
-    for figure in build_trial_figures(curves, confusions):
-        key = f"{spec.id}/{figure.name}"
-        pool.add(key, figure)
-        figures.append((key, figure))
-    label = f"{row.label}, replicate {spec.replicate}" if len(row.trials) > 1 else row.label
-    summary = build_trial_summary(results, spec)
+def _build_trials(results: Results, folds: pd.DataFrame, pool: ChartPool) -> list[TrialSection]:
+    """A section for each trial; its figures are added to the pool."""
+    drawn = _split(build_fit_curves(results)), _split(build_confusions(results))
     loss_unit = results.study.describe_metric("test_loss").unit.partition("/")[0]  # of one network's test
-    table = build_fold_table(folds, spec.id, loss_unit)
-    return TrialSection(spec.id, label, summary, tuple(figures), render_page(table))
+    build_table = build_fold_tables(folds, loss_unit)
+    sections = []
+    for row in build_rows(results.study):
+        for spec in row.trials:
+            figures = []
+            for figure in build_trial_figures(*(by_trial(spec.id) for by_trial in drawn)):
+                key = f"{spec.id}/{figure.name}"
+                pool.add(key, figure)
+                figures.append((key, figure))
+            label = f"{row.label}, replicate {spec.replicate}" if len(row.trials) > 1 else row.label
+            summary = build_trial_summary(results, spec)
+            sections.append(TrialSection(spec.id, label, summary, tuple(figures), render_page(build_table(spec.id))))
+    return sections
 
 
 def _lacks_test_labels(results: Results) -> bool:
@@ -163,8 +162,10 @@ def _leave_out(table: Table, sentences: list[str]) -> Table:
     return replace(table, notes=tuple(note for note in table.notes if note not in sentences))
 
 
-def _select(frame: pd.DataFrame, trial: str) -> pd.DataFrame:
-    return frame[frame["trial"] == trial] if "trial" in frame else frame
+def _split(frame: pd.DataFrame) -> Callable[[str], pd.DataFrame]:
+    """What gives the rows of one trial by its id; looking for them in all rows would be quadratic."""
+    places = frame.groupby("trial", sort=False).indices if len(frame) else {}
+    return lambda trial: frame.iloc[places[trial]] if trial in places else frame.iloc[:0]
 
 
 def _escape(script: str) -> str:

@@ -1,5 +1,7 @@
 """Tables of single trials: their folds, and what they were planned to cost."""
 
+from collections.abc import Callable
+
 import pandas as pd
 
 from tune_app.analysis.schedule import build_plan_table as build_plan_frame
@@ -31,14 +33,26 @@ PLAN = (
 )
 
 
-def build_fold_table(folds: pd.DataFrame, trial: str, loss_unit: str = "nats") -> Table:
-    """A row for each fold of one trial, failed ones included; `folds` are its rows of `build_folds`."""
-    rows = tuple(Row(r | {"peak_memory_mib": _scale(r["peak_memory_bytes"], 2**20)}) for r in list_records(folds))
-    names = [str(name) for name in folds if str(name).startswith("test_") and "wilson" not in str(name)]
-    order = sorted(names, key=lambda name: name == "test_loss")
+def build_fold_tables(folds: pd.DataFrame, loss_unit: str = "nats") -> Callable[[str], Table]:
+    """What gives the table of one trial by its id, a row for each of its folds, failed ones included.
+
+    `folds` are the rows of `build_folds`, of all trials.
+    """
+    shown = [str(name) for name in folds if str(name).startswith("test_") and "wilson" not in str(name)]
+    order = sorted(shown, key=lambda name: name == "test_loss")
     units = {"test_accuracy": "share", "test_loss": loss_unit}
     scores = [Column(name, name.replace("_", " "), Kind.NUMBER, unit=units.get(name, "")) for name in order]
-    return Table(f"folds-{trial}", "Folds of this trial", (*FOLDS[:2], *scores, *FOLDS[2:]), (Group("", rows),))
+    columns = (*FOLDS[:2], *scores, *FOLDS[2:])
+    needed = {column.name for column in columns} | {"trial", "peak_memory_bytes"}
+    rows: dict[str, list[Row]] = {}
+    for record in list_records(folds[[name for name in folds if name in needed]]):
+        peak = _scale(record["peak_memory_bytes"], 2**20)
+        rows.setdefault(record["trial"], []).append(Row(record | {"peak_memory_mib": peak}))
+
+    def build(trial: str) -> Table:
+        return Table(f"folds-{trial}", "Folds of this trial", columns, (Group("", tuple(rows.get(trial, ()))),))
+
+    return build
 
 
 def _scale(value: float | None, unit: float) -> float | None:
