@@ -16,6 +16,7 @@ from tune_app.study import Study, TrialSpec
 REGULARIZERS = ("none", "dropout", "batchnorm", "dropout+batchnorm")
 TEST_IMAGES, CLASSES = 360, 10
 SECONDS = 0.05  # of an epoch
+LANES = 2  # trials that ran at the same time
 
 
 def build_study(conditions: int, folds: int, epochs: int, replicates: int = 1) -> Study:
@@ -45,22 +46,30 @@ def build_results(study: Study) -> Results:
     generator = np.random.default_rng(0)
     labels = np.arange(TEST_IMAGES, dtype=np.int64) % CLASSES
     specs = [trial.spec for trial in study.grid_trials()]
-    records = RecordSet(record for spec in specs for record in build_records(spec, labels, generator))
+    records = RecordSet()
+    seconds = max((spec.folds * SECONDS * 2 * spec.recipe.epochs for spec in specs), default=0.0)
+    for place, spec in enumerate(specs):
+        begun = 1.7e9 + seconds * (place // LANES)
+        for record in build_records(spec, labels, generator, begun):
+            records.add(record)
     plan = pd.DataFrame([(spec.id, spec.folds, 1e4, 1e9, 1.0, 1.0, 0.0) for spec in specs], columns=[*PLAN_COLUMNS])
     picture = np.zeros((0, 8, 8), dtype=np.uint8)
     test = TestSet(labels, np.arange(TEST_IMAGES), picture, np.zeros(0, dtype=np.int64))
     return Results(study, records, {}, test=test, plan=plan)
 
 
-def build_records(spec: TrialSpec, labels: NDArray[np.int64], generator: np.random.Generator) -> Iterator[Record]:
-    """The epochs and folds of one trial, with accuracies that rise to about 0.9."""
+def build_records(
+    spec: TrialSpec, labels: NDArray[np.int64], generator: np.random.Generator, begun: float
+) -> Iterator[Record]:
+    """The epochs and folds of one trial, one after the other from `begun`, with accuracies that rise to about 0.9."""
     level = 0.9 + 0.01 * REGULARIZERS.index(spec.regularizer)
     for fold in range(spec.folds):
         place: Mapping[str, Any] = {"trial": spec.id, "replicate": spec.replicate, "fold": fold}
         for epoch in range(1, spec.recipe.epochs + 1):
-            accuracy = level * epoch / (1 + epoch) + generator.normal(0, 0.005)
-            scores = {f"{part}_accuracy": accuracy for part in ("train", "validation")}
-            scores |= {f"{part}_loss": 1 - accuracy for part in ("train", "validation")}
+            reached = level * epoch / (1 + epoch) + generator.normal(0, 0.005, 2)
+            scores: dict[str, float] = {}
+            for part, accuracy in zip(("train", "validation"), map(float, reached), strict=True):
+                scores |= {f"{part}_accuracy": accuracy, f"{part}_loss": 1 - accuracy + float(generator.random()) / 10}
             yield EpochRecord(
                 **place, epoch=epoch, scores=scores, learning_rate=0.001, seconds=SECONDS, samples_per_second=28_000.0
             )
@@ -73,7 +82,7 @@ def build_records(spec: TrialSpec, labels: NDArray[np.int64], generator: np.rand
             scores={"test_loss": 1 - float(right.mean()), "test_accuracy": float(right.mean())},
             predictions=pack_labels(predicted.astype(np.uint8)),
             best_epoch=spec.recipe.epochs,
-            started=1.7e9 + fold,
+            started=begun + fold * SECONDS * 2 * spec.recipe.epochs,
             fit_seconds=SECONDS * spec.recipe.epochs + 0.02 * float(generator.random()),
             peak_memory_bytes=2**20,
             device="cpu",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,7 +41,8 @@ def build_folds(results: Results) -> pd.DataFrame:
 def _build_rows(results: Results, kind: str) -> pd.DataFrame:
     conditions = {trial.spec.id: trial.spec.condition for trial in results.study.grid_trials()}
     environments = build_environments(results.environment)
-    rows = []
+    names: dict[str, None] = {}
+    rows: list[tuple[Any, ...]] = []  # as dictionaries those of a large study would take hundreds of megabytes
     for record in results.records.in_order(conditions):
         if isinstance(record, FoldRecord) != (kind == "fold"):
             continue
@@ -55,8 +57,10 @@ def _build_rows(results: Results, kind: str) -> pd.DataFrame:
             row |= _describe_origin(record, environments)
             row["single_class"] = is_single_class(record)
             row["test_accuracy_wilson95_low"], row["test_accuracy_wilson95_high"] = _wilson(record)
-        rows.append(row)
-    frame = pd.DataFrame(rows)
+        names |= dict.fromkeys(row)
+        rows.append(tuple(row.get(name, np.nan) for name in names))
+    rows = [(*row, *[np.nan] * (len(names) - len(row))) if len(row) < len(names) else row for row in rows]
+    frame = pd.DataFrame(rows, columns=list(names))
     return frame.drop(columns=[name for name in _WHERE_KNOWN if name in frame and frame[name].isna().all()])
 
 

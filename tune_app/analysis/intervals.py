@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 from scipy import stats
 
@@ -16,6 +17,7 @@ def corrected_interval(scores: Sequence[float], n_splits: int, overlap: float | 
     return build_corrected_t_test(scores, n_splits, overlap).interval if len(scores) > 1 else (math.nan, math.nan)
 
 
+@lru_cache(maxsize=4096)  # fits of a large study name the same numbers of images rightly
 def wilson_interval(successes: int, images: int) -> tuple[float, float]:
     """Wilson's 95% interval for the accuracy of one network on `images` images.
 

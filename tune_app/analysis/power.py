@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 from tune_app.analysis.t_tests import LEVEL, TTest
 
@@ -76,7 +76,7 @@ def _build_spread_factors(df: float) -> NDArray[np.float64]:
 
 def _average(test: TTest, effect: float, region: Region, level: float, factors: NDArray[np.float64]) -> float:
     errors = test.standard_error * factors
-    critical = float(stats.t.ppf((1 + level) / 2, test.df))
+    critical = float(special.stdtrit(test.df, (1 + level) / 2))
     low, high = region
     if low < effect < high:
         above = _exceed((effect - low) / errors, test.df, critical)

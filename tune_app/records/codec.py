@@ -7,7 +7,7 @@ their checksums.
 
 import base64
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -94,14 +94,14 @@ def record_from_dict(content: Mapping[str, Any]) -> Record:
     kind = _KINDS.get(str(content.get("kind")))
     if kind is None:
         raise RecordError(f"a record of kind {content.get('kind')!r}, known are {', '.join(_KINDS)}")
-    hints = _HINTS[kind]
+    checks = _CHECKS[kind]
     lacking = _REQUIRED[kind] - content.keys()
     if lacking:
         raise RecordError(f"a record of kind {content['kind']!r} without {', '.join(sorted(lacking))}")
     known: dict[str, Any] = dict.fromkeys(_OPTIONAL[kind])
-    known |= {name: value for name, value in content.items() if name in hints and name != "extra"}
+    known |= {name: value for name, value in content.items() if name in checks}
     for name, value in known.items():
-        if not _is_of(value, hints[name]):
+        if not checks[name](value):
             raise ValueError(f"{name} is {value!r}")
     _check_ranges(known)
     unknown = {name: value for name, value in content.items() if name not in known and name not in ("schema", "kind")}
@@ -121,21 +121,33 @@ def _check_ranges(content: Mapping[str, Any]) -> None:
             raise ValueError(f"{name} is {score!r}, a share lies between 0 and 1")
 
 
-def _is_of(value: Any, hint: Any) -> bool:
-    """Whether a value of JSON is of the type; an integer may stand where a float is meant."""
+def _build_check(hint: Any) -> Callable[[Any], bool]:
+    """What tells whether a value of JSON is of the type; an integer may stand where a float is meant."""
     if get_origin(hint) is Mapping:
-        key, item = get_args(hint)
-        return isinstance(value, dict) and all(_is_of(k, key) and _is_of(v, item) for k, v in value.items())
+        is_key, is_item = map(_build_check, get_args(hint))
+        return lambda value: isinstance(value, dict) and all(is_key(k) and is_item(v) for k, v in value.items())
     if get_origin(hint) is Literal:
-        return value in get_args(hint)
-    if isinstance(value, bool):
-        return False
+        return get_args(hint).__contains__
     types = get_args(hint) or (hint,)
-    if isinstance(value, str):
-        value.encode()  # ValueError for half a surrogate pair
-    if isinstance(value, int | float) and not abs(value) < MOST:
-        return False
-    return isinstance(value, (*types, int) if float in types else types)
+    types = (*types, int) if float in types else types
+
+    def is_of(value: Any) -> bool:
+        if isinstance(value, bool):
+            return False
+        if isinstance(value, str):
+            value.encode()  # ValueError for half a surrogate pair
+        elif isinstance(value, int | float) and not abs(value) < MOST:
+            return False
+        return isinstance(value, types)
+
+    return is_of
+
+
+# Built once: a large study has hundreds of thousands of records.
+_CHECKS = {
+    kind: {name: _build_check(hint) for name, hint in hints.items() if name != "extra"}
+    for kind, hints in _HINTS.items()
+}
 
 
 def _convert_2(content: Mapping[str, Any]) -> dict[str, Any]:

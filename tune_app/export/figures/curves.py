@@ -10,6 +10,7 @@ from tune_app.analysis.curves import SPLITS
 from tune_app.export.figures.figure import ROWS, Filled, build_data, build_values
 from tune_app.export.figures.theme import DASHES, SHAPES
 
+DIGITS = 4  # of the values of single fits, of which there are many
 LOSS_TICKS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50]
 
 
@@ -77,7 +78,7 @@ def build_fit_curves_chart(curves: pd.DataFrame, metric: str) -> Filled:
     template = _build_fit_curves_template(
         int(shown["epoch"].max()), metric, _spell_title(curves, metric), curves.attrs["sample"]
     )
-    return Filled(template, build_values(shown))
+    return Filled(template, build_values(shown, DIGITS))
 
 
 @lru_cache(maxsize=64)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from tune_app.export.figures.theme import build_config
@@ -94,18 +95,24 @@ def build_data(frame: pd.DataFrame) -> dict[str, Any]:
     return {"values": tuple(build_values(frame))}
 
 
-def build_values(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The frame's rows as JSON values."""
+def build_values(frame: pd.DataFrame, digits: int = DIGITS) -> list[dict[str, Any]]:
+    """The frame's rows as JSON values; floats keep so many significant digits."""
     names = list(map(str, frame))
-    columns = [list(map(_value, frame[name].tolist())) for name in frame]
+    columns = [_build_column(frame[name], digits) for name in frame]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def _value(value: Any) -> Any:
+def _build_column(column: "pd.Series[Any]", digits: int) -> list[Any]:
+    values: list[Any] = column.tolist()
+    is_whole = isinstance(column.dtype, np.dtype) and column.dtype.kind in "iub"  # none of them is missing
+    return values if is_whole else [_build_value(value, digits) for value in values]
+
+
+def _build_value(value: Any, digits: int) -> Any:
     if isinstance(value, str | bool):
         return value
     if value is None or pd.isna(value):
         return None
     if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}")
+        return float(f"{value:.{digits}g}")
     return int(value)

@@ -7,11 +7,12 @@ from tune_app.export.figures.figure import Drawing, build_data
 from tune_app.export.figures.theme import WIDTH
 
 LETTER = 5.6  # width of a letter of a note
+MOST_BARS = 2000  # fits with a bar of their own
 
 
 def build_schedule_chart(schedule: pd.DataFrame) -> Drawing:
     """Device and lane down, time across, a bar for each fit of `analysis.schedule.build_schedule`'s frame."""
-    shown = schedule.copy()
+    shown = schedule.copy() if len(schedule) <= MOST_BARS else _merge(schedule)
     several = shown["host"].nunique() > 1
     place = shown["host"] + " " + shown["device"] if several else shown["device"]
     shown["where"] = place + ", lane " + shown["lane"].astype(str)
@@ -21,7 +22,8 @@ def build_schedule_chart(schedule: pd.DataFrame) -> Drawing:
     order = sorted(set(zip(place, shown["lane"], shown["where"], strict=True)))
     lanes = [where for _, _, where in order]
     title = "Time since the first fit (minutes)"
-    base = alt.Chart(build_data(shown.drop(columns=["host", "device", "lane"])))
+    shown.loc[shown["status"] != "failed", "middle"] = None  # no other fit is marked there
+    base = alt.Chart(build_data(shown.drop(columns=["host", "device", "lane", "trial"])))
     y = alt.Y("where:N", title=None, sort=lanes)
     tooltip = [
         alt.Tooltip("row:N", title="condition"),
@@ -46,6 +48,17 @@ def build_schedule_chart(schedule: pd.DataFrame) -> Drawing:
             x=x, tooltip=[alt.Tooltip("idle_hours:Q", format=".2f", title="idle hours cut out here")]
         ),
     ).properties(width=WIDTH, height=alt.Step(46))  # fmt: skip
+
+
+def _merge(schedule: pd.DataFrame) -> pd.DataFrame:
+    """The schedule with one bar for the completed fits that a trial made in turn on one lane."""
+    by = ["host", "device", "lane"]
+    order = schedule.sort_values([*by, "start_minutes"], kind="stable")
+    alike = order[[*by, "trial", "status"]]
+    is_new = (alike != alike.shift()).any(axis=1) | (order["status"] != "completed") | (order["idle_seconds"] > 0)
+    return order.groupby(is_new.cumsum(), sort=False).agg(
+        dict.fromkeys(order, "first") | {"end_minutes": "last", "fit_seconds": "sum"}
+    )
 
 
 def _build_texts(schedule: pd.DataFrame) -> list[str | None]:

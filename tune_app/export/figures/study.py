@@ -19,9 +19,10 @@ from tune_app.export.figures.data_sets import build_critical_difference_chart
 from tune_app.export.figures.designs import build_design_figures
 from tune_app.export.figures.figure import Figure
 from tune_app.export.figures.looks import build_looks_chart
-from tune_app.export.figures.schedule import build_schedule_chart
+from tune_app.export.figures.schedule import MOST_BARS, build_schedule_chart
 from tune_app.export.figures.scores import build_scores, build_scores_chart
 from tune_app.export.figures.shares import build_shares, build_shares_chart
+from tune_app.export.figures.shown import Shown, choose_shown
 from tune_app.export.tables.scope import build_scope, spell_method
 from tune_app.records.results import Results
 
@@ -46,16 +47,17 @@ def collect_figures(
     results: Results, contrasts: pd.DataFrame | None = None, audit: pd.DataFrame | None = None
 ) -> tuple[list[Figure], dict[str, str]]:
     """The figures of `build_figures` that can be built, and why the others cannot, by name."""
+    shown = choose_shown(results)
     builders: dict[str, Callable[[], list[Figure]]] = {
-        "scores": lambda: _build_scores(results),
-        "shares": lambda: _build_shares(results),
-        "contrasts": lambda: _build_forest(results, contrasts),
+        "scores": lambda: _build_scores(results, shown),
+        "shares": lambda: _build_shares(results, shown),
+        "contrasts": lambda: _build_forest(results, contrasts, shown),
         "looks": lambda: _build_looks(results),
         "audit": lambda: _build_waterfall(audit),
         "designs": lambda: _build_designs(results),
         "critical-difference": lambda: _build_critical_difference(results),
-        "curves": lambda: _build_curves(results),
-        "confusions": lambda: _build_confusions(results),
+        "curves": lambda: _build_curves(results, shown),
+        "confusions": lambda: _build_confusions(results, shown),
         "schedule": lambda: _build_schedule(results),
     }
     figures: list[Figure] = []
@@ -68,8 +70,8 @@ def collect_figures(
     return figures, failed
 
 
-def _build_scores(results: Results) -> list[Figure]:
-    scores = build_scores(results)
+def _build_scores(results: Results, shown: Shown) -> list[Figure]:
+    scores = shown.select(build_scores(results))
     if scores.empty:
         return []
     methods = " or ".join(spell_method(method, results.study) for method in scores.attrs["methods"])
@@ -78,30 +80,32 @@ def _build_scores(results: Results) -> list[Figure]:
     if scores.attrs["is_cut"]:
         caption += " Intervals are cut where the metric ends; conditions.csv has them uncut."
     caption += " A reported figure is one test of one network." if results.reference else ""
+    caption += shown.remark
     name = results.study.primary.replace("_", " ").capitalize()
     return [Figure("scores", f"{name} by condition", caption, build_scores_chart(scores))]
 
 
-def _build_shares(results: Results) -> list[Figure]:
-    shares = build_shares(results)
+def _build_shares(results: Results, shown: Shown) -> list[Figure]:
+    shares = shown.select(build_shares(results))
     if shares.empty:
         return []
     metric, sample = results.study.primary.replace("_", " "), results.study.sample
     caption = (
         f"Parts of the squared standard error of each mean {metric}, of new {sample}s. More replicates make the seeds' "
         f"part smaller, more test {sample}s the {sample}s' part, either of them the part that is a fit's own luck with "
-        f"single {sample}s."
+        f"single {sample}s.{shown.remark}"
     )
     return [Figure("shares", "What the error of a mean is made of", caption, build_shares_chart(shares, sample))]
 
 
-def _build_forest(results: Results, contrasts: pd.DataFrame | None) -> list[Figure]:
+def _build_forest(results: Results, contrasts: pd.DataFrame | None, shown: Shown) -> list[Figure]:
+    contrasts = None if contrasts is None else shown.select(contrasts)
     if contrasts is None or contrasts.empty or select_drawable(contrasts).empty:
         return []
     metric = str(contrasts["metric"].iloc[0]).replace("_", " ")
     drawn = select_drawable(contrasts)
     caption = f"Effect on {metric} with its 95% interval; the grey band is the region of practical equivalence. "
-    caption += build_scope(zip(drawn["estimand"], drawn["metric"], strict=True), results.study)
+    caption += build_scope(zip(drawn["estimand"], drawn["metric"], strict=True), results.study) + shown.remark
     return [Figure("contrasts", "Contrasts with the baseline", caption, build_forest_chart(contrasts))]
 
 
@@ -151,18 +155,19 @@ def _build_critical_difference(results: Results) -> list[Figure]:
     return [Figure("critical-difference", "Which conditions are told apart", caption, chart)]
 
 
-def _build_curves(results: Results) -> list[Figure]:
-    curves = build_curves(results)
+def _build_curves(results: Results, shown: Shown) -> list[Figure]:
+    curves = shown.select(build_curves(results))
     if curves.empty:
         return []
     how = "Mean over fits by epoch, training figures as trained, validation after each epoch."
     is_entropy = curves.attrs["units"]["loss"] and not results.study.metrics.named
-    captions = {"loss": f"{how} {BAND} {'Mean cross-entropy, on' if is_entropy else 'On'} a logarithmic axis."}
+    axis = f"{'Mean cross-entropy, on' if is_entropy else 'On'} a logarithmic axis."
+    captions = {"loss": f"{how} {BAND} {axis}{shown.remark}"}
     return [
         Figure(
             metric,
             f"{_spell(metric)} by epoch",
-            captions.get(metric, f"{how} {BAND}"),
+            captions.get(metric, f"{how} {BAND}{shown.remark}"),
             build_curves_chart(curves, metric),
         )
         for metric in dict.fromkeys(curves["metric"])
@@ -173,16 +178,17 @@ def _spell(metric: str) -> str:
     return metric.replace("_", " ").capitalize()
 
 
-def _build_confusions(results: Results) -> list[Figure]:
-    confusions = build_confusions(results)
+def _build_confusions(results: Results, shown: Shown) -> list[Figure]:
+    confusions = shown.select(build_confusions(results))
     if results.test is None or confusions.empty:
         return []
-    confused = build_confused(results, results.test.labels)
+    confused = shown.select(build_confused(results, results.test.labels))
     found = [
         Figure(
             "confusion",
             "What is taken for what",
-            "Test images, summed over folds and replicates. Numbers are percent of the true class's images, from 1 up.",
+            "Test images, summed over folds and replicates. Numbers are percent of the true class's images, from 1 up."
+            + shown.remark,
             build_confusion_chart(confusions),
         )
     ]
@@ -191,7 +197,8 @@ def _build_confusions(results: Results) -> list[Figure]:
             Figure(
                 "confused",
                 "The test images that are got wrong most often",
-                "Under each image: its label → what it is most often taken for; how many of the fits are wrong.",
+                "Under each image: its label → what it is most often taken for; how many of the fits are wrong."
+                + shown.remark,
                 build_confused_chart(confused, results.test),
             )
         )
@@ -202,7 +209,8 @@ def _build_schedule(results: Results) -> list[Figure]:
     schedule = build_schedule(results)
     if schedule.empty:
         return []
-    note = "A bar is one fit; fits that ran at the same time on a device lie in lanes of their own."
+    note = "A bar is one fit" if len(schedule) <= MOST_BARS else "A bar is what a trial fitted in turn"
+    note += "; fits that ran at the same time on a device lie in lanes of their own."
     if (schedule["idle_seconds"] > 0).any():
         note += " At a dotted line the study stood still, and that time is cut out."
     if (schedule["status"] == "failed").any():

@@ -4,48 +4,35 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import jinja2
 import pandas as pd
 from markupsafe import Markup
 
 from tune_app.analysis.audit.conclusions import build_conclusions
 from tune_app.analysis.audit.costs import build_waterfall
-from tune_app.analysis.confusion import build_confusions
-from tune_app.analysis.curves import build_fit_curves
 from tune_app.analysis.designed import build_design_sentences
-from tune_app.analysis.labels import build_rows
 from tune_app.errors import ExportError
 from tune_app.export.figures import Figure
-from tune_app.export.figures.study import build_trial_figures, collect_figures
+from tune_app.export.figures.study import collect_figures
 from tune_app.export.figures.write import drawing, write_drawn
 from tune_app.export.page.charts import ChartPool
-from tune_app.export.page.content import build_facts, build_trial_summary, build_verdicts
+from tune_app.export.page.content import build_facts, build_verdicts
+from tune_app.export.page.packing import MOST_UNPACKED, Packs, pack
+from tune_app.export.page.templates import HERE, open_templates
+from tune_app.export.page.trials import build_family, build_trials
 from tune_app.export.tables.claims import ADJUSTMENT
 from tune_app.export.tables.document import StudyTables
 from tune_app.export.tables.model import Table
-from tune_app.export.tables.page import PageTable, render_page
-from tune_app.export.tables.trials import build_fold_tables, build_plan_table
+from tune_app.export.tables.page import render_page
+from tune_app.export.tables.trials import build_plan_table
 from tune_app.records import write_whole
 from tune_app.records.results import Results
 from tune_app.study.file import build_yaml
 
 PAGE_FILE = "index.html"
 FIGURES_FOLDER = "figures"
-_HERE = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class TrialSection:
-    """What the page says of one trial."""
-
-    id: str
-    label: str
-    summary: str
-    figures: tuple[tuple[str, Figure], ...]
-    folds: PageTable
 
 
 def write_page(folder: Path, results: Results, frames: Mapping[str, pd.DataFrame], tables: StudyTables) -> list[str]:
@@ -90,7 +77,8 @@ def build_page(
     pool = ChartPool()
     for figure in figures:
         pool.add(figure.name, figure)
-    trials = _build_trials(results, frames["folds"], pool)
+    packs = Packs() if len(results.study.grid_trials()) > MOST_UNPACKED else None
+    trials = build_trials(results, frames["folds"], pool, packs)
     script, style = _read("page.js"), _read("page.css")
     conclusions = [] if audit is None else build_conclusions(audit)
     designs = frames.get("designs")
@@ -114,7 +102,7 @@ def build_page(
         "contrasts": [render_page(table) for table in tables.contrasts],
         "effects": tables.effects and render_page(tables.effects),
         "outlook": tables.outlook and render_page(tables.outlook),
-        "other_contrasts": [[render_page(table) for table in family] for family in tables.other_contrasts],
+        "other_contrasts": [build_family(family, packs) for family in tables.other_contrasts],
         "figures": figures,
         "failed": dict(failed or {}),
         "trials": trials,
@@ -123,32 +111,14 @@ def build_page(
         "without_test": _lacks_test_labels(results),
         "environment": results.environment or {},
         "study_yaml": build_yaml(results.study),
-        "charts": Markup(pool.build_json()),
+        "charts": Markup(pool.build_json()) if packs is None else pack(pool.build_whole()),
+        "packs": packs.texts if packs else [],
         "script": Markup(script),
         "style": Markup(style),
     }
     drawing_script = _escape(library())
     hashes = " ".join(_hash(text) for text in (drawing_script, script))
-    return _template().render(content, library=Markup(drawing_script), hashes=hashes)
-
-
-def _build_trials(results: Results, folds: pd.DataFrame, pool: ChartPool) -> list[TrialSection]:
-    """A section for each trial; its figures are added to the pool."""
-    drawn = _split(build_fit_curves(results)), _split(build_confusions(results))
-    loss_unit = results.study.describe_metric("test_loss").unit.partition("/")[0]  # of one network's test
-    build_table = build_fold_tables(folds, loss_unit)
-    sections = []
-    for row in build_rows(results.study):
-        for spec in row.trials:
-            figures = []
-            for figure in build_trial_figures(*(by_trial(spec.id) for by_trial in drawn)):
-                key = f"{spec.id}/{figure.name}"
-                pool.add(key, figure)
-                figures.append((key, figure))
-            label = f"{row.label}, replicate {spec.replicate}" if len(row.trials) > 1 else row.label
-            summary = build_trial_summary(results, spec)
-            sections.append(TrialSection(spec.id, label, summary, tuple(figures), render_page(build_table(spec.id))))
-    return sections
+    return open_templates().get_template("page.html").render(content, library=Markup(drawing_script), hashes=hashes)
 
 
 def _lacks_test_labels(results: Results) -> bool:
@@ -162,12 +132,6 @@ def _leave_out(table: Table, sentences: list[str]) -> Table:
     return replace(table, notes=tuple(note for note in table.notes if note not in sentences))
 
 
-def _split(frame: pd.DataFrame) -> Callable[[str], pd.DataFrame]:
-    """What gives the rows of one trial by its id; looking for them in all rows would be quadratic."""
-    places = frame.groupby("trial", sort=False).indices if len(frame) else {}
-    return lambda trial: frame.iloc[places[trial]] if trial in places else frame.iloc[:0]
-
-
 def _escape(script: str) -> str:
     """A script that cannot end its own element: inside its strings `<\\/` is the same as `</`."""
     return re.sub(r"</(?=script)", r"<\\/", script, flags=re.IGNORECASE).replace("<!--", "<\\!--")
@@ -178,15 +142,4 @@ def _hash(script: str) -> str:
 
 
 def _read(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html")
+    return (HERE / name).read_text(encoding="utf-8")

@@ -16,6 +16,16 @@ class ChartPool:
         self._specs: dict[str, dict[str, Any]] = {}
         self._figures: dict[str, dict[str, Any]] = {}
 
+    def branch(self) -> "ChartPool":
+        """A pool of its own that shares the specifications: its figures and their data are kept elsewhere."""
+        branch = ChartPool()
+        branch._specs = self._specs
+        return branch
+
+    def build_content(self) -> dict[str, Any]:
+        """The figures and their data, without the specifications."""
+        return {"datasets": self._datasets, "figures": self._figures}
+
     def add(self, key: str, figure: Figure) -> None:
         """Keep the figure under `key`, which its place in the page names."""
         spec = figure.build_spec(titled=False)
@@ -30,16 +40,18 @@ class ChartPool:
         self._specs[id] = json.loads(text)
         self._figures[key] = {"spec": id, "data": names, "description": f"{figure.title}. {figure.caption}"}
 
-    def build_json(self) -> str:
-        """What page.js reads; safe inside a script element."""
-        content = {
+    def build_whole(self) -> dict[str, Any]:
+        """All that the figures are drawn from."""
+        return {
             "config": {"light": build_config(dark=False), "dark": build_config(dark=True)},
             "width": WIDTH,
-            "datasets": self._datasets,
             "specs": self._specs,
-            "figures": self._figures,
+            **self.build_content(),
         }
-        return json.dumps(content, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+
+    def build_json(self) -> str:
+        """What page.js reads; safe inside a script element."""
+        return json.dumps(self.build_whole(), separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
 
 
 def _digest(content: Any) -> str:

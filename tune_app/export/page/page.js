@@ -2,7 +2,8 @@
 (() => {
   const LABELS = 230; // width that axis labels and legend take beside a chart of full width
   const PANEL = 235; // width of a panel of learning curves with its gap
-  const content = JSON.parse(document.getElementById("charts").textContent);
+  const packs = {}; // by name, what packs hold: parts by the ids of their elements
+  let content;
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const announcer = document.getElementById("announcer");
 
@@ -53,6 +54,18 @@
     }
   }
 
+  // Figures of a large page are drawn when they are about to be seen.
+  function drawInView() {
+    const observer = new IntersectionObserver((entries) => {
+      for (const { target, isIntersecting } of entries) {
+        if (!isIntersecting) continue;
+        observer.unobserve(target);
+        draw(target);
+      }
+    }, { rootMargin: "600px" });
+    for (const element of document.querySelectorAll("[data-chart]")) observer.observe(element);
+  }
+
   // The rows of a group without its caption.
   function listRows(group) {
     return [...group.rows].filter((row) => !row.classList.contains("group"));
@@ -98,7 +111,10 @@
         headings.forEach((other) => other.setAttribute("aria-sort", "none"));
         heading.setAttribute("aria-sort", ascending ? "ascending" : "descending");
         const number = heading.classList.contains("number");
-        const key = (row) => row.cells[index].dataset.sort;
+        const key = (row) => {
+          const cell = row.cells[index];
+          return cell.dataset.sort === "=" ? cell.textContent : cell.dataset.sort; // = stands for what is shown
+        };
         const compare = (a, b) => (number ? a - b : a.localeCompare(b, "en", { numeric: true }));
         const order = (left, right) => {
           const [a, b] = [key(left), key(right)];
@@ -111,6 +127,38 @@
     });
   }
 
+  function equip(part) {
+    for (const box of part.querySelectorAll("[data-table]")) {
+      const table = box.querySelector("table");
+      addSorting(table);
+      if ([...table.tBodies].flatMap(listRows).length > 5 && !box.closest("details")) addFilter(box, table);
+    }
+  }
+
+  async function inflate(packed) {
+    const bytes = Uint8Array.from(atob(packed.textContent), (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    return JSON.parse(await new Response(stream).text());
+  }
+
+  async function readPack(name) {
+    const pack = await inflate(document.getElementById(name));
+    Object.assign(content.datasets, pack.datasets);
+    Object.assign(content.figures, pack.figures);
+    return pack.parts;
+  }
+
+  // What a large page keeps packed is put where it belongs when that is first opened.
+  async function fill(details) {
+    const name = details.dataset.pack;
+    if (!name) return;
+    delete details.dataset.pack;
+    packs[name] ??= readPack(name);
+    const parts = await packs[name];
+    details.insertAdjacentHTML("beforeend", parts[details.id]);
+    equip(details);
+  }
+
   function openTarget() {
     const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (target && target.matches("details")) {
@@ -120,14 +168,12 @@
     }
   }
 
-  for (const box of document.querySelectorAll("[data-table]")) {
-    const table = box.querySelector("table");
-    addSorting(table);
-    if ([...table.tBodies].flatMap(listRows).length > 5 && !box.closest("details")) addFilter(box, table);
-  }
-  for (const trial of document.querySelectorAll("details.trial")) {
-    trial.addEventListener("toggle", () => {
-      if (trial.open && !trial.querySelector("[data-drawn]")) drawAll(trial);
+  equip(document);
+  for (const details of document.querySelectorAll("details.trial, details.metric")) {
+    details.addEventListener("toggle", async () => {
+      if (!details.open) return;
+      await fill(details);
+      if (!details.querySelector("[data-drawn]")) drawAll(details);
     });
   }
   let width = window.innerWidth;
@@ -141,6 +187,13 @@
   });
   dark.addEventListener("change", () => drawAll(document.body));
   window.addEventListener("hashchange", openTarget);
-  openTarget();
-  drawAll(document.body).then(() => { document.documentElement.dataset.ready = "true"; });
+  async function start() {
+    const charts = document.getElementById("charts");
+    content = charts.type === "application/json" ? JSON.parse(charts.textContent) : await inflate(charts);
+    openTarget();
+    if (document.querySelector("[data-pack]")) drawInView();
+    else await drawAll(document.body);
+    document.documentElement.dataset.ready = "true";
+  }
+  start();
 })();

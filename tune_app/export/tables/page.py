@@ -45,7 +45,7 @@ def render_page(table: Table) -> PageTable:
 
 def _build_cells(row: Row, columns: list[Column]) -> tuple[PageCell, ...]:
     keys = [find_sort_key(row, column) for column in columns]
-    sorts = ["" if key is None else key if isinstance(key, str) else repr(float(key)) for key in keys]
+    sorts = ["" if key is None else key if isinstance(key, str) else f"{float(key):.7g}" for key in keys]
     texts = [spell(row, column) for column in columns]
     texts = [text if column.is_text else text.replace("-", "−") for text, column in zip(texts, columns, strict=True)]
     hrefs = [f"#{row.target}" if row.target else "", *[""] * (len(columns) - 1)]
