@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tune_app.errors import TuneAppError
+from tune_app.monitor.silence import say_while
 from tune_app.session.comparison import compare_results
 from tune_app.session.results import read_results
 from tune_app.session.resume import spell_damaged
@@ -53,8 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.other:
             console.print(compare_results(options.folder, options.other), highlight=False)
             return 0
-        results = read_results(options.folder)
-        page = results.write(options.folder, sources=False)
+        with say_while(_report, f"Tables, figures and page of {options.folder} are being made"):
+            results = read_results(options.folder)
+            page = results.write(options.folder, sources=False)
     except TuneAppError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
@@ -95,6 +97,10 @@ def _verify(options: argparse.Namespace) -> int:
     wrong = len(found.problems)
     print("Nothing is wrong." if not wrong else f"{wrong:,} thing{'s are' if wrong > 1 else ' is'} wrong.")
     return 0 if found.is_right else EXIT_WRONG
+
+
+def _report(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

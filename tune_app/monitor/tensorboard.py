@@ -46,6 +46,7 @@ class TensorBoardMonitor:
         self._scores: dict[str, dict[int, float | None]] = {}  # by trial and fold
         self._open: set[str] = set()  # trials whose mean is still to be written
         self._begun: set[str] = set()
+        self._is_replaying = False
         self._earlier: dict[str, list[Record]] = {trial: [] for trial in self._trials}
         for record in earlier.in_order(self._trials):
             if earlier.is_completed(record.trial, record.fold):
@@ -76,7 +77,8 @@ class TensorBoardMonitor:
             writer.add_scalar("learning_rate", record.learning_rate, record.epoch)
             writer.add_scalar("samples_per_second", record.samples_per_second, record.epoch)
             writer.add_text("epochs", _describe(record.fold, f"epoch {record.epoch}", record), record.epoch)
-            writer.flush()
+            if not self._is_replaying:  # to be seen at once; earlier ones are on disk when their fold is closed
+                writer.flush()
             return
         scores = self._scores[record.trial]
         scores[record.fold] = record.score(self._metric)
@@ -115,8 +117,10 @@ class TensorBoardMonitor:
         writer.add_text("trial", f"```\n{json.dumps({'id': trial, **levels}, indent=1)}\n```", 0)
         if self._draw_graph:
             self._draw_graph(writer, trial)
+        self._is_replaying = True
         for record in self._earlier[trial]:
             self.record(record)
+        self._is_replaying = False
 
     def _clear(self, trial: str, fold: int) -> None:
         """A fit that starts again (its process ended, or its stack) is drawn from its new start alone."""

@@ -1,7 +1,6 @@
 """A plan run: work items made, an executor started, records stored and shown. Importing this takes torch along."""
 
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,15 +8,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch
 from rich.console import Console
-from tensorboardX import SummaryWriter
 
 from tune_app.data import Data
 from tune_app.errors import ClusterError, StudyError
 from tune_app.executors.arrival import find_lacking_parts
 from tune_app.executors.inline import run_inline
 from tune_app.monitor import Callback, Monitor, NoteEnvironments, RecordFlow
+from tune_app.monitor.silence import say_while
 from tune_app.monitor.tensorboard import TensorBoardMonitor
 from tune_app.monitor.terminal import Progress, Watched, build_display, shorten_path
 from tune_app.parts.fingerprints import fingerprint_code, fingerprint_definition
@@ -31,6 +29,7 @@ from tune_app.parts.trial_splits import build_trial_splits
 from tune_app.plan import PlannedTrial, WorkItem, spread
 from tune_app.records import Record, RecordSet, RecordStore
 from tune_app.records.environments import read_versions
+from tune_app.session.graphs import Graphs
 from tune_app.session.interrupts import ignore_interrupts
 from tune_app.session.options import RunOptions
 from tune_app.session.outcome import describe_loss
@@ -228,28 +227,16 @@ class Execution:
             }
             monitors.append(build_display(self.console, Progress(watched, settled.completed())))
         folder = self.folder / "tensorboard"
+        graphs = Graphs({trial.id: trial.spec for trial in self.plan}, self.datasets)
         try:
-            monitors.append(
-                TensorBoardMonitor(folder, self.plan.trials, settled, self._draw_graph, self.plan.study.primary)
-            )
+            with say_while(self.report, "Curves of earlier fits are being written for TensorBoard"):
+                monitors.append(
+                    TensorBoardMonitor(folder, self.plan.trials, settled, graphs.draw, self.plan.study.primary)
+                )
         except OSError as error:
             self.report(f"Without TensorBoard: {folder} cannot be written ({error.strerror}).")
         watchers = [FirstRecord(self.starting.note_record)] if self.starting else []
         return [*monitors, *watchers, *self.callbacks]
-
-    def _draw_graph(self, writer: SummaryWriter, trial: str) -> None:
-        spec = next(planned.spec for planned in self.plan if planned.id == trial)
-        torch.manual_seed(0)
-        asked = choose_network(spec, describe_data(self.datasets[spec.dataset]))
-        network = asked.build()
-        if not isinstance(network, torch.nn.Module):
-            return
-        network.eval()
-        with warnings.catch_warnings():
-            # tensorboardX draws what torch.jit traces, and torch deprecates that without another way to draw.
-            warnings.simplefilter("ignore", FutureWarning)
-            warnings.simplefilter("ignore", DeprecationWarning)
-            writer.add_graph(network, torch.zeros(1, *asked.shape, dtype=torch.int64 if asked.codes else torch.float32))
 
 
 class LastItem(Callback):

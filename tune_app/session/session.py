@@ -14,19 +14,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from tune_app.data import Data
+from tune_app.monitor.silence import say_while
 from tune_app.parts.fingerprints import find_changes
 from tune_app.parts.sources import DataFacts, describe_data, load_source
 from tune_app.records import RecordSet, RecordStore, set_records_aside
-from tune_app.records.results import (
-    ENVIRONMENT_FILE,
-    PLAN_FILE,
-    read_results,
-    write_environment,
-    write_plan,
-)
-from tune_app.records.results import (
-    Results as StoredResults,
-)
+from tune_app.records.results import ENVIRONMENT_FILE, PLAN_FILE, read_results, write_environment, write_plan
+from tune_app.records.results import Results as StoredResults
 from tune_app.session.changes import Remedies, find_remedies, score_anew
 from tune_app.session.environment import build_environment
 from tune_app.session.kept import find_kept
@@ -146,9 +139,10 @@ class Session:
                 self._starting = None
 
     def _run_once(self) -> Outcome:
-        origin = self.check_origin()
-        known = peek_records(None if self.options.fresh else self.folder, self.specs, origin)
-        self._check_unchanged(known, None)
+        with say_while(self.report, "The records are being read"):
+            origin = self.check_origin()
+            known = peek_records(None if self.options.fresh else self.folder, self.specs, origin)
+            self._check_unchanged(known, None)
         missing = self._find_missing(known)
         plan = dataset = None
         if any(missing.values()):  # bad input is refused before records are touched
@@ -156,17 +150,20 @@ class Session:
                 self._start_ray()
             from tune_app.session.preparation import prepare
 
-            plan, dataset = prepare(self, self._start_ray)
-            self._check_unchanged(known, dataset)
+            with say_while(self.report, "The study is being prepared"):
+                plan, dataset = prepare(self, self._start_ray)
+                self._check_unchanged(known, dataset)
         from tune_app.export.folder import check_writable  # here, after Ray's start: it takes the figures along
 
         check_writable(self.results)
         if self.options.fresh and (aside := set_records_aside(self.folder)):
             self.report(f"Starting over; the old records are in {aside}.")
-        store = RecordStore(self.folder)
+        with say_while(self.report, "The records are being read"):
+            store = RecordStore(self.folder)
         try:
-            self._take_over(store, origin)
-            score_anew(self, store)
+            with say_while(self.report, "The records are being taken up"):
+                self._take_over(store, origin)
+                score_anew(self, store)
             interrupted = bool(plan and dataset and self._execute(plan, dataset, store))
             return self._finish(store, interrupted, dataset)
         finally:
@@ -277,8 +274,9 @@ class Session:
         from tune_app.session.exporting import build_results
         from tune_app.session.results import Results
 
-        results, folder, current = build_results(self, store.records, dataset)
-        undrawn = [] if current else write_results(folder, results)
+        with say_while(self.report, "Tables, figures and page are being written"):
+            results, folder, current = build_results(self, store.records, dataset)
+            undrawn = [] if current else write_results(folder, results)
         left = {(spec.id, fold) for spec in self.specs for fold in store.records.missing_folds(spec.id, spec.folds)}
         if not left:
             clear_states(self.folder)

@@ -1,0 +1,26 @@
+"""A line where nothing else is said: a command that is silent for long looks as if it had stopped."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+SECONDS = 4.0
+
+
+@contextlib.contextmanager
+def say_while(report: Callable[[str], None], what: str, seconds: float = SECONDS) -> Iterator[None]:
+    """Report `what` with its duration every so many seconds, as long as the block runs; nothing for a short one."""
+    done, started = threading.Event(), time.monotonic()
+
+    def say() -> None:
+        while not done.wait(seconds):
+            report(f"{what} … ({time.monotonic() - started:.0f} s)")
+
+    speaker = threading.Thread(target=say, daemon=True)
+    speaker.start()
+    try:
+        yield
+    finally:
+        done.set()
+        speaker.join()
