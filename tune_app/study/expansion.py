@@ -229,7 +229,7 @@ class ExpandedStudy(StudySchema):
                 **condition,
             )
             for replicate in range(self._count_replicates(entry, first)):
-                spec = first.model_copy(update={"replicate": replicate})
+                spec = first.model_copy(update={"replicate": replicate}) if replicate else first
                 yield GridTrial(spec, entry.cpus_per_trial, entry.gpus_per_trial)
 
     def _count_replicates(self, entry: GridEntry, spec: TrialSpec) -> int:

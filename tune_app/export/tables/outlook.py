@@ -40,7 +40,12 @@ def build_outlook_table(outlook: pd.DataFrame) -> Table:
     return Table("outlook", "What would decide it", COLUMNS, tuple(groups), notes)
 
 
+MOST_ROWS = 60  # contrasts that a terminal shows
+
+
 def build_outlook_lines(outlook: pd.DataFrame) -> list[RenderableType]:
-    """The table for a rich console, with its notes."""
-    table = build_outlook_table(outlook)
-    return [*render_terminal(table), *table.notes] if table.rows else []
+    """The table for a rich console, with its notes; of many contrasts the first ones."""
+    is_shown = (outlook["kind"] != "contrast") | ((outlook["kind"] == "contrast").cumsum() <= MOST_ROWS)
+    table, more = build_outlook_table(outlook[is_shown]), int((~is_shown).sum())
+    cut = [f"… and {more:,} more contrasts, which outlook.csv lists after the run"] if more else []
+    return [*render_terminal(table), *cut, *table.notes] if table.rows else []
