@@ -1,6 +1,7 @@
 """Contrasts and claims: what is paired, what is refused, and when a sentence holds."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from tests.builders import (
     build_effect_results,
     build_effect_study,
     build_results,
+    build_study,
     pick_row,
     score_with_effect,
 )
@@ -20,6 +22,7 @@ from tune_app.analysis.estimands import METHODS
 from tune_app.analysis.sides import Side, find_contrasts
 from tune_app.analysis.t_tests import adjust_by_holm, build_corrected_t_test, build_welch_t_test
 from tune_app.records import pack_labels
+from tune_app.study import TrialSpec, has_levels
 from tune_app.study.file import find_study_file, read_study
 
 
@@ -225,3 +228,35 @@ def test_a_baseline_that_names_folds_which_its_other_levels_lack_finds_the_neare
     ]
     study = build_effect_study(grid=grid, baseline={"folds": 4})
     assert [(a[0].regularizer, b[0].regularizer) for a, b in find_contrasts(study)] == [("dropout", "none")]
+
+
+@pytest.mark.parametrize(
+    "baseline", [{"regularizer": "none"}, {"regularizer": "none", "folds": 4}, {"width": 0.1, "model": "vgg10"}, {}]
+)
+def test_each_condition_is_compared_with_the_nearest_that_has_the_baselines_levels(baseline: dict[str, Any]) -> None:
+    """By the definition in words, condition against condition: what is searched is an array."""
+    levels = {"regularizer": ["none", "dropout"], "width": [0.05, 0.1], "train_images": [60, 120], "folds": [3, 4]}
+    grid = [{"model": ["cnn", "vgg10"], **levels}, {"model": "cnn", "regularizer": "batchnorm", "folds": 5}]
+    study = build_study(grid=grid, baseline=baseline)
+    named = {name: level for name, level in baseline.items() if name != "folds"}
+    first = study.conditions()[0][0].condition
+    named = named or {name: first[name] for name in study.varying_factors() if name not in ("folds", "data")}
+    references = [specs for specs in study.conditions() if has_levels(specs[0].condition, named)]
+    folds = baseline.get("folds", references[0][0].folds)
+
+    def rate(spec: TrialSpec, other: TrialSpec) -> tuple[bool, bool, int]:
+        bundled = study.find_bundled(spec, other)
+        equal = sum(other.condition[name] == level or name in bundled for name, level in spec.condition.items())
+        return spec.folds == other.folds, spec.train_images == other.train_images, equal
+
+    expected = {}
+    for specs in study.conditions():
+        pool = references
+        if specs in references:
+            pool = [each for each in references if each[0].folds == folds] or references
+        nearest = pool[0]
+        for other in pool[1:]:
+            nearest = other if rate(specs[0], other[0]) > rate(specs[0], nearest[0]) else nearest
+        if nearest is not specs:
+            expected[specs[0].id] = nearest[0].id
+    assert {specs[0].id: other[0].id for specs, other in find_contrasts(study)} == expected

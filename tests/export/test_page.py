@@ -2,7 +2,6 @@
 
 import io
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,6 @@ from tune_app.records import pack_labels
 from tune_app.records.results import Results, TestSet
 from tune_app.study import TrialSpec
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 HOSTILE = '<script>alert(1)</script> & "quotes" </script><!--'
 
 
@@ -93,17 +91,6 @@ def test_frames_without_rows_leave_their_sections_out(tmp_path: Path) -> None:
     assert 'id="audit"' not in page
     assert "holds no test labels" in page
     assert "audit" not in build_frames(build_page_results())
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine; on Debian: apt-get install chromium")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(params=[1280, pytest.param(390, marks=pytest.mark.slow)], ids=["desktop", "phone"])
