@@ -108,6 +108,7 @@ class Relay(tune.Callback):
             self._grow(item)
         else:
             self._end(item)
+        _forget_results(trial)
 
     def _grow(self, item: WorkItem) -> None:
         """Twice the share of a GPU, with which the item is left for the next start."""
@@ -141,6 +142,19 @@ class Relay(tune.Callback):
             except Exception as error:
                 self.raised = error
                 raise  # aborts Tune: the records can no longer be written, so nothing more should run
+
+
+def _forget_results(trial: Trial) -> None:
+    """Drop what Tune would keep of an ended trial, which nobody asks for: tens of kilobytes each, in a large study.
+
+    That is its last result, with its configuration, statistics of every number in its results, and what its actor said
+    of itself.
+    """
+    with contextlib.suppress(AttributeError):  # Ray promises none of it
+        trial.run_metadata.last_result = {"done": True}  # without any Tune would ask the actor
+        trial.run_metadata.metric_analysis.clear()
+        trial.run_metadata.metric_n_steps.clear()
+        trial._default_result_or_future = None
 
 
 def _read_last_line(error_file: str | None) -> str:
