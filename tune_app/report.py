@@ -13,10 +13,12 @@ from rich.console import Console
 
 from tune_app.errors import TuneAppError
 from tune_app.session.comparison import compare_results
+from tune_app.session.output import steady_output
 from tune_app.session.results import read_results
 from tune_app.session.resume import spell_damaged
 
 
+@steady_output()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 for a folder that cannot be read or written."""
     called = Path(sys.argv[0]).name

@@ -1,6 +1,5 @@
-"""The data files of a results folder: CSV, Parquet and JSON, at full precision."""
+"""The data files of a results folder: CSV and JSON, at full precision."""
 
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +22,6 @@ from tune_app.analysis.networks import build_networks
 from tune_app.analysis.outlook import build_final_outlook
 from tune_app.analysis.over_data import build_data_sets
 from tune_app.records import write_whole
-from tune_app.records.files import write_bytes_whole
 from tune_app.records.results import Results, build_digest
 
 TIDY: dict[str, Callable[[Results], pd.DataFrame]] = {
@@ -58,17 +56,6 @@ def build_frames(results: Results) -> dict[str, pd.DataFrame]:
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
     write_whole(path, frame.to_csv(index=False, lineterminator="\n"))
-
-
-def write_parquet(path: Path, frame: pd.DataFrame) -> None:
-    """The frame as Parquet; the file appears complete or not at all."""
-    content = io.BytesIO()
-    mixed = [name for name in frame if frame[name].dtype == object and frame[name].dropna().map(type).nunique() > 1]
-    frame = frame.astype(
-        dict.fromkeys(mixed, str)
-    )  # levels of one name may be words for one network, numbers for another
-    frame.to_parquet(content, index=False)
-    write_bytes_whole(path, content.getvalue())
 
 
 def build_stamp(results: Results) -> dict[str, str]:

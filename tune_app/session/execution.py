@@ -34,6 +34,7 @@ from tune_app.records.environments import read_versions
 from tune_app.session.interrupts import ignore_interrupts
 from tune_app.session.options import RunOptions
 from tune_app.session.outcome import describe_loss
+from tune_app.session.output import quote_argument
 from tune_app.session.planning import Plan, make_plan
 from tune_app.session.starting import RayStart
 from tune_app.study import Study, TrialSpec
@@ -209,8 +210,10 @@ class Execution:
         self.report(f"{self.plan.study.name}: {fits} fits in {trials} trials to run{done}.")
 
     def _report_where(self) -> None:
-        board = shorten_path(self.folder / "tensorboard")
-        self.report(f"TensorBoard: {shorten_path(BIN / 'tensorboard')} --logdir {board}")
+        board, folder = (
+            quote_argument(shorten_path(path)) for path in (BIN / "tensorboard", self.folder / "tensorboard")
+        )
+        self.report(f"TensorBoard: {board} --logdir {folder}")
 
     def _build_monitors(self, settled: RecordSet) -> list[Monitor]:
         monitors: list[Monitor] = []
@@ -225,9 +228,10 @@ class Execution:
             monitors.append(build_display(self.console, Progress(watched, settled.completed())))
         folder = self.folder / "tensorboard"
         try:
-            monitors.append(
-                TensorBoardMonitor(folder, self.plan.trials, settled, self._draw_graph, self.plan.study.primary)
-            )
+            study = self.plan.study
+            whole = {trial.spec.id for trial in study.grid_trials()}
+            trials = self.plan.trials
+            monitors.append(TensorBoardMonitor(folder, trials, settled, self._draw_graph, study.primary, whole))
         except OSError as error:
             self.report(f"Without TensorBoard: {folder} cannot be written ({error.strerror}).")
         watchers = [FirstRecord(self.starting.note_record)] if self.starting else []

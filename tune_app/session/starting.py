@@ -13,6 +13,7 @@ from tune_app.monitor.terminal import shorten_path
 from tune_app.parts.references import Scope
 from tune_app.session.environment import count_cpus
 from tune_app.session.options import RunOptions
+from tune_app.session.output import quote_argument
 from tune_app.study.define import Definition
 
 if TYPE_CHECKING:
@@ -77,7 +78,9 @@ class RayStart:
             on_ray = _import_ray()
             with hold_folder() as folder:
                 warm = self._build_warm(on_ray, folder)
-                cluster = on_ray.start_ray(self._options.address, self._scope, self._definitions, warm=warm)
+                address = self._options.address
+                cores = {} if address else {"num_cpus": count_cpus()}  # Ray would count those of the whole machine
+                cluster = on_ray.start_ray(address, self._scope, self._definitions, warm=warm, **cores)
                 if not self._is_over.is_set():
                     on_ray.run_on_ray  # noqa: B018  # imports Ray Tune here, while the workers do
                 self._found = on_ray, cluster
@@ -124,7 +127,7 @@ def start_beside(session: "Session") -> RayStart:
         definitions = find_definitions(session.study, session.specs)
 
     def tell(url: str | None, why: str) -> None:
-        token = f"{shorten_path(Path(sys.executable).parent / 'ray')} get-auth-token"
+        token = f"{quote_argument(shorten_path(Path(sys.executable).parent / 'ray'))} get-auth-token"
         session.report(
             f"Ray dashboard: {url} (it asks for a token: {token})" if url else f"Ray dashboard: none, for {why}"
         )
