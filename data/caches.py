@@ -1,5 +1,6 @@
-"""The cache folder of this user, also where there is no home, or none that can be written."""
+"""The cache folder and the home of this user, also where there is no home, or none that can be written."""
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -12,9 +13,10 @@ def find_cache_folder() -> Path:
 
     Without a home that can be written it is one of this user's in the temporary folder.
     """
-    folder = platformdirs.user_cache_path("tune_app")
-    if folder.is_absolute() and _can_be_used(folder):  # without a home it is relative, and begins with `~`
-        return folder
+    with contextlib.suppress(RuntimeError):  # there is no home; of an earlier platformdirs the path begins with `~`
+        folder = platformdirs.user_cache_path("tune_app")
+        if folder.is_absolute() and _can_be_used(folder):
+            return folder
     name = f"tune_app-cache-{os.getuid()}"
     try:
         beside = Path(tempfile.gettempdir()) / name
@@ -22,6 +24,17 @@ def find_cache_folder() -> Path:
         return beside if _is_ours(beside) else Path(tempfile.mkdtemp(prefix=f"{name}-"))
     except OSError:  # nothing can be written anywhere: whoever needs the folder says so
         return Path("/tmp") / name
+
+
+def ensure_home() -> None:
+    """Where this user has no home at all (a container's user without an entry in passwd), take the cache folder for it.
+
+    Other packages ask for it as soon as they are imported.
+    """
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = str(find_cache_folder())
 
 
 def _can_be_used(folder: Path) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tune_app.data.caches import ensure_home
 from tune_app.session.output import quote_argument, steady_output
 from tune_app.study.file import SHIPPED
 
@@ -98,6 +99,7 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
 @steady_output()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is the module's docstring's."""
+    ensure_home()
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] in (["init"], ["list"]):
         return _run_subcommand(given[0], given[1:])
