@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tune_app.data.caches import ensure_home
-from tune_app.session.output import quote_argument, steady_output
+from tune_app.session.output import find_obstacle, quote_argument, steady_output
 from tune_app.study.file import SHIPPED
 
 if TYPE_CHECKING:
@@ -100,6 +100,9 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is the module's docstring's."""
     ensure_home()
+    if obstacle := find_obstacle():
+        print(obstacle, file=sys.stderr)
+        return EXIT_BAD_INPUT
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] in (["init"], ["list"]):
         return _run_subcommand(given[0], given[1:])

@@ -9,18 +9,24 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
-from tune_app.errors import TuneAppError
-from tune_app.session.comparison import compare_results
-from tune_app.session.output import steady_output
-from tune_app.session.results import read_results
-from tune_app.session.resume import spell_damaged
+from tune_app.data.caches import ensure_home
+from tune_app.session.output import find_obstacle, steady_output
 
 
 @steady_output()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 for a folder that cannot be read or written."""
+    ensure_home()
+    if obstacle := find_obstacle():
+        print(obstacle, file=sys.stderr)
+        return 2
+    from rich.console import Console  # here: what draws figures needs a home and docstrings
+
+    from tune_app.errors import TuneAppError
+    from tune_app.session.comparison import compare_results
+    from tune_app.session.results import read_results
+    from tune_app.session.resume import spell_damaged
+
     called = Path(sys.argv[0]).name
     command = called if called == "tune-report" else "python -m tune_app.report"
     parser = argparse.ArgumentParser(prog=command, description=__doc__)

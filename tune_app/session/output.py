@@ -18,6 +18,13 @@ def quote_argument(text: str) -> str:
     return shlex.quote(text)
 
 
+def find_obstacle() -> str:
+    """Why this process of Python cannot draw figures, a sentence; empty if it can."""
+    if sys.flags.optimize < 2:
+        return ""
+    return "PYTHONOPTIMIZE=2 (python -OO) takes docstrings away, which altair cannot be imported without; unset it, or use 1"
+
+
 class SteadyStream:
     """A text stream that never raises: from the first failure on, what is written to it goes nowhere.
 

@@ -44,8 +44,8 @@ class FoundStudy:
 
 
 def build_scope(path: Path | None, allow: Sequence[str] = ()) -> Scope:
-    """Where a study's references may lead: beside its file, or without one in the working directory."""
-    return Scope((Path.cwd() if path is None else path.resolve().parent), tuple(allow))
+    """Where a study's references may lead: beside its file; without one, or from a pipe, in the working directory."""
+    return Scope(Path.cwd() if path is None or path.is_fifo() else path.resolve().parent, tuple(allow))
 
 
 def _find_catalog(scope: Scope) -> Callable[[Mapping[str, Any]], Catalog]:
@@ -96,7 +96,8 @@ def find_study(study: Study | str | Path, overrides: Sequence[str] = (), allow: 
     else:
         path = find_study_file(str(study))
         scope = build_scope(path, allow)
-        beside, mended = path.parent, mend_file(path, overrides, _find_catalog(scope))
+        beside = scope.root if path.is_fifo() else path.parent
+        mended = mend_file(path, overrides, _find_catalog(scope))
     if mended.study is None:
         raise StudyError(mended.problems)
     study = mended.study

@@ -13,7 +13,7 @@ from tune_app.errors import StudyError
 from tune_app.study import Baseline, Catalog, Claim, DataChoice, GridEntry, Label, Recipe, Study, choices
 from tune_app.study.mending import MendedStudy, mend, rename_unknown_keys
 from tune_app.study.messages import LISTS, explain
-from tune_app.study.plain_yaml import PlainYamlError, read_yaml, write_yaml
+from tune_app.study.plain_yaml import LONGEST_TEXT, PlainYamlError, read_yaml, write_yaml
 
 SHIPPED = Path(__file__).resolve().parents[1] / "studies"
 _SECTIONS: dict[str, type[BaseModel]] = {
@@ -32,7 +32,7 @@ def find_study_file(name: str) -> Path:
     if name in shipped:
         return shipped[name]
     path = Path(name)
-    if path.is_file():
+    if path.is_file() or path.is_fifo():  # a pipe, such as a shell's <(…)
         return path
     if path.is_dir():
         raise StudyError(f"{name} is a folder; give the path of a .yaml file in it, or one of {', '.join(shipped)}")
@@ -62,7 +62,8 @@ def mend_file(path: Path, overrides: Sequence[str] = (), catalog: Catalog | Find
     Raises StudyError where the file cannot be read, or is no plain YAML.
     """
     try:
-        content, twice = read_yaml(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:  # more than is read of a text need not be in memory
+            content, twice = read_yaml(file.read(4 * LONGEST_TEXT + 4).decode())
     except OSError as error:
         raise StudyError(f"study file {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
