@@ -22,7 +22,9 @@ def find_obstacle() -> str:
     """Why this process of Python cannot draw figures, a sentence; empty if it can."""
     if sys.flags.optimize < 2:
         return ""
-    return "PYTHONOPTIMIZE=2 (python -OO) takes docstrings away, which altair cannot be imported without; unset it, or use 1"
+    return (
+        "PYTHONOPTIMIZE=2 (python -OO) takes away docstrings, which altair is not imported without; unset it, or use 1"
+    )
 
 
 class SteadyStream:

@@ -74,8 +74,9 @@ def read_yaml(text: str) -> tuple[Any, list[str]]:
     """
     if len(text) > LONGEST_TEXT:
         raise PlainYamlError(f"it has {len(text):,} characters, at most {LONGEST_TEXT:,} are read")
-    loader = _Loader(text)
+    loader = None
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
             return None, []
@@ -91,7 +92,8 @@ def read_yaml(text: str) -> tuple[Any, list[str]]:
     except (yaml.YAMLError, ValueError) as error:  # a number of more digits than Python reads is a ValueError
         raise PlainYamlError(" ".join(str(error).split())) from error
     finally:
-        loader.dispose()
+        if loader:
+            loader.dispose()
 
 
 def _list_children(node: yaml.Node) -> list[yaml.Node]:
