@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tune_app.data.npz import UNREADABLE, open_npz
 from tune_app.errors import ResultsError
 from tune_app.records.codec import record_to_dict
+from tune_app.records.environments import check_environment
 from tune_app.records.files import read_text, write_bytes_whole, write_whole
 from tune_app.records.model import FoldRecord, RecordSet
 from tune_app.records.store import RECORDS_FILE, Damaged, read_records, write_records
@@ -233,9 +234,9 @@ def read_environment(folder: Path) -> Mapping[str, Any] | None:
     path = folder / ENVIRONMENT_FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-        if not isinstance(content, dict | None):
-            raise ValueError("it is not a mapping")
-    except (OSError, ValueError) as error:
+        if content is not None or path.is_file():
+            check_environment(content)
+    except (OSError, ValueError, RecursionError) as error:
         raise ResultsError(
             f"{path} cannot be read ({type(error).__name__}: {error}); restore it, or delete it"
         ) from error

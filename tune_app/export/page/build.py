@@ -133,7 +133,7 @@ def build_page(
     }
     drawing_script = _escape(library())
     hashes = " ".join(_hash(text) for text in (drawing_script, script))
-    return _template().render(content, library=Markup(drawing_script), hashes=hashes)
+    return _template().render(content, library=Markup(drawing_script), hashes=hashes, style_hash=_hash(style))
 
 
 def _build_trial(
