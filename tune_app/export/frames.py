@@ -1,6 +1,7 @@
 """The data files of a results folder: CSV and JSON, at full precision."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,9 @@ OCCASIONAL: dict[str, Callable[[Results], pd.DataFrame]] = {
     "looks": build_looks,
 }
 
+FORMULA = ("=", "+", "-", "@", "\t", "\n")  # how what a spreadsheet computes begins
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+](?:inf|nan)")
+
 
 def build_frames(results: Results) -> dict[str, pd.DataFrame]:
     """The tidy frames and the summaries, by the name of their files; an occasional one that is empty is left out."""
@@ -55,7 +59,21 @@ def build_frames(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
-    write_whole(path, frame.to_csv(index=False, lineterminator="\n"))
+    """The frame as CSV, in which no text is a formula; the file appears complete or not at all."""
+    texts = [name for name in frame if frame[name].dtype.kind not in "biufM"]
+    harmless = {name: frame[name].map(quote_formula, na_action="ignore") for name in texts}
+    write_whole(path, frame.assign(**harmless).to_csv(index=False, lineterminator="\n"))
+
+
+def quote_formula(cell: Any) -> Any:
+    """The cell; a text that a spreadsheet would compute has an apostrophe before it, as one would type it there.
+
+    Those begin with `=`, `+`, `-`, `@`, a tab or a new line. A number is none, also one that is spelled as text.
+    """
+    if not isinstance(cell, str):
+        return cell
+    cell = cell.replace("\r\n", "\n").replace("\r", "\n")  # which Python's writer would leave without quotes
+    return f"'{cell}" if cell.startswith(FORMULA) and not _NUMBER.fullmatch(cell) else cell
 
 
 def build_stamp(results: Results) -> dict[str, str]:

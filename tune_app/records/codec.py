@@ -79,6 +79,8 @@ def record_to_dict(record: Record) -> dict[str, Any]:
     for name in _WHERE_KNOWN:
         if known.get(name, ...) in (None, {}):
             del known[name]
+    if known.get("error_message"):  # which may name a file whose name is no UTF-8
+        known["error_message"] = known["error_message"].encode(errors="backslashreplace").decode()
     return {"schema": SCHEMA, "kind": kind, **known, **record.extra}
 
 
