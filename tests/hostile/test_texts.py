@@ -24,7 +24,9 @@ ROOT = Path(__file__).parents[2]
 SOURCES = [path for top in ("tune_app", "data", "models") for path in sorted((ROOT / top).rglob("*.py"))]
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+cmd|' /C calc'!A0", "-x", "@SUM(A1)", "\t=1", "\r=1", "=-1", "\n=1", "--1", "-1-1"])
+@pytest.mark.parametrize(
+    "cell", ["=1+1", "+cmd|' /C calc'!A0", "-x", "@SUM(A1)", "\t=1", "\r=1", "=-1", "\n=1", "--1", "-1-1"]
+)
 def test_a_text_that_a_spreadsheet_would_compute_is_none_in_csv(tmp_path: Path, cell: str) -> None:
     write_csv(tmp_path / "frame.csv", pd.DataFrame({"text": [cell, None, "plain"], "number": [-1.5, 2.0, 3.0]}))
     with (tmp_path / "frame.csv").open(newline="") as lines:
