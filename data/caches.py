@@ -7,6 +7,8 @@ from pathlib import Path
 
 import platformdirs
 
+STAND_IN = "tune_app-cache-"  # in the temporary folder; then comes the user's id
+
 
 def find_cache_folder() -> Path:
     """Where unpacked data sets and measured times go: the user's cache folder for this package.
@@ -17,7 +19,7 @@ def find_cache_folder() -> Path:
         folder = platformdirs.user_cache_path("tune_app")
         if folder.is_absolute() and _can_be_used(folder):
             return folder
-    name = f"tune_app-cache-{os.getuid()}"
+    name = f"{STAND_IN}{os.getuid()}"
     try:
         beside = Path(tempfile.gettempdir()) / name
         # Another user may have put a folder of that name there, and would choose what is read.

@@ -46,6 +46,7 @@ SCALARS = [
     *("", " ", "cnn", "none", "digits", "auto", "x" * 500, "../../x", "/etc/passwd", "a\0b", "=1+1", "<script>"),
     *("\\input{x}", "1e-3", "010", "no", "~", "ä😀", "os:system", "nets:build", "tune_app.errors:choices", "[1, 2]"),
 ]
+PIECES = ["\t", "&a [*a]", "!!python/name:os.system", "<<: *x", "{[", "\x00", "\ufeff", ": ", "[" * 3000]
 NAMES = [*CONTENT, *CONTENT["data"], *CONTENT["recipe"], *CONTENT["grid"][0], "define", "design", "components", "more"]
 scalars = st.one_of(st.sampled_from(SCALARS), st.text(max_size=20), st.integers(), st.floats())
 keys = st.one_of(st.sampled_from(NAMES), st.text(max_size=8))
@@ -96,19 +97,9 @@ def wrong_texts(draw: Any, text: str) -> str:
         return str(draw(st.text(max_size=200)))
     start = draw(st.integers(0, len(text)))
     end = min(len(text), start + draw(st.integers(0, 30)))
-    pieces = [
-        "",
-        text[start:end] * 2,
-        "\t",
-        "&a [*a]",
-        "!!python/name:os.system",
-        "<<: *x",
-        "{[",
-        "\x00",
-        "\ufeff",
-        ": ",
-    ]
-    return text[:start] + draw(st.one_of(st.sampled_from(pieces), st.text(max_size=10))) + text[end:]
+    again = text[start:end] * 2
+    piece: str = draw(st.one_of(st.sampled_from(["", again, *PIECES]), st.text(max_size=10)))
+    return text[:start] + piece + text[end:]
 
 
 def dump(content: Any) -> str:

@@ -28,7 +28,7 @@ RESULTS = replace(
     test=TestSet(np.arange(60) % 10, np.arange(60), np.zeros((2, 8, 8), np.uint8), np.arange(2)),
     environment={"command": "tune-grid", "versions": {"torch": "2.11"}, "commit": "abc", "nodes": [{"cpus": 2}]},
 )
-RECORDS = [record_to_dict(record) for record in [*RESULTS.records.epochs.values(), *RESULTS.records.folds.values()]]
+RECORDS = [record_to_dict(record) for record in RESULTS.records.in_order(trial for trial, _ in RESULTS.records.folds)]
 FOLD = next(record for record in RECORDS if record["kind"] == "fold")
 EPOCH = next(record for record in RECORDS if record["kind"] == "epoch")
 
@@ -116,7 +116,11 @@ def test_archives_are_read_without_running_or_growing(
 ) -> None:
     monkeypatch.chdir(folder)
     for damaged in ("labels", "images", "image_rows"):
-        arrays = {"labels": np.arange(60) % 10, "positions": np.arange(60), "images": np.zeros((2, 8, 8), np.uint8)}
+        arrays: dict[str, Any] = {
+            "labels": np.arange(60) % 10,
+            "positions": np.arange(60),
+            "images": np.zeros((2, 8, 8), np.uint8),
+        }
         with zipfile.ZipFile(folder / name, "w", zipfile.ZIP_DEFLATED) as archive:
             for array, content in {**arrays, "image_rows": np.arange(2)}.items():
                 buffer = io.BytesIO()

@@ -60,6 +60,31 @@ def hold_short_folder(longest: int) -> Iterator[Path | None]:
     )
 
 
+def find_company() -> list[int]:
+    """Other processes of this user that hold such a folder, and may use cores that this one may use, too."""
+    found: set[int] = set()
+    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        owner = path.name.removeprefix(PREFIX).partition("-")[0]
+        with contextlib.suppress(OSError):
+            if not owner.isdigit() or int(owner) == os.getpid() or path.lstat().st_uid != os.getuid():
+                continue
+            shared = os.sched_getaffinity(int(owner)) & os.sched_getaffinity(0)
+            if shared and _is_held(path):
+                found.add(int(owner))
+    return sorted(found)
+
+
+def _is_held(folder: Path) -> bool:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def remove_abandoned(place: str | None = None) -> None:
     """Remove the folders that dead processes of this user left; whatever is not surely one of these stays."""
     for path in Path(place or tempfile.gettempdir()).glob(f"{PREFIX}*"):

@@ -61,7 +61,7 @@ def build_frames(results: Results) -> dict[str, pd.DataFrame]:
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
     """The frame as CSV, in which no text is a formula; the file appears complete or not at all."""
     texts = [name for name in frame if frame[name].dtype.kind not in "biufM"]
-    harmless = {name: frame[name].map(quote_formula, na_action="ignore") for name in texts}
+    harmless = {str(name): frame[name].map(quote_formula, na_action="ignore") for name in texts}
     write_whole(path, frame.assign(**harmless).to_csv(index=False, lineterminator="\n"))
 
 

@@ -4,13 +4,13 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from tune_app.errors import ResourceError
-from tune_app.executors.scratch import hold_folder, hold_short_folder
+from tune_app.executors.scratch import find_company, hold_folder, hold_short_folder
 from tune_app.monitor.terminal import shorten_path
 from tune_app.parts.references import Scope
 from tune_app.session.environment import count_cpus
@@ -145,7 +145,22 @@ def start_beside(session: "Session") -> RayStart:
             f"Ray dashboard: {url} (it asks for a token: {token})" if url else f"Ray dashboard: none, for {why}"
         )
 
+    if not session.options.address and (others := find_company()):
+        session.report(describe_company(others, count_cpus()))
     return RayStart(session.options, session.found.scope, definitions, len(session.specs), tell)
+
+
+def describe_company(others: Sequence[int], cores: int) -> str:
+    """What to do about studies that run on this machine already, by their processes."""
+    whose = f"process {', '.join(map(str, others))}"
+    if cores < 2:
+        return f"Another study runs on this machine ({whose}): both share its core, and both take longer."
+    half = cores // 2
+    ranges = [f"{first}-{last}" if last > first else f"{first}" for first, last in ((0, half - 1), (half, cores - 1))]
+    return (
+        f"Another study runs on this machine ({whose}), and each takes all {cores} cores. To give each its own, start "
+        f"one as `taskset -c {ranges[0]} tune-grid …` and the other as `taskset -c {ranges[1]} tune-grid …`."
+    )
 
 
 def _import_ray() -> ModuleType:

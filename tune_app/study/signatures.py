@@ -41,7 +41,7 @@ class Argument(Frozen):
         types = _TYPES.get(self.kind, (object,))
         if not isinstance(level, types) or (isinstance(level, bool) and self.kind not in ("boolean", "any")):
             return f"{self.factor}: must be {_WORDS[self.kind]}, got {level!r}"
-        if self.kind == "number" and abs(level) > LARGEST:
+        if self.kind == "number" and isinstance(level, int | float) and abs(level) > LARGEST:
             return f"{self.factor}: must lie between -{LARGEST:g} and {LARGEST:g}"
         bounds: tuple[tuple[str, float | None, Callable[[Any, Any], bool]], ...] = (
             ("greater than", self.above, operator.gt),

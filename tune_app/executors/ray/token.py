@@ -3,10 +3,9 @@
 import contextlib
 import os
 import secrets
-import tempfile
 from pathlib import Path
 
-from tune_app.data.caches import find_cache_folder
+from tune_app.data.caches import STAND_IN, find_cache_folder
 
 VARIABLES = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
@@ -18,7 +17,7 @@ def keep_token() -> None:
     if any(map(os.environ.get, VARIABLES)) or os.access(usual, os.R_OK):
         return
     above = next(place for place in (usual.parent, home) if place == home or os.path.lexists(place))
-    is_lasting = not home.is_relative_to(tempfile.gettempdir())
+    is_lasting = not home.name.startswith(STAND_IN)
     if is_lasting and above.is_dir() and os.access(above, os.W_OK | os.X_OK):
         return  # Ray writes one there
     path = find_cache_folder() / "ray_token"
