@@ -15,7 +15,7 @@ from tune_app.session.planning import make_plan
 from tune_app.session.session import Session
 from tune_app.session.studies import find_study
 
-LONGEST_MESSAGE = 20_000  # characters; every problem is told at once
+LONGEST_MESSAGE = 50_000  # characters; every problem is told at once
 CONTENT: dict[str, Any] = {
     "name": "small",
     "title": "A study",
@@ -36,9 +36,9 @@ CONTENT: dict[str, Any] = {
             "expect": "higher",
         }
     ],
-    "labels": [{"label": "plain", "levels": {"regularizer": "none"}}],
+    "labels": [{"label": "plain", "regularizer": "none"}],
     "metrics": {"primary": "accuracy", "also": ["macro_f1"]},
-    "equivalence": 0.01,
+    "rope": 0.01,
     "inference": "new-images",
 }
 SCALARS = [
@@ -124,8 +124,9 @@ def try_each(cases: int, strategy: st.SearchStrategy[Any], attempt: Callable[[An
     check()
 
 
-def plan_or_refuse(path: Path, overrides: tuple[str, ...] = (), only: str | None = None) -> None:
+def plan_or_refuse(path: Path, overrides: tuple[str, ...] = (), only: str | None = None) -> str:
     """Plan the study as the command does; what is wrong is a message of ours, and nothing is left behind."""
+    message = ""
     before = sorted(path.parent.rglob("*"))
     try:
         runs, results = path.parent / "runs", path.parent / "results"
@@ -134,7 +135,9 @@ def plan_or_refuse(path: Path, overrides: tuple[str, ...] = (), only: str | None
         make_plan(session.study, options, root=session.found.scope.root, measure=False)
     except TuneAppError as error:
         check_message(error)
+        message = str(error)
     assert sorted(path.parent.rglob("*")) == before
+    return message
 
 
 def check_message(error: TuneAppError) -> None:

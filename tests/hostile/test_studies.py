@@ -27,6 +27,49 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
+def test_without_mistakes_the_study_is_planned(path: Path) -> None:
+    assert plan_or_refuse(path) == ""
+
+
+LAUGHS = "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abc", "bcd", strict=True)
+)
+LARGE = {
+    "ten megabytes": lambda text: text + f"# {'x' * 10**7}",
+    "a title of ten megabytes": lambda text: text.replace("A study", "x" * 10**7),
+    "a value behind aliases": lambda text: f"a: &a [{', '.join('x' * 10)}]\n{LAUGHS}" + text.replace("A study", "*d"),
+    "three thousand entries": lambda text: text + "  x: 1\n" * 3000,
+    "a thousand unknown keys": lambda text: text + "".join(f"key{number}: 1\n" for number in range(1000)),
+    "a long key": lambda text: text + f"{'x' * 10**5}: 1\n",
+    "a long level": lambda text: text.replace("dropout", "x" * 10**5),
+    "deep nesting": lambda text: text.replace("A study", "[" * 3000 + "]" * 3000),
+    "a number without end": lambda text: text.replace("0.001", "9" * 10**5),
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_what_is_large_is_refused_in_few_words(path: Path, kind: str) -> None:
+    path.write_text(LARGE[kind](dump(CONTENT)), encoding="utf-8")
+    assert 0 < len(plan_or_refuse(path)) < 50_000
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        f"recipe.epochs=[{','.join('1' * 5000)}]",
+        f"recipe.optimizer={'x' * 10**5}",
+        f"{'x' * 10**5}=1",
+        f"{'x' * 10**5}.a=1",
+        f"name={'x' * 10**5}",
+        f"reference={'x' * 10**5}",
+        f"title={'[' * 3000}",
+    ],
+    ids=lambda override: override[:12],
+)
+def test_an_override_that_is_large_is_refused_in_few_words(path: Path, override: str) -> None:
+    assert 0 < len(plan_or_refuse(path, (override,))) < 10_000
+
+
 @FEW_OR_MANY
 def test_a_study_with_wrong_values_is_planned_or_refused(path: Path, share: float) -> None:
     def attempt(content: object) -> None:

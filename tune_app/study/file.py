@@ -1,8 +1,11 @@
 """A YAML file and overrides in, a valid `Study` out, or one StudyError with everything that is wrong."""
 
 import copy
+import os
 import re
+import stat
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,12 +35,13 @@ def find_study_file(name: str) -> Path:
     if name in shipped:
         return shipped[name]
     path = Path(name)
-    if path.is_file() or path.is_fifo():  # a pipe, such as a shell's <(…)
-        return path
-    if path.is_dir():
+    with suppress(OSError, ValueError):  # of a name that is none
+        if stat.S_ISREG(mode := path.stat().st_mode) or stat.S_ISFIFO(mode):  # a pipe, such as a shell's <(…)
+            return path
+    if os.path.isdir(path):  # noqa: PTH112  # Path's own raises for a name that is too long
         raise StudyError(f"{name} is a folder; give the path of a .yaml file in it, or one of {', '.join(shipped)}")
     if path.suffix in (".yaml", ".yml") or "/" in name:
-        siblings = [str(other) for other in sorted(path.parent.glob("*.y*ml"))] if path.parent.is_dir() else []
+        siblings = [str(other) for other in sorted(path.parent.glob("*.y*ml"))] if os.path.isdir(path.parent) else []  # noqa: PTH112
         raise StudyError(f"study file {name} does not exist{choices(name, [*siblings, *shipped])}")
     raise StudyError(f"unknown study {name!r}{choices(name, shipped)}, or give the path of a .yaml file")
 
