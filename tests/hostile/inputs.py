@@ -107,7 +107,7 @@ def dump(content: Any) -> str:
     return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
 
-def try_each(cases: int, strategy: st.SearchStrategy[Any], attempt: Callable[[Any], None]) -> None:
+def try_each(cases: int, strategy: st.SearchStrategy[Any], attempt: Callable[[Any], Any]) -> None:
     """Make the attempt with so many values, the same ones in every run; what fails is made as small as it can be."""
 
     @settings(
