@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DELETE_ON_ERROR:
-.PHONY: grid test test-all chromium chromium-if-none check bench gpu format clean
+.PHONY: grid test test-all chromium chromium-if-none check vulnerabilities bench gpu format clean
 
 # The tables go where git does not look: results/ holds what is committed.
 grid: .venv/.ready  ## install, then run the default study (STUDY=report ARGS="--only model=cnn" for others)
@@ -30,6 +30,12 @@ check: .venv/.ready-dev  ## formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+vulnerabilities: .venv/bin/python  ## what is known of the versions in constraints.txt; needs the network (ARGS="-s osv")
+	@test -x .venv/audit/bin/pip-audit || { $(BIN)/python -m venv .venv/audit \
+	  && .venv/audit/bin/python -m pip install --quiet "pip-audit>=2.9,<3"; } \
+	  || { rm -rf .venv/audit; echo "Nothing was checked: pip-audit cannot be installed from here."; exit 3; }
+	@$(BIN)/python .ci/audit.py .venv/audit/bin/pip-audit $(ARGS)
 
 bench: .venv/.ready-bench  ## install the peers, then measure this project against them (ARGS="--images 24000")
 	$(BIN)/python -m benchmarks.peers $(ARGS)

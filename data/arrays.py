@@ -1,16 +1,16 @@
 """Data from an `.npz` archive of NumPy arrays; nothing in it is unpickled."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib.npyio import NpzFile
+from numpy.lib.format import MAGIC_PREFIX
 from numpy.typing import NDArray
 
-from tune_app.data.archives import DAMAGED
 from tune_app.data.model import Data
+from tune_app.data.npz import OBJECTS, UNREADABLE, NpzArchive, open_npz
 from tune_app.errors import DataError, choices
 
 CLASSES = "classes"
@@ -59,25 +59,27 @@ def load_npz(
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[NpzFile]:
+def _open(path: Path) -> Iterator[NpzArchive]:
     if not path.is_file():
         near = sorted(other.name for other in path.parent.glob("*.npz")) if path.parent.is_dir() else []
         raise DataError(f"{path} is missing" + (choices(path.name, near) if near else ""))
-    with path.open("rb") as file:  # numpy leaves a file open that it cannot read
+    with ExitStack() as stack:
         try:
-            archive = np.load(file, allow_pickle=False)
-        except DAMAGED as error:
+            archive = stack.enter_context(open_npz(path))
+        except UNREADABLE as error:
+            with suppress(OSError), path.open("rb") as file:
+                if file.read(len(MAGIC_PREFIX)) == MAGIC_PREFIX:
+                    raise DataError(
+                        f"{path} holds one array and no archive; write inputs and targets with numpy.savez"
+                    ) from None
             raise DataError(f"{path} is no .npz archive ({error}); write it with numpy.savez") from error
-        if not isinstance(archive, NpzFile):
-            raise DataError(f"{path} holds one array and no archive; write inputs and targets with numpy.savez")
-        with archive:
-            yield archive
+        yield archive
 
 
 class _Parts:
     """The arrays of an open archive by name, or a sentence."""
 
-    def __init__(self, path: Path, archive: NpzFile) -> None:
+    def __init__(self, path: Path, archive: NpzArchive) -> None:
         self._path = path
         self._archive = archive
 
@@ -86,11 +88,11 @@ class _Parts:
             raise DataError(f"{self._path} has no array {name!r}{choices(name, self._archive.files)}")
         try:
             array: NDArray[Any] = self._archive[name]
-        except DAMAGED as error:
-            if "allow_pickle" in str(error):  # what numpy says of an array that only a pickle can hold
+        except UNREADABLE as error:
+            if str(error) == OBJECTS:
                 raise DataError(
-                    f"{self._path}: array {name!r} holds Python objects, which are refused, as reading them could run "
-                    "code; store numbers or texts of one type, and rows of different lengths padded to one"
+                    f"{self._path}: array {name!r} {OBJECTS.removeprefix('it ')}; store numbers or texts of one type, "
+                    "and rows of different lengths padded to one"
                 ) from error
             raise DataError(f"{self._path}: array {name!r} is damaged ({error}); write the file again") from error
         return array

@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
 from tune_app.data.archives import unpack_gzip
+from tune_app.data.caches import find_cache_folder
 from tune_app.data.model import Data
 from tune_app.errors import DataError
 
@@ -51,9 +51,11 @@ def _load_idx(name: str, folder: Path, shipped: Path | None) -> tuple[NDArray[np
         splits = [kind(root=str(folder), train=train, download=shipped is None) for train in (True, False)]
     except (RuntimeError, OSError, ValueError) as error:
         names = ", ".join(archive for archive, _ in kind.resources)
+        way = "unpacked" if shipped else "unpacked or downloaded"
+        fetch = "" if shipped else f"with no network, copy {names} there; "
         raise DataError(
-            f"{name} could not be unpacked or downloaded into {raw}: {error}; with no network, copy {names} there; "
-            f"for another folder give --data, or set {FOLDER_VARIABLE}"
+            f"{name} could not be {way} into {raw}: {error}; {fetch}for another folder give --data, or set "
+            f"{FOLDER_VARIABLE}"
         ) from error
     images = [np.ascontiguousarray(split.data.numpy()[:, None]) for split in splits]
     labels = [split.targets.numpy().astype(np.uint8) for split in splits]
@@ -89,7 +91,7 @@ def find_data_folder(folder: Path | None = None) -> Path:
     if folder is not None:
         return folder
     named = os.environ.get(FOLDER_VARIABLE)
-    return Path(named) if named else platformdirs.user_cache_path("tune_app") / "data"
+    return Path(named) if named else find_cache_folder() / "data"
 
 
 def load_dataset(name: str, folder: Path | None = None, shipped: Path = SHIPPED) -> Data:

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tune_app.data.archives import DAMAGED, write_in_one_step
+from tune_app.data.archives import write_in_one_step
 from tune_app.data.model import Data
+from tune_app.data.npz import UNREADABLE, open_npz
 from tune_app.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # those of torchvision
@@ -132,11 +133,11 @@ def _fingerprint_files(part: Path, files: list[Path]) -> str:
 def _read_cache(kept: Path, state: str, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
     """The images that were kept, unless the files have changed since or the cache is damaged (each array has a CRC)."""
     try:
-        with kept.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        with open_npz(kept) as archive:
             if str(archive["state"]) != state:
                 return None
             images: NDArray[np.uint8] = archive["images"]
-    except (*DAMAGED, TypeError):  # the last if it is an array and no archive
+    except UNREADABLE:
         return None
     return images if images.shape == shape and images.dtype == np.uint8 else None
 

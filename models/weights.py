@@ -1,8 +1,11 @@
 """Weights on disk: a dictionary of tensors, numbers and strings that `torch.load(weights_only=True)` accepts."""
 
 import os
+import sysconfig
+from collections.abc import Sequence
 from importlib import import_module
-from inspect import signature
+from importlib.util import find_spec
+from inspect import signature, unwrap
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +50,14 @@ def read_weights(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def load_network(path: str | Path) -> nn.Module:
+def load_network(path: str | Path, allow: Sequence[str] = ()) -> nn.Module:
     """The network that `--keep best` saved, in evaluation mode on the CPU.
 
     It expects (N, C, H, W) float images, grey levels scaled to [0, 1] and normalised with
     `read_weights(path)["facts"]["mean"]` and `["std"]`. A user's own network is built by their function, which must be
-    importable. Raises ResultsError for a file that holds none, or whose function cannot be found.
+    importable. The file names it, so that it must not lead anywhere but to modules of one's own, to networks that ship,
+    and to installed packages that `allow` names. Raises ResultsError for a file that holds none, or whose function
+    cannot be found or is another.
     """
     from tune_app.models import MODELS  # here, because the registry imports this file
 
@@ -60,7 +65,7 @@ def load_network(path: str | Path) -> nn.Module:
     build = dict(content["build"])
     name = build.pop("model")
     if "reference" in build:
-        network = _build_users(path, name, build)
+        network = _build_users(path, name, build, allow)
         network.load_state_dict(content["state"])
         return network.eval()
     if name not in MODELS:
@@ -71,11 +76,13 @@ def load_network(path: str | Path) -> nn.Module:
     return network.eval()
 
 
-def _build_users(path: str | Path, name: str, build: dict[str, Any]) -> nn.Module:
+def _build_users(path: str | Path, name: str, build: dict[str, Any], allow: Sequence[str]) -> nn.Module:
     module, _, function = str(build["reference"]).partition(":")
     try:
+        _check_module(path, module, allow)
         factory = getattr(import_module(module), function)
-    except (ImportError, AttributeError) as error:
+        _check_module(path, str(getattr(unwrap(factory), "__module__", None)), allow)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ResultsError(
             f"{path} holds a {name!r}, which {build['reference']} builds, and that cannot be imported ({error}); put "
             "the study's folder on Python's path"
@@ -85,3 +92,22 @@ def _build_users(path: str | Path, name: str, build: dict[str, Any]) -> nn.Modul
     named = signature(factory).parameters
     network: nn.Module = factory(**build["arguments"], **{key: value for key, value in filled.items() if key in named})
     return network
+
+
+def _check_module(path: str | Path, module: str, allow: Sequence[str]) -> None:
+    """Raise ResultsError for a module that a file of weights must not call: of Python, or of a package not allowed."""
+    package = module.partition(".")[0]
+    if package in allow or f"{module}.".startswith("tune_app.models."):
+        return
+    found = find_spec(package)  # of a package at the top: nothing is imported for it
+    if found is None:
+        raise ImportError(f"No module named {package!r}")
+    places = [Path(place).resolve() for place in (found.origin, *(found.submodule_search_locations or ())) if place]
+    kinds = ("stdlib", "platstdlib", "purelib", "platlib")
+    installed = [Path(sysconfig.get_path(kind)).resolve() for kind in kinds]
+    is_own = package != "tune_app" and found.origin not in ("built-in", "frozen")
+    if not is_own or any(place.is_relative_to(base) for place in places for base in installed):
+        raise ResultsError(
+            f"{path} names {module}, which is no module of your own: the file could have it do anything; if you trust "
+            f"the file, allow it with load_network(…, allow=[{package!r}])"
+        )

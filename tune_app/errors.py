@@ -15,6 +15,9 @@ TuneAppError
 import difflib
 from collections.abc import Iterable
 
+MOST_PROBLEMS = 200  # that are told at once
+LONGEST_LINE = 2000  # characters of one; a value may be a text without end
+
 
 class TuneAppError(Exception):
     """The root; its message states the rule, the value, what is allowed and the remedy."""
@@ -24,7 +27,9 @@ class StudyError(TuneAppError):
     """One or more things are wrong with a study; `problems` lists all of them."""
 
     def __init__(self, problems: str | Iterable[str]) -> None:
-        self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
+        found = (problems,) if isinstance(problems, str) else tuple(problems)
+        more = (f"… and {len(found) - MOST_PROBLEMS} more problems",) if len(found) > MOST_PROBLEMS else ()
+        self.problems = (*map(_cut, found[:MOST_PROBLEMS]), *more)
         super().__init__("\n".join(self.problems))
 
 
@@ -58,6 +63,13 @@ class FitError(TuneAppError):
 
 class RefusedError(TuneAppError):
     """A number that must not be given; the message is the sentence that stands in its place."""
+
+
+def _cut(problem: str) -> str:
+    """The problem without the middle of lines that are too long; what is allowed and the remedy stand at the end."""
+    half = LONGEST_LINE // 2
+    lines = (line if len(line) <= LONGEST_LINE else f"{line[:half]} … {line[-half:]}" for line in problem.split("\n"))
+    return "\n".join(lines)
 
 
 def choices(value: str, allowed: Iterable[str]) -> str:

@@ -7,13 +7,13 @@ import argparse
 import atexit
 import gc
 import logging
-import os
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tune_app.data.caches import ensure_home
+from tune_app.session.output import find_obstacle, quote_argument, steady_output
 from tune_app.study.file import SHIPPED
 
 if TYPE_CHECKING:
@@ -98,8 +98,13 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@steady_output()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is the module's docstring's."""
+    ensure_home()
+    if obstacle := find_obstacle():
+        print(obstacle, file=sys.stderr)
+        return EXIT_BAD_INPUT
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] in (["init"], ["list"]):
         return _run_subcommand(given[0], given[1:])
@@ -142,23 +147,15 @@ def _run_subcommand(name: str, arguments: Sequence[str]) -> int:
 
             written = write_scaffold(options.folder)
             print(f"Wrote {', '.join(path.name for path in written)} to {options.folder}. Run it with:")
-            print(f"  cd {options.folder} && tune-grid study.yaml")
+            print(f"  cd {quote_argument(str(options.folder))} && tune-grid study.yaml")
         else:
             from tune_app.session.listing import describe_parts
 
-            _print_whole(describe_parts())
+            print(describe_parts())
     except TuneAppError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
     return 0
-
-
-def _print_whole(text: str) -> None:
-    """Print, whether or not the reader stays to the end (`| head`)."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _check(session: "Session") -> int:
@@ -177,14 +174,8 @@ def _build_session(options: argparse.Namespace) -> "Session":
     from tune_app.session.session import Session
     from tune_app.session.studies import find_study
 
-    class _Console(Console):
-        """A console whose reader may leave (`| head`): the study continues without it."""
-
-        def on_broken_pipe(self) -> None:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-    console = _Console()
-    again = shlex.join(argument for argument in sys.argv[1:] if argument != "--fresh")
+    console = Console()
+    again = " ".join(quote_argument(argument) for argument in sys.argv[1:] if argument != "--fresh")
     chosen = {name: getattr(options, name) for name in OptionValues.__annotations__}
     only = ",".join(options.only) if options.only else None
     return Session(

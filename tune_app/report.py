@@ -10,13 +10,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-
-from tune_app.errors import TuneAppError
-from tune_app.monitor.silence import say_while
-from tune_app.session.comparison import compare_results
-from tune_app.session.results import read_results
-from tune_app.session.resume import spell_damaged
+from tune_app.data.caches import ensure_home
+from tune_app.session.output import find_obstacle, steady_output
 
 EXIT_WRONG, EXIT_BAD_INPUT = 1, 2
 
@@ -41,8 +36,21 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@steady_output()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, 2 for a folder that cannot be read or written, with --verify 1 where something is wrong."""
+    ensure_home()
+    if obstacle := find_obstacle():
+        print(obstacle, file=sys.stderr)
+        return EXIT_BAD_INPUT
+    from rich.console import Console  # here: what draws figures needs a home and docstrings
+
+    from tune_app.errors import TuneAppError
+    from tune_app.monitor.silence import say_while
+    from tune_app.session.comparison import compare_results
+    from tune_app.session.results import read_results
+    from tune_app.session.resume import spell_damaged
+
     parser = build_parser()
     options = parser.parse_args(arguments)
     if problem := _find_problem(options):

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tune_app.executors.scratch import hold_folder, remove_abandoned
+from tune_app.errors import ResourceError
+from tune_app.executors.scratch import find_company, hold_folder, hold_short_folder, remove_abandoned
+from tune_app.session.starting import describe_company
 
 ROOT = Path(__file__).parents[2]
 HOLD = """
@@ -103,3 +105,41 @@ def test_the_folder_of_another_user_stays(temporary: Path) -> None:
     os.chown(theirs, 12345, 12345)
     remove_abandoned()
     assert theirs.is_dir()
+
+
+def test_another_run_on_the_same_cores_is_seen_and_told_how_to_share(
+    holder: tuple[subprocess.Popen[str], Path],
+) -> None:
+    process, _ = holder
+    assert find_company() == [process.pid]
+    told = describe_company([1], 8)
+    assert "`taskset -c 0-3 tune-grid …` and the other as `taskset -c 4-7 tune-grid …`" in told
+    end(process, signal.SIGKILL)
+    assert find_company() == []
+
+
+def test_a_path_that_is_too_long_for_sockets_has_a_short_one_instead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setenv("TMPDIR", "/tmp")
+    with hold_short_folder(36) as folder:
+        assert folder is None, "where temporary files go is short enough"
+    monkeypatch.setenv("TMPDIR", str(tmp_path / ("x" * 60)))
+    with hold_short_folder(36) as folder:
+        assert folder is not None
+        assert len(os.fsencode(folder)) <= 36
+    assert not folder.exists()
+    monkeypatch.setattr("tune_app.executors.scratch.SHORT", ())
+    with pytest.raises(ResourceError, match="at most 36 are possible; set RAY_TMPDIR"), hold_short_folder(36):
+        pass
+
+
+def test_a_temporary_folder_that_refuses_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
+    with (
+        pytest.raises(ResourceError, match="set TMPDIR to another folder, or run with --executor inline"),
+        hold_folder(),
+    ):
+        pass

@@ -66,6 +66,7 @@ def test_the_page_is_one_file_without_addresses_of_others(folder: Path) -> None:
     markup = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
     assert not re.findall(r"""(?:src|href)=["'](?!#|data:)[^"']*""", markup)
     assert "default-src 'none'" in page
+    assert "unsafe" not in re.sub(r"<(script|style)>.*?</\1>", "", page, flags=re.DOTALL)
     assert len(page.encode()) < 5e6
 
 
@@ -185,6 +186,26 @@ def test_a_mark_tells_its_numbers(page: Any) -> None:
     mark.hover(force=True)
     page.wait_for_selector("#vg-tooltip-element.visible")
     assert "test accuracy" in page.inner_text("#vg-tooltip-element")
+
+
+def test_the_policy_lets_in_no_other_script_and_no_other_style(browser: Any, folder: Path, tmp_path: Path) -> None:
+    text = (folder / PAGE_FILE).read_text()
+    foreign = (
+        "<script>document.title = 'ran'</script><style>body { display: none; }</style>"
+        "<p id='styled' style='position: fixed' onclick=\"document.title = 'ran'\">x</p>"
+        "<img src='x' onerror=\"document.title = 'ran'\"><a id='link' href=\"javascript:document.title = 'ran'\">x</a>"
+    )
+    (tmp_path / PAGE_FILE).write_text(text.replace("<body>", f"<body>{foreign}", 1))
+    page = browser.new_page()
+    page.goto((tmp_path / PAGE_FILE).as_uri())
+    page.wait_for_selector("html[data-ready]")
+    page.click("#styled")
+    page.click("#link")
+    assert page.title() != "ran"
+    look = "id => getComputedStyle(document.querySelector(id))"
+    assert page.evaluate(f"({look})('body').display") != "none"
+    assert page.evaluate(f"({look})('#styled').position") == "static"
+    page.close()
 
 
 def test_a_trial_opens_and_draws_its_curves(page: Any) -> None:

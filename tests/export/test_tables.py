@@ -243,3 +243,11 @@ def test_contrasts_with_one_baseline_a_group_name_it_in_the_caption() -> None:
     assert group.caption == "cnn, sound protocol, 3 folds, batches of 20; compared with no regularizer"
     assert [row.values["row"] for row in group.rows] == ["dropout", "batchnorm"]
     assert "baseline" not in [column.name for column in table.columns]
+
+
+def test_a_narrow_terminal_shows_whole_labels_and_whole_numbers_and_says_what_it_lacks() -> None:
+    printed = print_table(TABLE, width=30)
+    rows = [line for line in printed.splitlines() if line.startswith(FIRST[0])]
+    assert rows, printed
+    assert max(map(len, printed.splitlines())) <= 30
+    assert "Too narrow for " in printed

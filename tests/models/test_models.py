@@ -1,5 +1,8 @@
 """The networks, compared layer by layer with the original report."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -137,3 +140,26 @@ def test_a_file_that_holds_no_weights_is_refused(tmp_path) -> None:  # type: ign
     (tmp_path / "w.pt").write_bytes(b"not weights")
     with pytest.raises(ResultsError, match="--keep best"):
         load_network(tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize(
+    ("reference", "arguments"),
+    [
+        ("os:system", {"command": "touch ran"}),
+        ("posix:system", {"command": "touch ran"}),
+        ("subprocess:run", {"args": ["touch", "ran"]}),
+        ("numpy:save", {"file": "ran", "arr": [1]}),
+        ("tune_app.records.files:write_whole", {"path": "ran", "text": "x"}),
+        ("tune_app.models.weights:import_module", {"name": "antigravity"}),
+        ("nowhere:build", {}),
+    ],
+)
+def test_weights_of_a_stranger_call_nothing_but_ones_own_modules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: str, arguments: dict[str, Any]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    build = {"model": "net", "reference": reference, "arguments": arguments, "inputs": [1], "outputs": 2}
+    write_weights(tmp_path / "w.pt", {}, build, {})
+    with pytest.raises(ResultsError, match=r"no module of your own.*allow=|cannot be imported"):
+        load_network(tmp_path / "w.pt")
+    assert not (tmp_path / "ran").exists()

@@ -11,7 +11,7 @@ from tests.builders import build_study, fold_record, plan_of
 from tests.folders import Folder
 from tune_app.monitor.tensorboard import TensorBoardMonitor
 from tune_app.plan import WorkItem
-from tune_app.records import RecordSet, read_records
+from tune_app.records import EpochRecord, RecordSet, read_records
 from tune_app.session.interrupts import terminate_as_interrupt
 
 
@@ -60,3 +60,32 @@ def test_an_interrupt_waits_until_event_files_are_in_order(tmp_path: Path, numbe
         monitor.close()
     folds = EventAccumulator(str(tmp_path / trial.name)).Reload().Scalars("test_accuracy_by_fold")
     assert [event.value for event in folds] == pytest.approx([0.9])
+
+
+def test_folds_of_a_stack_share_a_bounded_number_of_open_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tune_app.monitor.tensorboard.MOST_WRITERS", 3)
+    trial = plan_of(build_study(grid=[{"model": "cnn", "folds": 8}], recipe={"epochs": 2, "batch_size": 20}))[0]
+    monitor = TensorBoardMonitor(tmp_path, [trial], RecordSet())
+    monitor.item_started(WorkItem(trial, tuple(range(8))))
+    scores = {"train_loss": 0.3, "train_accuracy": 0.5, "validation_loss": 0.3, "validation_accuracy": 0.5}
+    for epoch in (1, 2):
+        for fold in range(8):
+            monitor.record(EpochRecord(trial.id, 0, fold, epoch, scores, 0.001, 1.5, 1000.0))
+            assert len(monitor._writers) <= 3
+    for fold in range(8):
+        monitor.record(fold_record(trial.id, fold, 0.9))
+    monitor.close()
+    for fold in range(8):
+        curve = EventAccumulator(str(tmp_path / trial.name / f"fold-{fold + 1}")).Reload()
+        assert [event.step for event in curve.Scalars("loss/train")] == [1, 2]
+    top = EventAccumulator(str(tmp_path / trial.name)).Reload()
+    assert len(top.Scalars("test_accuracy_by_fold")) == 8
+
+
+def test_folders_of_trials_that_an_edit_has_removed_go(tmp_path: Path) -> None:
+    trials = plan_of(build_study())
+    for name in ("cnn-gone-0123abcd", "notes", "cnn-0123"):
+        (tmp_path / name).mkdir()
+    (tmp_path / trials[1].name).mkdir()
+    TensorBoardMonitor(tmp_path, trials[:1], RecordSet(), study={trial.id for trial in trials}).close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["cnn-0123", "notes", trials[1].name])

@@ -80,6 +80,8 @@ def test_merge_keys_are_read_and_equal_keys_are_told() -> None:
         (BOMB, "its aliases stand for 1,234,567,909 values"),
         ("x: &x [*x]", "its aliases stand for"),
         ("[" * 100_000, "nested too deeply"),
+        ("[" * 3_000 + "]" * 3_000, "nested too deeply"),
+        ("[" * 50 + "]" * 50, "nested too deeply: more than 32"),
         ("x" * 2**21, "2,097,152 characters, at most 1,048,576"),
         ("x: " + "9" * 5000, "digits"),
         ("a: !!python/object:os.system x", "could not determine a constructor"),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tune_app.analysis.intervals import wilson_interval
-from tune_app.records import FoldRecord, unpack_labels
+from tune_app.records import EpochRecord, FoldRecord, Record, build_failed_fold, unpack_labels
 from tune_app.records.environments import Environment, build_environments, locate
 from tune_app.records.results import Reported, Results
 from tune_app.study import TrialSpec
@@ -21,6 +21,10 @@ SCORES = {
     "fold": ("test_loss", "test_accuracy"),
 }
 _WHERE_KNOWN = ("tested_epoch", "determinism")  # columns of frames in which some row has something to say
+_NONE: dict[str, Record] = {
+    "epoch": EpochRecord("", 0, 0, 1, {}, 0.0, 0.0, 0.0),
+    "fold": build_failed_fold("", 0, 0, "", "", 0.0),
+}
 _LEFT_OUT = ("trial", "scores", "predictions", "fingerprints", "undefined", "extra")
 
 
@@ -44,24 +48,30 @@ def _build_rows(results: Results, kind: str) -> pd.DataFrame:
     names: dict[str, None] = {}
     rows: list[tuple[Any, ...]] = []  # as dictionaries those of a large study would take hundreds of megabytes
     for record in results.records.in_order(conditions):
-        if isinstance(record, FoldRecord) != (kind == "fold"):
-            continue
-        row = {"trial": record.trial, **conditions[record.trial]}
-        for each in fields(record):
-            if each.name == "scores":
-                row |= dict.fromkeys(SCORES[kind]) | dict(record.scores)
-            elif each.name not in _LEFT_OUT:
-                row[each.name] = getattr(record, each.name)
-        row["fold"] = record.fold + 1
-        if isinstance(record, FoldRecord):
-            row |= _describe_origin(record, environments)
-            row["single_class"] = is_single_class(record)
-            row["test_accuracy_wilson95_low"], row["test_accuracy_wilson95_high"] = _wilson(record)
-        names |= dict.fromkeys(row)
-        rows.append(tuple(row.get(name, np.nan) for name in names))
+        if isinstance(record, FoldRecord) == (kind == "fold"):
+            row = _build_row(record, conditions[record.trial], environments)
+            names |= dict.fromkeys(row)
+            rows.append(tuple(row.get(name, np.nan) for name in names))
     rows = [(*row, *[np.nan] * (len(names) - len(row))) if len(row) < len(names) else row for row in rows]
-    frame = pd.DataFrame(rows, columns=list(names))
+    # Before anything has run, the names are those of any row: a file without them is none.
+    columns = list(names) or list(_build_row(_NONE[kind], next(iter(conditions.values())), {}))
+    frame = pd.DataFrame(rows, columns=columns)
     return frame.drop(columns=[name for name in _WHERE_KNOWN if name in frame and frame[name].isna().all()])
+
+
+def _build_row(record: Record, condition: Mapping[str, Any], environments: Mapping[str, Environment]) -> dict[str, Any]:
+    row = {"trial": record.trial, **condition}
+    for each in fields(record):
+        if each.name == "scores":
+            row |= dict.fromkeys(SCORES["fold" if isinstance(record, FoldRecord) else "epoch"]) | dict(record.scores)
+        elif each.name not in _LEFT_OUT:
+            row[each.name] = getattr(record, each.name)
+    row["fold"] = record.fold + 1
+    if isinstance(record, FoldRecord):
+        row |= _describe_origin(record, environments)
+        row["single_class"] = is_single_class(record)
+        row["test_accuracy_wilson95_low"], row["test_accuracy_wilson95_high"] = _wilson(record)
+    return row
 
 
 def _describe_origin(record: FoldRecord, environments: Mapping[str, Environment]) -> dict[str, str | None]:

@@ -8,19 +8,28 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tune_app.errors import ResourceError
+
 PREFIX = "tune_app-"  # then comes the id of the process that it belongs to
+SHORT = ("/tmp", "/dev/shm", "/run/lock")  # where a folder of few letters can be
+REMEDY = "free some space, set TMPDIR to another folder, or run with --executor inline"
 
 
 @contextlib.contextmanager
-def hold_folder() -> Iterator[Path]:
+def hold_folder(place: str | None = None) -> Iterator[Path]:
     """A temporary folder of this process while the context lasts; what killed runs left is removed first.
 
     It is locked as long. A process id says too little: it may be given again, and that of a run in another container
-    with the same /tmp means nothing here.
+    with the same /tmp means nothing here. `place` is where it lies, without one where temporary files do. Raises
+    ResourceError where none can be made.
     """
-    remove_abandoned()
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        remove_abandoned(place)
+        folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=place))
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        where = place or os.environ.get("TMPDIR") or "/tmp"
+        raise ResourceError(f"the temporary folder {where} cannot be used ({error.strerror}); {REMEDY}") from error
     try:
         with contextlib.suppress(OSError):  # a file system without locks
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -30,9 +39,55 @@ def hold_folder() -> Iterator[Path]:
         os.close(descriptor)
 
 
-def remove_abandoned() -> None:
-    """Remove the folders that dead processes of this user left; whatever is not surely one of these stays."""
+@contextlib.contextmanager
+def hold_short_folder(longest: int) -> Iterator[Path | None]:
+    """A folder whose path has at most `longest` bytes; None where temporary files have such a place by themselves.
+
+    Sockets must have short paths. Raises ResourceError where there is no such place.
+    """
+    usual = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+    if len(os.fsencode(usual)) <= longest:
+        yield None
+        return
+    for place in SHORT:
+        if Path(place).is_dir() and os.access(place, os.W_OK | os.X_OK):
+            with hold_folder(place) as folder:
+                yield folder
+            return
+    raise ResourceError(
+        f"the temporary folder {usual} has {len(os.fsencode(usual))} bytes in its path, for Ray's sockets at most "
+        f"{longest} are possible; set RAY_TMPDIR to a shorter one, or run with --executor inline"
+    )
+
+
+def find_company() -> list[int]:
+    """Other processes of this user that hold such a folder, and may use cores that this one may use, too."""
+    found: set[int] = set()
     for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        owner = path.name.removeprefix(PREFIX).partition("-")[0]
+        with contextlib.suppress(OSError):
+            if not owner.isdigit() or int(owner) == os.getpid() or path.lstat().st_uid != os.getuid():
+                continue
+            shared = os.sched_getaffinity(int(owner)) & os.sched_getaffinity(0)
+            if shared and _is_held(path):
+                found.add(int(owner))
+    return sorted(found)
+
+
+def _is_held(folder: Path) -> bool:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def remove_abandoned(place: str | None = None) -> None:
+    """Remove the folders that dead processes of this user left; whatever is not surely one of these stays."""
+    for path in Path(place or tempfile.gettempdir()).glob(f"{PREFIX}*"):
         owner = path.name.removeprefix(PREFIX).partition("-")[0]
         with contextlib.suppress(OSError):  # gone in the meantime, or not ours to remove
             if owner.isdigit() and path.lstat().st_uid == os.getuid() and not path.is_symlink():

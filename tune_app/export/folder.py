@@ -16,9 +16,9 @@ from tune_app.export.frames import (
     build_json,
     build_stamp,
     write_csv,
-    write_parquet,
 )
 from tune_app.export.page import PAGE_FILE, write_page
+from tune_app.export.parquet import write_parquet
 from tune_app.export.tables.document import build_document, build_tables
 from tune_app.export.tables.latex import render_latex
 from tune_app.records import RECORDS_FILE, read_records, write_whole
@@ -27,16 +27,14 @@ from tune_app.records.results import Results, build_sources
 SUMMARY_FILE = "results.json"
 
 
-def check_writable(folder: Path) -> None:
-    """Raise ResultsError unless files can be written to `folder`, which is created."""
+def check_writable(folder: Path, remedy: str = "or choose another folder with --results") -> None:
+    """Raise ResultsError, with the remedy, unless files can be written to `folder`, which is created."""
     probe = folder / f".probe.{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"x" * 4096)
     except OSError as error:
-        raise ResultsError(
-            f"{folder} cannot be written: {error.strerror}; free some space, or choose another folder with --results"
-        ) from error
+        raise ResultsError(f"{folder} cannot be written: {error.strerror}; free some space, {remedy}") from error
     finally:
         with contextlib.suppress(OSError):
             probe.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""The data files of a results folder: CSV, Parquet and JSON, at full precision."""
+"""The data files of a results folder: CSV and JSON, at full precision."""
 
-import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from tune_app.analysis.networks import build_networks
 from tune_app.analysis.outlook import build_final_outlook
 from tune_app.analysis.over_data import build_data_sets
 from tune_app.records import write_whole
-from tune_app.records.files import write_bytes_whole
 from tune_app.records.results import Results, build_digest
 
 TIDY: dict[str, Callable[[Results], pd.DataFrame]] = {
@@ -47,6 +46,9 @@ OCCASIONAL: dict[str, Callable[[Results], pd.DataFrame]] = {
     "looks": build_looks,
 }
 
+FORMULA = ("=", "+", "-", "@", "\t", "\n")  # how what a spreadsheet computes begins
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+](?:inf|nan)")
+
 
 def build_frames(results: Results) -> dict[str, pd.DataFrame]:
     """The tidy frames and the summaries, by the name of their files; an occasional one that is empty is left out."""
@@ -57,18 +59,21 @@ def build_frames(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
-    write_whole(path, frame.to_csv(index=False, lineterminator="\n"))
+    """The frame as CSV, in which no text is a formula; the file appears complete or not at all."""
+    texts = [name for name in frame if frame[name].dtype.kind not in "biufM"]
+    harmless = {str(name): frame[name].map(quote_formula, na_action="ignore") for name in texts}
+    write_whole(path, frame.assign(**harmless).to_csv(index=False, lineterminator="\n"))
 
 
-def write_parquet(path: Path, frame: pd.DataFrame) -> None:
-    """The frame as Parquet; the file appears complete or not at all."""
-    content = io.BytesIO()
-    mixed = [name for name in frame if frame[name].dtype == object and frame[name].dropna().map(type).nunique() > 1]
-    frame = frame.astype(
-        dict.fromkeys(mixed, str)
-    )  # levels of one name may be words for one network, numbers for another
-    frame.to_parquet(content, index=False)
-    write_bytes_whole(path, content.getvalue())
+def quote_formula(cell: Any) -> Any:
+    """The cell; a text that a spreadsheet would compute has an apostrophe before it, as one would type it there.
+
+    Those begin with `=`, `+`, `-`, `@`, a tab or a new line. A number is none, also one that is spelled as text.
+    """
+    if not isinstance(cell, str):
+        return cell
+    cell = cell.replace("\r\n", "\n").replace("\r", "\n")  # which Python's writer would leave without quotes
+    return f"'{cell}" if cell.startswith(FORMULA) and not _NUMBER.fullmatch(cell) else cell
 
 
 def build_stamp(results: Results) -> dict[str, str]:

@@ -5,6 +5,8 @@ import signal
 import threading
 from collections.abc import Iterator
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def is_main_thread() -> bool:
     """Whether this is the thread that signals belong to."""
@@ -13,7 +15,7 @@ def is_main_thread() -> bool:
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait until the end; then the handlers that were there get the first one.
+    """Let Ctrl-C, SIGTERM and SIGHUP wait until the end; then the handlers that were there get the first one.
 
     An event file whose writer is broken off while it closes would raise at the end of the process.
     """
@@ -21,7 +23,7 @@ def uninterrupted() -> Iterator[None]:
         yield
         return
     came: list[int] = []
-    numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not None]
+    numbers = [number for number in ENDING if signal.getsignal(number) not in (None, signal.SIG_IGN)]
     before = {number: signal.signal(number, lambda number, frame: came.append(number)) for number in numbers}
     try:
         yield

@@ -1,8 +1,10 @@
 """TensorBoard event files: one folder per trial, with a run per fold in it, so that folds are separate curves."""
 
 import json
+import re
+import resource
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 DrawGraph = Callable[[SummaryWriter, str], None]
 ROLES = ("train", "validation", "test")  # how the name of a metric begins
+MOST_WRITERS = 256  # open at a time; each has a thread, too
 
 
 class TensorBoardMonitor:
@@ -26,7 +29,7 @@ class TensorBoardMonitor:
     `draw_graph` adds a trial's network to its writer. `earlier` are the records of folds that this run does not train:
     they are written again when their trial's first work item starts, so that a resumed trial has whole curves. A
     trial's folds may come from several items in any order; its hparams are written with its last fold, or at the end of
-    the run.
+    the run. `study` are the trials of the whole study: folders of others, which an edit has removed, are removed, too.
     """
 
     @uninterrupted()
@@ -37,12 +40,16 @@ class TensorBoardMonitor:
         earlier: RecordSet,
         draw_graph: DrawGraph | None = None,
         metric: str = "test_accuracy",
+        study: Collection[str] = (),
     ) -> None:
         self._metric = metric
         self._folder = folder
         self._trials = {trial.id: trial for trial in trials}
         self._draw_graph = draw_graph
-        self._writers: dict[str, SummaryWriter] = {}
+        self._writers: dict[str, SummaryWriter] = {}  # the one that was asked for last is at the end
+        self._opened = 0
+        # A stack trains a thousand folds at a time, which no process may have as many open files for.
+        self._most = min(MOST_WRITERS, max(2, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4))
         self._scores: dict[str, dict[int, float | None]] = {}  # by trial and fold
         self._open: set[str] = set()  # trials whose mean is still to be written
         self._begun: set[str] = set()
@@ -52,6 +59,7 @@ class TensorBoardMonitor:
             if earlier.is_completed(record.trial, record.fold):
                 self._earlier[record.trial].append(record)
         self._rename_folders()
+        self._remove_folders(study)
         for trial, records in self._earlier.items():
             if records and not self._place(trial).exists():  # finished elsewhere: records come without event files
                 self._begin(trial)
@@ -105,6 +113,14 @@ class TensorBoardMonitor:
             name = names.get(path.name.rpartition("-")[2])
             if name and name != path.name and not (self._folder / name).exists():
                 path.rename(self._folder / name)
+
+    def _remove_folders(self, study: Collection[str]) -> None:
+        """Remove what trials left that the study has no more: TensorBoard would go on to show them."""
+        known = {trial.rpartition("-")[2] for trial in study}
+        for path in self._folder.glob("*") if known else ():
+            digest = path.name.rpartition("-")[2]
+            if re.fullmatch("[0-9a-f]{8}", digest) and digest not in known and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
 
     def _begin(self, trial: str) -> None:
         shutil.rmtree(self._place(trial), ignore_errors=True)
@@ -166,9 +182,15 @@ class TensorBoardMonitor:
 
     def _writer(self, trial: str, fold: int | None = None) -> SummaryWriter:
         name = self._name(trial, fold)
-        if name not in self._writers:
-            self._writers[name] = SummaryWriter(logdir=str(self._folder / name))
-        return self._writers[name]
+        if name in self._writers:
+            writer = self._writers.pop(name)
+        else:
+            if len(self._writers) >= self._most:
+                self._writers.pop(next(iter(self._writers))).close()
+            self._opened += 1  # a file that is opened again within a second must have another name, and a later one
+            writer = SummaryWriter(logdir=str(self._folder / name), filename_suffix=f".{self._opened:07d}")
+        self._writers[name] = writer
+        return writer
 
 
 def _tag(metric: str) -> str:

@@ -219,7 +219,8 @@ def build_console() -> Console:
 def _can_redraw(console: Console) -> bool:
     if console.is_jupyter:
         return find_spec("ipywidgets") is not None  # what rich redraws with there
-    return console.is_terminal and not console.is_dumb_terminal
+    # FORCE_COLOR makes any file a terminal for rich; one that is none keeps every redrawing.
+    return console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
 
 
 def build_display(console: Console, progress: Progress) -> PlainMonitor | LiveMonitor:

@@ -11,9 +11,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from tune_app.data.archives import write_in_one_step
+from tune_app.data.caches import find_cache_folder
 from tune_app.engine.cost import MachineRates
 from tune_app.plan.trials import FitSeconds, PlannedTrial
 
@@ -130,7 +129,7 @@ def _locked(path: Path) -> Iterator[None]:
 def find_calibration_file(machine: Mapping[str, Any]) -> Path:
     """The file of a machine's hardware and versions, in $TUNE_APP_CALIBRATION or else the user's cache folder."""
     named = os.environ.get(FOLDER_VARIABLE)
-    folder = Path(named) if named else platformdirs.user_cache_path("tune_app") / "calibration"
+    folder = Path(named) if named else find_cache_folder() / "calibration"
     return folder / f"{build_hash(machine)}.json"
 
 

@@ -6,6 +6,7 @@ their checksums.
 """
 
 import base64
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
@@ -41,6 +42,7 @@ _WIDE = "u2:"  # before packed labels of two bytes each
 MAX_CLASSES = 2**16
 MOST = 1e300  # no number of a record is larger; JSON's 1e999 is infinite
 MOST_BYTES = 2**28  # of the labels of one fit
+_ADDRESS = re.compile(r"outputs/(?!\.)[^/\\\0]+/fold-[0-9]+\.npz")  # of a side file: nothing outside their folder
 _SHARES = tuple(f"{part}_accuracy" for part in ("train", "validation", "test"))
 
 
@@ -77,6 +79,8 @@ def record_to_dict(record: Record) -> dict[str, Any]:
     for name in _WHERE_KNOWN:
         if known.get(name, ...) in (None, {}):
             del known[name]
+    if known.get("error_message"):  # which may name a file whose name is no UTF-8
+        known["error_message"] = known["error_message"].encode(errors="backslashreplace").decode()
     return {"schema": SCHEMA, "kind": kind, **known, **record.extra}
 
 
@@ -119,6 +123,8 @@ def _check_ranges(content: Mapping[str, Any]) -> None:
     for name, score in content["scores"].items():
         if name in _SHARES and not 0 <= score <= 1:
             raise ValueError(f"{name} is {score!r}, a share lies between 0 and 1")
+    if content.get("outputs") is not None and not _ADDRESS.fullmatch(content["outputs"]):
+        raise ValueError(f"outputs is {content['outputs']!r}, which is no place of side files")
 
 
 def _build_check(hint: Any) -> Callable[[Any], bool]:

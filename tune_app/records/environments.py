@@ -89,6 +89,44 @@ def locate(record: FoldRecord, environments: Mapping[str, Environment]) -> tuple
     return build_key(candidates[0]) if len(candidates) == 1 else UNKNOWN, candidates
 
 
+def check_environment(content: Any) -> None:
+    """Raise ValueError, with the place, for a content of environment.json that no version of this package writes."""
+    _check_whole(content, "it", ())
+    for run in content.get("earlier", []):
+        _check_whole(run, "an earlier run", ("finished", *DEPENDED))
+    named = content.get("environments", {})
+    if not isinstance(named, dict):
+        raise ValueError("environments is no mapping")
+    for key, one in named.items():
+        _check_whole(
+            one, f"environment {key!r}", () if isinstance(one, dict) and "earlier" in one else ("versions", "processor")
+        )
+        for each in one.get("earlier", [one]):
+            _check_whole(each, f"environment {key!r}", ("versions", *(("started",) if each.get("host") else ())))
+
+
+def _check_whole(content: Any, what: str, needed: Iterable[str]) -> None:
+    if not isinstance(content, dict):
+        raise ValueError(f"{what} is no mapping")
+    for name in needed:
+        if name not in content:
+            raise ValueError(f"{what} has no {name}")
+    for name, value in content.items():
+        if name == "environments":
+            continue
+        if name in ("versions", "modules") and not isinstance(value, dict | None):
+            raise ValueError(f"{what}: {name} is no mapping")
+        if name == "earlier" and not (isinstance(value, list) and all(isinstance(each, dict) for each in value)):
+            raise ValueError(f"{what}: {name} is no list of runs")
+        parts = value if isinstance(value, list) else [value]
+        inner = [part for each in parts for part in (each.values() if isinstance(each, dict) else (each,))]
+        if name != "earlier" and not all(isinstance(part, str | int | float | None) for part in inner):
+            raise ValueError(f"{what}: {name} holds more than texts and numbers")
+    versions = content.get("versions") or {}
+    if not all(isinstance(number, str) for number in versions.values()):
+        raise ValueError(f"{what}: versions are texts")
+
+
 def adopt(records: Iterable[Record], content: Environment | None) -> tuple[list[Record], dict[str, Environment]]:
     """Records that leave a folder, whose environment.json is `content`: each with a key, and what the keys stand for.
 

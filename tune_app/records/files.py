@@ -15,20 +15,20 @@ def read_text(path: Path) -> str:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Replace a text file in one step, so that no reader and no crash sees half of it."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    """Replace a text file in one step, so that no reader and no crash sees half of it.
+
+    Bytes of file names that are no UTF-8 are spelled with escapes.
+    """
+    write_bytes_whole(path, text.encode(errors="backslashreplace"))
 
 
 def write_bytes_whole(path: Path, content: bytes) -> None:
-    """Replace a file in one step."""
+    """Replace a file in one step; a link is replaced, and not what it leads to."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        partial.write_bytes(content)
+        partial.unlink(missing_ok=True)  # in a folder of somebody else's it may be a link to anywhere
+        with partial.open("xb") as file:
+            file.write(content)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -4,8 +4,6 @@ import csv
 import hashlib
 import io
 import json
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tune_app.data.npz import UNREADABLE, open_npz
 from tune_app.errors import ResultsError
 from tune_app.records.codec import record_to_dict
+from tune_app.records.environments import check_environment
 from tune_app.records.files import read_text, write_bytes_whole, write_whole
 from tune_app.records.model import FoldRecord, RecordSet
 from tune_app.records.store import RECORDS_FILE, Damaged, read_records, write_records
@@ -33,9 +33,7 @@ POOLED_FILE = "pooled.csv"
 LOOKS_FILE = "looks.json"
 PSEUDO_FILE = "pseudo.npz"
 PLAN_COLUMNS = ("trial", "fits", "parameters", "flops", "predicted_fit_seconds", "cpus", "gpus")
-
-# What reading a damaged table or archive may raise.
-UNREADABLE = (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)
+MOST_BYTES = 2**30  # of an array in a results folder, which may be a stranger's
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ def _read_pseudo(folder: Path) -> PseudoValues | None:
 
 def read_pseudo_values(path: Path) -> PseudoValues:
     """What `write_pseudo_values` wrote; one of `UNREADABLE` for another file."""
-    with np.load(path, allow_pickle=False) as arrays:
+    with open_npz(path, MOST_BYTES) as arrays:
         return {name: np.asarray(arrays[name], dtype=np.float32) for name in arrays.files}
 
 
@@ -236,9 +234,9 @@ def read_environment(folder: Path) -> Mapping[str, Any] | None:
     path = folder / ENVIRONMENT_FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-        if not isinstance(content, dict | None):
-            raise ValueError("it is not a mapping")
-    except (OSError, ValueError) as error:
+        if content is not None or path.is_file():
+            check_environment(content)
+    except (OSError, ValueError, RecursionError) as error:
         raise ResultsError(
             f"{path} cannot be read ({type(error).__name__}: {error}); restore it, or delete it"
         ) from error
@@ -247,7 +245,7 @@ def read_environment(folder: Path) -> Mapping[str, Any] | None:
 
 def read_test_set(path: Path) -> TestSet:
     """The test set that `export.folder` wrote; KeyError, ValueError or BadZipFile for another file."""
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+    with open_npz(path, MOST_BYTES) as arrays:
         test = TestSet(arrays["labels"], arrays["positions"], arrays["images"], arrays["image_rows"])
     if test.labels.ndim != 1 or test.positions.shape != test.labels.shape or len(test.image_rows) != len(test.images):
         raise ValueError("its arrays do not fit together")

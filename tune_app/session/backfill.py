@@ -1,6 +1,5 @@
 """Scores of metrics that a study named or changed after its fits were made: computed from what was recorded."""
 
-import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tune_app.data import Task
+from tune_app.data.npz import UNREADABLE, open_npz
 from tune_app.errors import StudyError
 from tune_app.parts.fingerprints import fingerprint_metrics
 from tune_app.parts.scoring import Scoring, build_scoring
@@ -207,7 +207,7 @@ def find_completed(records: RecordSet, specs: Sequence[TrialSpec]) -> Iterator[F
 def read_outputs(path: Path) -> Outputs | None:
     """Outputs, targets, whether they are scores; None for a file that is gone or damaged."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with open_npz(path) as arrays:
             return arrays["outputs"], arrays["targets"], bool(arrays["has_scores"])
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+    except UNREADABLE:
         return None

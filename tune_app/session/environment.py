@@ -1,8 +1,10 @@
 """What a run depended on besides the study: versions, commit, devices, command."""
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tune_app.records.environments import DEPENDED, Environment, describe_here, read_commit
@@ -49,6 +51,33 @@ def _describe_here(
     }
 
 
-def count_cpus() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0))
+def count_cpus(system: Path = Path("/")) -> int:
+    """The cores this process may use: those it is bound to, or fewer where its control group has a quota of time."""
+    quota = min(_read_quotas(system), default=float("inf"))
+    return max(1, int(min(len(os.sched_getaffinity(0)), quota)))  # half a core is none for a trial of its own
+
+
+def _read_quotas(system: Path) -> list[float]:
+    """The cores' time that each control group allows this process, as far as any says: of both versions of them."""
+    found = []
+    with contextlib.suppress(OSError):
+        for line in (system / "proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers and "cpu" not in controllers.split(","):
+                continue
+            own = PurePosixPath(path.lstrip("/"))
+            # In a container the path may be that outside, which is not there: the container's own group is the root.
+            found += [_read_quota(system / "sys/fs/cgroup" / controllers / group) for group in (own, *own.parents)]
+    return [quota for quota in found if quota]
+
+
+def _read_quota(group: Path) -> float | None:
+    with contextlib.suppress(OSError, ValueError):
+        if (group / "cpu.max").is_file():
+            quota, period = (group / "cpu.max").read_text(encoding="utf-8").split()
+        else:
+            names = "cpu.cfs_quota_us", "cpu.cfs_period_us"
+            quota, period = ((group / name).read_text(encoding="utf-8") for name in names)
+        if quota != "max" and int(quota) > 0:
+            return int(quota) / int(period)
+    return None

@@ -33,6 +33,7 @@ from tune_app.session.graphs import Graphs
 from tune_app.session.interrupts import ignore_interrupts
 from tune_app.session.options import RunOptions
 from tune_app.session.outcome import describe_loss
+from tune_app.session.output import quote_argument
 from tune_app.session.planning import Plan, make_plan
 from tune_app.session.resume import CARRIED_FOLDER, CHECKPOINT_FOLDER
 from tune_app.session.starting import RayStart
@@ -212,8 +213,10 @@ class Execution:
         self.report(f"{self.plan.study.name}: {fits} fits in {trials} trials to run{done}.")
 
     def _report_where(self) -> None:
-        board = shorten_path(self.folder / "tensorboard")
-        self.report(f"TensorBoard: {shorten_path(BIN / 'tensorboard')} --logdir {board}")
+        board, folder = (
+            quote_argument(shorten_path(path)) for path in (BIN / "tensorboard", self.folder / "tensorboard")
+        )
+        self.report(f"TensorBoard: {board} --logdir {folder}")
 
     def _build_monitors(self, settled: RecordSet) -> list[Monitor]:
         monitors: list[Monitor] = []
@@ -229,10 +232,10 @@ class Execution:
         folder = self.folder / "tensorboard"
         graphs = Graphs({trial.id: trial.spec for trial in self.plan}, self.datasets)
         try:
+            study, trials = self.plan.study, self.plan.trials
+            whole = {trial.spec.id for trial in study.grid_trials()}
             with say_while(self.report, "Curves of earlier fits are being written for TensorBoard"):
-                monitors.append(
-                    TensorBoardMonitor(folder, self.plan.trials, settled, graphs.draw, self.plan.study.primary)
-                )
+                monitors.append(TensorBoardMonitor(folder, trials, settled, graphs.draw, study.primary, whole))
         except OSError as error:
             self.report(f"Without TensorBoard: {folder} cannot be written ({error.strerror}).")
         watchers = [FirstRecord(self.starting.note_record)] if self.starting else []

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tune_app.data import Data
+from tune_app.data.npz import UNREADABLE
 from tune_app.errors import DataError
 from tune_app.export.folder import choose_folder, is_current
 from tune_app.records import RecordSet
-from tune_app.records.results import PLAN_FILE, TEST_FILE, UNREADABLE, read_plan, read_test_set
+from tune_app.records.results import PLAN_FILE, TEST_FILE, read_plan, read_test_set
 from tune_app.records.results import Results as StoredResults
 from tune_app.session.gathering import add_context, add_test_set, gather_results
 from tune_app.session.kept import find_looks

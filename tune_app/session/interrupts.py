@@ -1,4 +1,4 @@
-"""Signals: SIGTERM ends a study as Ctrl-C does, and a second Ctrl-C does not break off what the first one began."""
+"""Signals: SIGTERM and SIGHUP end a study as Ctrl-C does; a second Ctrl-C does not break off what the first began."""
 
 import contextlib
 import signal
@@ -10,7 +10,10 @@ from tune_app.monitor.signals import is_main_thread
 
 @contextlib.contextmanager
 def terminate_as_interrupt() -> Iterator[None]:
-    """SIGTERM raises KeyboardInterrupt within; both handlers are put back afterwards."""
+    """SIGTERM and SIGHUP raise KeyboardInterrupt within; handlers are put back afterwards.
+
+    What is ignored (SIGHUP below `nohup`) stays ignored.
+    """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -18,16 +21,19 @@ def terminate_as_interrupt() -> Iterator[None]:
     if not is_main_thread():
         yield
         return
-    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
     signal.signal(signal.SIGTERM, interrupt)
+    if before[signal.SIGHUP] != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before[0])
-        signal.signal(signal.SIGINT, before[1])
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def ignore_interrupts() -> None:
-    """From here on, until `terminate_as_interrupt` ends, Ctrl-C does nothing."""
+    """From here on, until `terminate_as_interrupt` ends, Ctrl-C and a terminal that closes do nothing."""
     if is_main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)

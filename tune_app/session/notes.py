@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from numpy.typing import NDArray
 
+from tune_app.data.npz import UNREADABLE
 from tune_app.errors import RecordError, ResultsError
 from tune_app.parts.fingerprints import fingerprint_files
 from tune_app.parts.splits import build_limit
@@ -17,7 +18,6 @@ from tune_app.records.environments import Environment, build_environments
 from tune_app.records.results import (
     ENVIRONMENT_FILE,
     PLAN_FILE,
-    UNREADABLE,
     read_environment,
     read_plan,
     write_environment,

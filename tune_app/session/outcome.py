@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tune_app.monitor.terminal import describe_fit, shorten_path
 from tune_app.records import FoldRecord
+from tune_app.session.output import quote_argument
 from tune_app.study.names import build_trial_names
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ class Outcome:
         if self.folder != self.wanted:
             lines.append(
                 f"{self.wanted} holds records that this run lacks or cannot read, so its tables are in {self.folder}; "
-                f"add to the former with --continue-from {self.wanted}, or give an edited study another name."
+                f"add to the former with --continue-from {quote_argument(str(self.wanted))}, or give an "
+                "edited study another name."
             )
         state = "" if self.written else " (up to date)"
         lines.append(f"Tables and page{state}: {shorten_path(self.folder / PAGE_FILE)}")

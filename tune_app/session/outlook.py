@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tune_app.analysis.outlook import Knowledge, build_outlook, read_seconds
+from tune_app.data.npz import UNREADABLE
 from tune_app.errors import DataError, ResultsError
-from tune_app.records.results import TEST_FILE, UNREADABLE, Results, read_results, read_test_set
+from tune_app.records.results import TEST_FILE, Results, read_results, read_test_set
 from tune_app.session.gathering import add_test_set, gather_results
 
 if TYPE_CHECKING:

@@ -151,7 +151,7 @@ class Results:
                 f"{path} holds records that these results lack or that cannot be read; choose another folder, or "
                 "delete that one first"
             )
-        check_writable(path)
+        check_writable(path, "or copy the results to a folder that can be written")
         undrawn = write_results(path, self.stored, sources=sources)
         if undrawn:
             raise ExportError("\n".join(undrawn))

@@ -1,24 +1,28 @@
 """Ray, started beside the plan: it takes seconds in which this process has other things to do."""
 
+import contextlib
+import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tune_app.errors import ResourceError
-from tune_app.executors.scratch import hold_folder
+from tune_app.executors.scratch import find_company, hold_folder, hold_short_folder
 from tune_app.monitor.terminal import shorten_path
 from tune_app.parts.references import Scope
 from tune_app.session.environment import count_cpus
 from tune_app.session.options import RunOptions
+from tune_app.session.output import quote_argument
 from tune_app.study.define import Definition
 
 if TYPE_CHECKING:
     from tune_app.executors.ray import Cluster, Warm
     from tune_app.session.session import Session
 
+LONGEST_FOLDER = 36  # bytes: Ray puts up to 71 behind it for a socket, which may have 107
 SETTLE_SECONDS = 2.0  # after the first record; a study that is over by then needs no dashboard
 DASHBOARD_SECONDS = 20.0  # without a record for so long, the dashboard starts all the same
 
@@ -73,23 +77,33 @@ class RayStart:
 
     def _run(self) -> None:
         on_ray: ModuleType | None = None
-        try:
-            on_ray = _import_ray()
-            with hold_folder() as folder:
-                warm = self._build_warm(on_ray, folder)
-                cluster = on_ray.start_ray(self._options.address, self._scope, self._definitions, warm=warm)
-                if not self._is_over.is_set():
-                    on_ray.run_on_ray  # noqa: B018  # imports Ray Tune here, while the workers do
-                self._found = on_ray, cluster
+        with contextlib.ExitStack() as held:
+            try:
+                on_ray = _import_ray()
+                self._run_on(on_ray, held)
+            except BaseException as error:  # it belongs to the thread that waits
+                self._failure = error
+            finally:
                 self._is_up.set()
-                self._show_dashboard(on_ray, cluster)
-                self._is_over.wait()
-        except BaseException as error:  # it belongs to the thread that waits
-            self._failure = error
-        finally:
-            self._is_up.set()
-            if on_ray:
-                on_ray.stop_ray()
+                if on_ray:
+                    on_ray.stop_ray()
+
+    def _run_on(self, on_ray: ModuleType, held: contextlib.ExitStack) -> None:
+        """Have Ray up until it is over; `held` are the folders that it needs as long as it is there."""
+        address = self._options.address
+        warm = self._build_warm(on_ray, held.enter_context(hold_folder()))
+        own: dict[str, Any] = {}
+        if not address:
+            own["num_cpus"] = count_cpus()  # Ray would count those of the whole machine
+            if short := held.enter_context(hold_short_folder(LONGEST_FOLDER)):
+                own["_temp_dir"] = str(short)
+        cluster = on_ray.start_ray(address, self._scope, self._definitions, warm=warm, **own)
+        if not self._is_over.is_set():
+            on_ray.run_on_ray  # noqa: B018  # imports Ray Tune here, while the workers do
+        self._found = on_ray, cluster
+        self._is_up.set()
+        self._show_dashboard(on_ray, cluster)
+        self._is_over.wait()
 
     def _build_warm(self, on_ray: ModuleType, folder: Path) -> "Warm | None":
         """As many warm processes as trials can run at once."""
@@ -124,12 +138,29 @@ def start_beside(session: "Session") -> RayStart:
         definitions = find_definitions(session.study, session.specs)
 
     def tell(url: str | None, why: str) -> None:
-        token = f"{shorten_path(Path(sys.executable).parent / 'ray')} get-auth-token"
+        named = os.environ.get("RAY_AUTH_TOKEN_PATH")
+        place = f"RAY_AUTH_TOKEN_PATH={quote_argument(named)} " if named else ""
+        token = f"{place}{quote_argument(shorten_path(Path(sys.executable).parent / 'ray'))} get-auth-token"
         session.report(
             f"Ray dashboard: {url} (it asks for a token: {token})" if url else f"Ray dashboard: none, for {why}"
         )
 
+    if not session.options.address and (others := find_company()):
+        session.report(describe_company(others, count_cpus()))
     return RayStart(session.options, session.found.scope, definitions, len(session.specs), tell)
+
+
+def describe_company(others: Sequence[int], cores: int) -> str:
+    """What to do about studies that run on this machine already, by their processes."""
+    whose = f"process {', '.join(map(str, others))}"
+    if cores < 2:
+        return f"Another study runs on this machine ({whose}): both share its core, and both take longer."
+    half = cores // 2
+    ranges = [f"{first}-{last}" if last > first else f"{first}" for first, last in ((0, half - 1), (half, cores - 1))]
+    return (
+        f"Another study runs on this machine ({whose}), and each takes all {cores} cores. To give each its own, start "
+        f"one as `taskset -c {ranges[0]} tune-grid …` and the other as `taskset -c {ranges[1]} tune-grid …`."
+    )
 
 
 def _import_ray() -> ModuleType:

@@ -1,5 +1,6 @@
 """A study by its name, path or content, with the reported figures that it names."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -44,8 +45,8 @@ class FoundStudy:
 
 
 def build_scope(path: Path | None, allow: Sequence[str] = ()) -> Scope:
-    """Where a study's references may lead: beside its file, or without one in the working directory."""
-    return Scope((Path.cwd() if path is None else path.resolve().parent), tuple(allow))
+    """Where a study's references may lead: beside its file; without one, or from a pipe, in the working directory."""
+    return Scope(Path.cwd() if path is None or path.is_fifo() else path.resolve().parent, tuple(allow))
 
 
 def _find_catalog(scope: Scope) -> Callable[[Mapping[str, Any]], Catalog]:
@@ -96,7 +97,8 @@ def find_study(study: Study | str | Path, overrides: Sequence[str] = (), allow: 
     else:
         path = find_study_file(str(study))
         scope = build_scope(path, allow)
-        beside, mended = path.parent, mend_file(path, overrides, _find_catalog(scope))
+        beside = scope.root if path.is_fifo() else path.parent
+        mended = mend_file(path, overrides, _find_catalog(scope))
     if mended.study is None:
         raise StudyError(mended.problems)
     study = mended.study
@@ -115,7 +117,7 @@ def _find_reference(name: str | None, beside: Path) -> tuple[Reference, str]:
         return {}, ""
     for folder in (beside, SHIPPED):
         path = folder / name
-        if path.is_file():
+        if os.path.isfile(path):  # noqa: PTH113  # Path's own raises for a name that is too long
             return read_reference(path), path.read_text(encoding="utf-8-sig")
     raise StudyError(
         f"reference: {name} is neither in {beside} nor among the tables that ship; put it there, name the "

@@ -243,7 +243,7 @@ class ExpandedStudy(StudySchema):
 
     def _find_regularizer(self, condition: Mapping[str, Any]) -> str:
         """The level that says which defects apply; empty for a network that the study defines."""
-        return "" if condition["model"] in self.define else str(condition["regularizer"])
+        return "" if condition["model"] in self.define else str(condition.get("regularizer") or "")
 
     def _find_implied(self, model: str, arguments: Mapping[str, Any]) -> tuple[str, ...]:
         """The arguments whose level a network of the study's own has by itself."""

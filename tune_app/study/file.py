@@ -1,8 +1,11 @@
 """A YAML file and overrides in, a valid `Study` out, or one StudyError with everything that is wrong."""
 
 import copy
+import os
 import re
+import stat
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ from tune_app.errors import StudyError
 from tune_app.study import Baseline, Catalog, Claim, DataChoice, GridEntry, Label, Recipe, Study, choices
 from tune_app.study.mending import MendedStudy, mend, rename_unknown_keys
 from tune_app.study.messages import LISTS, explain
-from tune_app.study.plain_yaml import PlainYamlError, read_yaml, write_yaml
+from tune_app.study.plain_yaml import LONGEST_TEXT, PlainYamlError, read_yaml, write_yaml
 
 SHIPPED = Path(__file__).resolve().parents[1] / "studies"
 _SECTIONS: dict[str, type[BaseModel]] = {
@@ -32,12 +35,13 @@ def find_study_file(name: str) -> Path:
     if name in shipped:
         return shipped[name]
     path = Path(name)
-    if path.is_file():
-        return path
-    if path.is_dir():
+    with suppress(OSError, ValueError):  # of a name that is none
+        if stat.S_ISREG(mode := path.stat().st_mode) or stat.S_ISFIFO(mode):  # a pipe, such as a shell's <(…)
+            return path
+    if os.path.isdir(path):  # noqa: PTH112  # Path's own raises for a name that is too long
         raise StudyError(f"{name} is a folder; give the path of a .yaml file in it, or one of {', '.join(shipped)}")
     if path.suffix in (".yaml", ".yml") or "/" in name:
-        siblings = [str(other) for other in sorted(path.parent.glob("*.y*ml"))] if path.parent.is_dir() else []
+        siblings = [str(other) for other in sorted(path.parent.glob("*.y*ml"))] if os.path.isdir(path.parent) else []  # noqa: PTH112
         raise StudyError(f"study file {name} does not exist{choices(name, [*siblings, *shipped])}")
     raise StudyError(f"unknown study {name!r}{choices(name, shipped)}, or give the path of a .yaml file")
 
@@ -62,7 +66,8 @@ def mend_file(path: Path, overrides: Sequence[str] = (), catalog: Catalog | Find
     Raises StudyError where the file cannot be read, or is no plain YAML.
     """
     try:
-        content, twice = read_yaml(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:  # more than is read of a text need not be in memory
+            content, twice = read_yaml(file.read(4 * LONGEST_TEXT + 4).decode())
     except OSError as error:
         raise StudyError(f"study file {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

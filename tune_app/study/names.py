@@ -1,5 +1,6 @@
 """What a trial is called where it is watched: its varying levels, in a study's own words, before the hash of its id."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +9,9 @@ from tune_app.study.factors import FACTORS
 
 # Levels that say what they are by themselves; of the others the factor is named too, as `--only` spells it.
 SPEAK_FOR_THEMSELVES = ("model", "data", "regularizer", "protocol", "optimizer", "precision")
+
+LONGEST = 160  # bytes; file systems take 255, and folds have a part of their own
+_PATH = re.compile(r"^\.+|[/\\\x00-\x1f\x7f]")  # what would lead elsewhere, or is no name
 
 
 def build_trial_names(study: ExpandedStudy) -> dict[str, str]:
@@ -25,7 +29,8 @@ def build_trial_names(study: ExpandedStudy) -> dict[str, str]:
         parts = [_spell(factor, levels) for factor in told]
         replicate = [f"r{spec.replicate}"] if replicates else []
         digest = spec.id.rpartition("-")[2]
-        names[spec.id] = "-".join([spec.model, *parts, *replicate, digest])
+        head = _PATH.sub("-", "-".join([spec.model, *parts, *replicate])).encode(errors="replace")[:LONGEST]
+        names[spec.id] = f"{head.decode(errors='ignore')}-{digest}"
     return names
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 LONGEST_TEXT = 2**20  # characters; a study of a thousand grid entries has a tenth of it
+DEEPEST = 32  # of lists and mappings in each other; a study has five
 MOST_VALUES = 100_000  # once aliases are replaced by what they stand for
 _CORE = {
     "null": (r"~|null|Null|NULL|", ("~", "n", "N", "")),
@@ -73,11 +74,14 @@ def read_yaml(text: str) -> tuple[Any, list[str]]:
     """
     if len(text) > LONGEST_TEXT:
         raise PlainYamlError(f"it has {len(text):,} characters, at most {LONGEST_TEXT:,} are read")
-    loader = _Loader(text)
+    loader = None
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
             return None, []
+        if _measure_depth(node, {}) > DEEPEST:
+            raise PlainYamlError(f"it is nested too deeply: more than {DEEPEST} lists and mappings in each other")
         if (values := _count_values(node, {})) > MOST_VALUES:
             raise PlainYamlError(f"its aliases stand for {values:,} values, at most {MOST_VALUES:,} are read")
         return loader.construct_document(node), list(loader.twice)
@@ -88,16 +92,28 @@ def read_yaml(text: str) -> tuple[Any, list[str]]:
     except (yaml.YAMLError, ValueError) as error:  # a number of more digits than Python reads is a ValueError
         raise PlainYamlError(" ".join(str(error).split())) from error
     finally:
-        loader.dispose()
+        if loader:
+            loader.dispose()
+
+
+def _list_children(node: yaml.Node) -> list[yaml.Node]:
+    children = node.value if isinstance(node, yaml.CollectionNode) else ()
+    return [each for child in children for each in (child if isinstance(child, tuple) else (child,))]
+
+
+def _measure_depth(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many nodes of a node lie in each other at most; `known` has nodes measured before."""
+    if id(node) not in known:
+        known[id(node)] = 0  # for one that holds itself, which is counted below
+        known[id(node)] = 1 + max((_measure_depth(each, known) for each in _list_children(node)), default=0)
+    return known[id(node)]
 
 
 def _count_values(node: yaml.Node, known: dict[int, int]) -> int:
     """The values of a node, those behind an alias as often as it stands; `known` has nodes counted before."""
     if id(node) not in known:
         known[id(node)] = MOST_VALUES + 1  # for one that holds itself
-        children = node.value if isinstance(node, yaml.CollectionNode) else ()
-        flat = [each for child in children for each in (child if isinstance(child, tuple) else (child,))]
-        known[id(node)] = 1 + sum(_count_values(each, known) for each in flat)
+        known[id(node)] = 1 + sum(_count_values(each, known) for each in _list_children(node))
     return known[id(node)]
 
 

@@ -13,6 +13,7 @@ QUALIFIER = "model."
 Kind = Literal["any", "boolean", "integer", "number", "text"]
 _WORDS = {"boolean": "true or false", "integer": "a whole number", "number": "a number", "text": "a text"}
 _TYPES: dict[str, tuple[type, ...]] = {"boolean": (bool,), "integer": (int,), "number": (int, float), "text": (str,)}
+LARGEST = 1e300  # beyond it a whole number is no float
 
 
 class Argument(Frozen):
@@ -40,6 +41,8 @@ class Argument(Frozen):
         types = _TYPES.get(self.kind, (object,))
         if not isinstance(level, types) or (isinstance(level, bool) and self.kind not in ("boolean", "any")):
             return f"{self.factor}: must be {_WORDS[self.kind]}, got {level!r}"
+        if self.kind == "number" and isinstance(level, int | float) and abs(level) > LARGEST:
+            return f"{self.factor}: must lie between -{LARGEST:g} and {LARGEST:g}"
         bounds: tuple[tuple[str, float | None, Callable[[Any, Any], bool]], ...] = (
             ("greater than", self.above, operator.gt),
             ("greater than or equal to", self.least, operator.ge),
@@ -53,7 +56,8 @@ class Argument(Frozen):
 
     def read(self, level: Any) -> Any:
         """The level in the argument's own type: 1 is 1.0 where a number is meant."""
-        return float(level) if self.kind == "number" and not isinstance(level, bool) else level
+        is_number = isinstance(level, int | float) and not isinstance(level, bool)  # another of a model that is unknown
+        return float(level) if self.kind == "number" and is_number and abs(level) <= LARGEST else level
 
 
 class Signature(Frozen):

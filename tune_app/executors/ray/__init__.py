@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+from tune_app.data.caches import ensure_home
+
 # Read when ray is imported or initialised: no usage reports (nothing leaves the machine), no second progress display,
 # no loggers of Tune's own (the driver writes the records), and Ctrl-C raises here instead of ending `fit` quietly.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -22,10 +24,11 @@ os.environ.setdefault("RAY_worker_register_timeout_seconds", "300")
 # A local cluster turns token authentication on by itself; for an explicit address Ray sends this user's token only if
 # told so before it is imported. A cluster that wants none ignores it. A Ray that is imported already would not hear of
 # it, and what it starts would.
+ensure_home()
 if "ray" not in sys.modules and (
     os.environ.get("RAY_AUTH_TOKEN")
     or os.environ.get("RAY_AUTH_TOKEN_PATH")
-    or (Path.home() / ".ray" / "auth_token").exists()
+    or os.access(Path.home() / ".ray" / "auth_token", os.R_OK)
 ):
     os.environ.setdefault("RAY_AUTH_MODE", "token")
 

@@ -17,8 +17,10 @@ from ray.exceptions import RayError
 
 from tune_app.errors import ResourceError
 from tune_app.executors.ray.joining import find_head
+from tune_app.executors.ray.loopback import on_loopback, warn_if_open
 from tune_app.executors.ray.nodes import find_nodes
 from tune_app.executors.ray.quick import Warm, starting_quickly
+from tune_app.executors.ray.token import close_token, keep_token
 from tune_app.executors.scratch import hold_folder
 from tune_app.executors.staging import find_users_packages, make_absolute, stage_source, stage_study
 from tune_app.parts.closure import INSTALLED
@@ -53,7 +55,8 @@ def start_ray(
     The study's own parts, which lie where `scope` says, are found by every worker: on this machine by the path, on a
     cluster by copies of what the study imports and of the files that its definitions name.
 
-    On this machine processes `warm` up meanwhile; there is no dashboard before `start_dashboard`.
+    On this machine processes `warm` up meanwhile; there is no dashboard before `start_dashboard`. No other machine
+    reaches it.
 
     Raises ResourceError if there is no cluster at that address that takes this process, within 10 s where nothing
     listens, or if Ray does not come up; StudyError for more than a cluster can be sent. `options` go to `ray.init`.
@@ -74,7 +77,9 @@ def start_ray(
             if address:
                 staged = [stage_source(folder), *([stage_study(folder, scope, definitions or {})] if scope else ())]
                 settings["runtime_env"] = {"py_modules": [str(path) for path in staged]}
-            with _on_path(paths), starting_quickly(warm):
+            if not address:
+                keep_token()
+            with _on_path(paths), starting_quickly(warm), contextlib.nullcontext() if address else on_loopback():
                 context = ray.init(**(settings | options))
     except (OSError, ValueError, RuntimeError, RayError) as error:
         told = " ".join(str(error).split()) or type(error).__name__
@@ -84,6 +89,9 @@ def start_ray(
         signal.signal(signal.SIGTERM, on_terminate)  # Ray has put its own handler there, which kills with a dump
     for name in ("ray.tune", "ray.train", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what fails is reported from the records
+    if not address:
+        close_token()
+        warn_if_open()
     url = context.dashboard_url
     return Cluster(find_nodes(ask=bool(address)), f"http://{url}" if url else None)
 

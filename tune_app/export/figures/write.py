@@ -138,6 +138,8 @@ def write_figures(folder: Path, figures: Iterable[Figure]) -> None:
 
 def write_drawn(folder: Path, drawn: Drawn) -> None:
     """Write `<name>.svg`, `<name>.dark.svg` and `<name>.png` for each figure; figures of an earlier export go."""
+    if folder.is_symlink():
+        folder.unlink()  # a results folder may be a stranger's, and lead anywhere
     folder.mkdir(parents=True, exist_ok=True)
     written = set()
     for name, (light, dark, png) in drawn.figures.items():

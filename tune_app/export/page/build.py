@@ -118,7 +118,8 @@ def build_page(
     }
     drawing_script = _escape(library())
     hashes = " ".join(_hash(text) for text in (drawing_script, script))
-    return open_templates().get_template("page.html").render(content, library=Markup(drawing_script), hashes=hashes)
+    page = open_templates().get_template("page.html")
+    return page.render(content, library=Markup(drawing_script), hashes=hashes, style_hash=_hash(style))
 
 
 def _lacks_test_labels(results: Results) -> bool:

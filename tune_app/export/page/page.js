@@ -43,7 +43,7 @@
     element.view = await window.vegaEmbed(element, spec, {
       mode: "vega-lite", renderer: "svg", actions: false, ast: true, config, defaultStyle: false,
       logLevel: 1, // errors: layers that a filter leaves empty would warn of their infinite extent
-      tooltip: { theme: dark.matches ? "dark" : "light" },
+      tooltip: { theme: dark.matches ? "dark" : "light", disableDefaultStyle: true }, // the policy lets in page.css alone
     });
     element.dataset.drawn = dark.matches ? "dark" : "light"; // a browser prints what is drawn: page.css turns dark round
   }
