@@ -52,10 +52,13 @@ def _build_rows(results: Results, kind: str) -> pd.DataFrame:
             row = _build_row(record, conditions[record.trial], environments)
             names |= dict.fromkeys(row)
             rows.append(tuple(row.get(name, np.nan) for name in names))
+    if not rows:  # before anything has run, a row that is left out gives names and types: a file without them is none
+        return _drop_unknown(pd.DataFrame([_build_row(_NONE[kind], next(iter(conditions.values())), {})])[:0])
     rows = [(*row, *[np.nan] * (len(names) - len(row))) if len(row) < len(names) else row for row in rows]
-    # Before anything has run, the names are those of any row: a file without them is none.
-    columns = list(names) or list(_build_row(_NONE[kind], next(iter(conditions.values())), {}))
-    frame = pd.DataFrame(rows, columns=columns)
+    return _drop_unknown(pd.DataFrame(rows, columns=list(names)))
+
+
+def _drop_unknown(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.drop(columns=[name for name in _WHERE_KNOWN if name in frame and frame[name].isna().all()])
 
 
