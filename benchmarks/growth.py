@@ -25,10 +25,10 @@ from tune_app.study.file import build_yaml
 CSV, MARKDOWN = "growth.csv", "growth.md"
 SWEEPS = {
     "conditions": "Tables and page (`tune-report`) by conditions: 2 folds of 1 epoch",
-    "records": "Tables and page by records: 500 conditions with 2, 4 and 10 folds of 1, 4 and 20 epochs",
+    "records": "Tables and page of 105,000 records: 500 conditions, 10 folds of 20 epochs",
     "replicates": "Tables and page by replicates: 4 conditions, 2 folds of 1 epoch",
-    "resume": "All but one of the trials taken up without event files: until the first fit starts (`tune-grid`)",
     "plan": "A dry run",
+    "resume": "All but one of the trials taken up without event files: until the first fit starts (`tune-grid`)",
 }
 LIMIT_SECONDS = 900
 
@@ -52,11 +52,11 @@ class Size:
 
 
 POINTS = {
-    "conditions": [Size(n) for n in (100, 250, 500, 1000, 2000)],
-    "records": [Size(500), Size(500, 4, 4), Size(500, 10, 20)],
-    "replicates": [Size(4, replicates=n) for n in (25, 125, 500)],
-    "resume": [Size(1000), Size(4000)],
-    "plan": [Size(1000), Size(20_000), Size(20, replicates=1000)],
+    "conditions": [Size(n) for n in (100, 500, 1000)],
+    "records": [Size(500, 10, 20)],
+    "replicates": [Size(4, replicates=n) for n in (25, 250)],
+    "plan": [Size(20_000), Size(20, replicates=1000)],
+    "resume": [Size(500)],
 }
 
 
