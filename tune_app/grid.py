@@ -9,6 +9,7 @@ import gc
 import logging
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -191,12 +192,15 @@ def _dry_run(session: "Session") -> int:
     from rich.console import Console
 
     from tune_app.export.tables.outlook import build_outlook_lines
+    from tune_app.monitor.silence import say_while
 
     console = session.console or Console()
-    plan = session.make_plan()
+    with say_while(partial(print, file=sys.stderr, flush=True), "The plan is being made"):
+        plan = session.make_plan()
+        outlook = build_outlook_lines(session.look_ahead(plan))
     wide = console if console.is_terminal else Console(width=max(console.width, 120))
     wide.print(plan, highlight=False)
-    for line in build_outlook_lines(session.look_ahead(plan)):
+    for line in outlook:
         wide.print(line, highlight=False)
     if session.options.until_decided:
         from tune_app.session.until_decided import describe_course

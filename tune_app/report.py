@@ -65,13 +65,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with say_while(_report, f"Tables, figures and page of {options.folder} are being made"):
             results = read_results(options.folder)
             page = results.write(options.folder, sources=False)
+            shown = results.__rich__()
     except TuneAppError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
     if results.stored.damaged:
         found = spell_damaged(results.stored.damaged)
         print(f"The records have damaged lines, whose fits are missing below: {found}.", file=sys.stderr)
-    console.print(results)
+    console.print(shown)
     console.print(f"Tables: {options.folder}\nPage: {page}", highlight=False, soft_wrap=True)
     if options.open:
         webbrowser.open(page.resolve().as_uri())
