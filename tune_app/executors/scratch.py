@@ -46,7 +46,8 @@ def hold_short_folder(longest: int) -> Iterator[Path | None]:
     Sockets must have short paths. Raises ResourceError where there is no such place.
     """
     usual = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
-    if len(os.fsencode(usual)) <= longest:
+    is_none = os.path.lexists(usual) and not Path(usual).is_dir()  # which Ray is left to refuse
+    if len(os.fsencode(usual)) <= longest or is_none:
         yield None
         return
     for place in SHORT:

@@ -93,7 +93,7 @@ def check_environment(content: Any) -> None:
     """Raise ValueError, with the place, for a content of environment.json that no version of this package writes."""
     _check_whole(content, "it", ())
     for run in content.get("earlier", []):
-        _check_whole(run, "an earlier run", ("finished", *DEPENDED))
+        _check_whole(run, "an earlier run", ())
     named = content.get("environments", {})
     if not isinstance(named, dict):
         raise ValueError("environments is no mapping")
