@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DELETE_ON_ERROR:
-.PHONY: grid test test-all chromium chromium-if-none check vulnerabilities bench gpu format clean
+.PHONY: grid test test-all chaos chromium chromium-if-none check vulnerabilities bench gpu format clean
 
 # The tables go where git does not look: results/ holds what is committed.
 grid: .venv/.ready  ## install, then run the default study (STUDY=report ARGS="--only model=cnn" for others)
@@ -17,6 +17,9 @@ test: .venv/.ready-dev chromium-if-none  ## install, then run the tests but for 
 
 test-all: .venv/.ready-dev chromium-if-none  ## every test
 	$(PYTEST) $(ARGS)
+
+chaos: .venv/.ready-dev  ## seeded faults, one after the other, into results/reliability (ARGS="--faults 10 --fits 0")
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 chromium-if-none:
 	@command -v chromium > /dev/null || command -v google-chrome > /dev/null || $(MAKE) --no-print-directory chromium \

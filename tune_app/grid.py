@@ -92,6 +92,11 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
         help="run each trial, or each fold, by itself; default: folds where slots would else be idle at the end",
     )
     add(
+        "--report-within",
+        metavar="TIME",
+        help="end what reports nothing for so long, such as 30m, and run it again; default by the plan, at least 15m",
+    )
+    add(
         "--device",
         choices=("auto", "cpu", "cuda"),
         default="auto",
@@ -130,8 +135,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     print(line if line.startswith("    ") else f"{name}: {line}", file=sys.stderr)
                 return EXIT_BAD_INPUT
     except KeyboardInterrupt:
+        _end_in_peace(arguments)
         print(session.phase if session else phase, file=sys.stderr)
         return EXIT_INTERRUPTED
+    finally:
+        _end_in_peace(arguments)
+
+
+def _end_in_peace(arguments: Sequence[str] | None) -> None:
+    """Where this process is the command's own, let another Ctrl-C not break off Python's end with a traceback."""
+    from tune_app.session.interrupts import ignore_interrupts
+
+    if arguments is None:
+        ignore_interrupts()
 
 
 def _run_subcommand(name: str, arguments: Sequence[str]) -> int:
@@ -193,11 +209,12 @@ def _dry_run(session: "Session") -> int:
 
     from tune_app.export.tables.outlook import build_outlook_lines
     from tune_app.monitor.silence import say_while
+    from tune_app.session.outlook import look_ahead
 
     console = session.console or Console()
     with say_while(partial(print, file=sys.stderr, flush=True), "The plan is being made"):
         plan = session.make_plan()
-        outlook = build_outlook_lines(session.look_ahead(plan))
+        outlook = build_outlook_lines(look_ahead(session, plan))
     wide = console if console.is_terminal else Console(width=max(console.width, 120))
     wide.print(plan, highlight=False)
     for line in outlook:
@@ -214,11 +231,10 @@ def _dry_run(session: "Session") -> int:
 
 def _run(session: "Session") -> int:
     """Run the study, print its tables and what is not done."""
+    from tune_app.session.outcome import show
+
     outcome = session.run()
-    if session.console:
-        session.console.print(outcome.results)
-    for line in outcome.describe(session.options.command):
-        session.report(line)
+    show(session, outcome)
     if outcome.interrupted and not outcome.lost:
         return EXIT_INTERRUPTED
     return EXIT_FAILED if outcome.lost or outcome.failed else 0

@@ -17,6 +17,7 @@ from tune_app import data
 from tune_app.errors import ResourceError
 from tune_app.executors import ray as on_ray
 from tune_app.executors.inline import choose_device, run_inline
+from tune_app.executors.ray.writers import start_writers
 from tune_app.executors.staging import stage_source
 from tune_app.plan import PlannedTrial, Shares, WorkItem, check_shares
 from tune_app.records import FoldRecord, Record, RecordSet
@@ -129,6 +130,16 @@ def test_an_error_of_the_flow_ends_the_run_and_comes_out(cluster: on_ray.Cluster
 
     with pytest.raises(OSError, match="No space left"):
         on_ray.run_on_ray(work_of(plan_of(build_study())), digits, Full())
+
+
+def test_what_the_disk_of_the_driver_refuses_is_told_as_it_is(cluster: on_ray.Cluster) -> None:
+    """Trials send side files to a process there; its error is theirs, and no page of Ray's."""
+
+    def refuse(trial: str, fold: int, content: bytes) -> str:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match=r"^\[Errno 28\] No space left on device$"):
+        start_writers(None, None, refuse).keep_outputs("trial", 0, b"")
 
 
 def test_networks_kept_on_ray_reach_the_driver(cluster: on_ray.Cluster, digits: data.Data, tmp_path: Path) -> None:

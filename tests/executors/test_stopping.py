@@ -1,7 +1,10 @@
 """Ray is stopped in a thread of its own while the tables are written: whatever those drop, the process goes on."""
 
 import gc
+import os
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 import ray
@@ -29,3 +32,19 @@ def test_no_thread_collects_garbage_while_ray_stops(alone_with_ray: None) -> Non
         gc.callbacks.remove(note)
     assert gc.isenabled()
     assert not collections
+
+
+@pytest.mark.slow
+def test_a_cluster_that_was_started_here_leaves_no_files_behind(alone_with_ray: None) -> None:
+    """Where temporary files have a short path; elsewhere Ray chooses the place of its own."""
+    base = Path(tempfile.gettempdir())
+
+    def find_ours() -> set[Path]:
+        return {*base.glob(f"tune_app-{os.getpid()}-*"), *base.glob(f"ray/session_*_{os.getpid()}")}
+
+    before = find_ours()
+    on_ray.start_ray(num_cpus=1)
+    sessions = [path for folder in find_ours() - before for path in (folder, *folder.glob("session_*"))]
+    assert any(path.name.startswith("session_") for path in sessions)
+    on_ray.stop_ray()
+    assert find_ours() == before

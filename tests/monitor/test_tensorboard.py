@@ -1,6 +1,8 @@
 """Event files: a folder for each trial, a curve for each fold."""
 
+import resource
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from tensorboardX import SummaryWriter
 
 from tests.builders import build_study, fold_record, plan_of
 from tests.folders import Folder
+from tune_app.monitor.event_files import EventWriter
 from tune_app.monitor.tensorboard import TensorBoardMonitor
 from tune_app.plan import WorkItem
 from tune_app.records import EpochRecord, RecordSet, read_records
@@ -89,3 +92,18 @@ def test_folders_of_trials_that_an_edit_has_removed_go(tmp_path: Path) -> None:
     (tmp_path / trials[1].name).mkdir()
     TensorBoardMonitor(tmp_path, trials[:1], RecordSet(), study={trial.id for trial in trials}).close()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["cnn-0123", "notes", trials[1].name])
+
+
+def test_a_disk_that_refuses_an_event_file_is_an_error_where_it_is_written(tmp_path: Path) -> None:
+    """Not in a thread that dies with a traceback, and has whoever reports next wait for ever."""
+    threads, before = threading.active_count(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    writer = EventWriter(logdir=str(tmp_path))
+    writer.add_scalar("loss/train", 0.5, 1)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))  # a file of more is refused as by a full disk
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            writer.add_text("epochs", "x" * 100_000, 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert threading.active_count() == threads
+    writer.close()

@@ -2,13 +2,15 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from tests.folders import Folder, fits_on_disk, wait_for
+from tests.folders import ROOT, Folder, fits_on_disk, wait_for
 from tune_app.models import load_network
 
 
@@ -61,3 +63,19 @@ def test_an_interrupt_while_tables_are_written_says_so(
     monkeypatch.setattr("tune_app.export.folder.write_results", interrupt)
     assert folder.run() == 130
     assert "Interrupted while the tables were written: every record is on disk" in capsys.readouterr().err
+
+
+def test_another_interrupt_does_not_break_off_the_end_of_the_process(tmp_path: Path) -> None:
+    code = """
+import atexit, os, signal, sys
+
+atexit.register(lambda: (os.kill(os.getpid(), signal.SIGINT), print("to the end")))
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from tune_app.grid import main
+
+sys.exit(main())
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "nowhere.yaml")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "to the end\n"), done.stderr
+    assert "Traceback" not in done.stderr

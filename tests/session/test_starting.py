@@ -5,12 +5,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from tests.folders import ROOT, Folder, wait_for
+from tune_app.errors import ResourceError
+from tune_app.session import starting
+from tune_app.session.options import RunOptions
+from tune_app.session.starting import RayStart
 
 
 def find_processes(root: int) -> dict[int, str]:
@@ -94,3 +100,26 @@ def test_a_ray_that_cannot_start_is_a_sentence(folder: Folder) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("ResourceError: Ray does not come up on this machine: ")
     assert "run with --executor inline" in done.stderr
+
+
+def test_a_ray_that_is_slow_to_come_up_is_told_of_while_it_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is none of this machine's, but one that takes until it is told of."""
+    told, lines = threading.Event(), []
+
+    def import_ray() -> ModuleType:
+        assert told.wait(60)
+        raise ResourceError("it fails in the end")
+
+    def report(line: str) -> None:
+        lines.append(line)
+        told.set()
+
+    monkeypatch.setattr(starting, "_import_ray", import_ray)
+    monkeypatch.setattr(starting, "SLOW_SECONDS", 0.01)
+    start = RayStart(RunOptions(), None, {}, 1, lambda url, why: None, report)
+    with pytest.raises(ResourceError, match="it fails in the end"):
+        start.wait()
+    start.join()
+    assert lines == [
+        "Ray has not come up for 0.01 s. This waits; Ctrl-C ends it, and --executor inline does without Ray."
+    ]

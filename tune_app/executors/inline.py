@@ -12,6 +12,7 @@ import torch
 from tune_app.data import Data, pick_data
 from tune_app.executors.flow import Flow
 from tune_app.executors.peers import LocalPeers, Processes
+from tune_app.executors.silence import Silence, find_limit, watch_silence
 from tune_app.plan import WorkItem
 from tune_app.records.environments import build_key, describe_here, mark, read_commit
 from tune_app.trial import Carrier, Checkpointer, Checkpoints, Keep, RunTrial, TrialOptions, run_trial
@@ -27,18 +28,22 @@ def run_inline(
     carrier: Carrier | None = None,
     run: RunTrial = run_trial,
     checkpoints: Checkpoints | None = None,
+    report_within: float | None = None,
     **options: Unpack[TrialOptions],
 ) -> None:
     """Run every item on its data set, of several by name.
 
-    `device` is `cpu`, `cuda`, or `auto`: a GPU for trials with a share of one. `checkpoints` are kept of long fits.
+    `device` is `cpu`, `cuda`, or `auto`: a GPU for trials with a share of one. `checkpoints` are kept of long fits. An
+    item that reports nothing for longer than `report_within` seconds (None: as its plan has it) is named in a warning.
     """
     environment = describe_here(read_commit())
     checkpointer = Checkpointer(checkpoints.files, build_key(environment)) if checkpoints else None
     flow.environment(environment)
-    with contextlib.closing(Processes()) as processes:
+    silence = Silence({item.id: find_limit(item.trial, report_within) for item in work})
+    with contextlib.closing(Processes()) as processes, watch_silence(silence, {item.id: item for item in work}):
         for item in work:
             flow.item_started(item)
+            silence.heard(item.id)
             chosen, dataset = choose_device(device, item.trial.share.gpus), pick_data(data, item.trial.spec.dataset)
             with _start_peers(processes, item, dataset, chosen, options) as peers:
                 records = run(
@@ -57,7 +62,9 @@ def run_inline(
                 )
                 with contextlib.closing(records):  # type: ignore[type-var]  # a generator, which may have processes wait
                     for record in records:
+                        silence.heard(item.id)
                         flow.record(mark(record, environment))
+            silence.ended(item.id)
             flow.item_ended(item)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tensorboardX import SummaryWriter
 from tensorboardX.summary import hparams
 
+from tune_app.monitor.event_files import EventWriter
 from tune_app.monitor.signals import uninterrupted
 from tune_app.records import EpochRecord, FoldRecord, Record, RecordSet
 
@@ -188,7 +189,7 @@ class TensorBoardMonitor:
             if len(self._writers) >= self._most:
                 self._writers.pop(next(iter(self._writers))).close()
             self._opened += 1  # a file that is opened again within a second must have another name, and a later one
-            writer = SummaryWriter(logdir=str(self._folder / name), filename_suffix=f".{self._opened:07d}")
+            writer = EventWriter(logdir=str(self._folder / name), filename_suffix=f".{self._opened:07d}")
         self._writers[name] = writer
         return writer
 

@@ -32,7 +32,6 @@ from tune_app.records.environments import read_versions
 from tune_app.session.graphs import Graphs
 from tune_app.session.interrupts import ignore_interrupts
 from tune_app.session.options import RunOptions
-from tune_app.session.outcome import describe_loss
 from tune_app.session.output import quote_argument
 from tune_app.session.planning import Plan, make_plan
 from tune_app.session.resume import CARRIED_FOLDER, CHECKPOINT_FOLDER
@@ -107,10 +106,16 @@ class Execution:
     lost: str = ""  # what became of the cluster, where it ended the run
     differing: tuple[str, ...] = ()  # versions of its nodes that are not those here, as --mixed-versions allows
 
-    def run(self, missing: Mapping[str, tuple[int, ...]], store: RecordStore) -> bool:
+    def run(
+        self,
+        missing: Mapping[str, tuple[int, ...]],
+        store: RecordStore,
+        leave: Callable[[], None] | None = None,
+    ) -> bool:
         """Run the folds; True if it was interrupted, by the user or by the loss of the cluster.
 
-        Records are in the store when this returns, come what may.
+        Records are in the store when this returns, come what may. Where Ray's core is stuck after the loss of the
+        cluster, this never returns: another thread calls `leave`, with `lost` set, and the process ends.
         """
         work = self._spread(missing)
         self._announce(work)
@@ -124,7 +129,7 @@ class Execution:
         try:
             if self.starting:
                 on_ray, cluster = self.starting.wait()
-                run = partial(on_ray.run_on_ray, describe_loss=partial(self._describe_loss, store.records))
+                run = partial(on_ray.run_on_ray, leave=lambda sentence: self._leave(sentence, flow, leave))
                 known = {name: describe_data(data) for name, data in self.datasets.items()}
                 self.plan = make_plan(self.plan.study, self.options, cluster.nodes, known, root=self._root)
                 self.plan.check_shares()
@@ -140,6 +145,7 @@ class Execution:
                 device=self.options.device,
                 keep=keep,
                 carrier=carrier,
+                report_within=self.options.report_within,
                 keep_outputs=OutputFiles(self.folder),
                 scoring=build_scoring(self.plan.study),
                 root=self._root,
@@ -159,9 +165,12 @@ class Execution:
                 self.starting.end()
         return False
 
-    def _describe_loss(self, records: RecordSet, sentence: str) -> str:
-        done = self.plan.fits - sum(len(records.missing_folds(trial.id, trial.fits)) for trial in self.plan)
-        return describe_loss(sentence, done, self.plan.fits, self.options.command)
+    def _leave(self, sentence: str, flow: RecordFlow | None, leave: Callable[[], None] | None) -> None:
+        self.lost = sentence
+        if flow:
+            flow.close()
+        if leave:
+            leave()
 
     def _spread(self, missing: Mapping[str, tuple[int, ...]]) -> list[WorkItem]:
         """The work items in the order of their start; this process is one slot, which nothing is gained by feeding."""

@@ -27,17 +27,18 @@ class RunOptions:
     `mixed_versions` admits nodes of it that have other versions of torch, numpy, Python or this package. `device`:
     `auto` is a GPU for trials that hold a share of one. `cpus_per_trial`, `gpus_per_trial`: shares of a node (None: one
     core; a share of a GPU by predicted memory). `shard`: what runs by itself, a trial with all its folds or each fold;
-    `auto` splits trials where slots would be idle at the end. `keep`: `best` saves each trial's best network. `only`:
-    factor → level. `fresh` starts over and keeps the old records beside the new ones. `same_code` states that changes
-    of networks and data since the records were made make no difference; `rerun_changed` runs the fits again that they
-    concern, or scores them anew where metrics alone have changed. `allow` are packages that references may lead to,
-    besides modules beside the study. `continue_from`: a results folder whose records are taken over first. `pilot`: a
-    results folder, and `assume_sd` a standard deviation of the scores, that the outlook goes by where the study has no
-    records of its own. `runs`, `results`, `data`: where records, tables and unpacked data sets go. `until_decided` runs
-    more replicates of what claims that are undecided need, up to `max_replicates` (None: 30), for as long as `budget`
-    allows (seconds; None: no end). Fits that are predicted to take `checkpoint_after` seconds are kept after each
-    epoch, so that an interruption costs an epoch. `dashboard`: whether Ray's page is started on this machine. `command`
-    is what a user types to resume.
+    `auto` splits trials where slots would be idle at the end. `report_within`: seconds that a work item may report
+    nothing before it is ended and run again (None: by what the plan predicts, at least 15 minutes). `keep`: `best`
+    saves each trial's best network. `only`: factor → level. `fresh` starts over and keeps the old records beside the
+    new ones. `same_code` states that changes of networks and data since the records were made make no difference;
+    `rerun_changed` runs the fits again that they concern, or scores them anew where metrics alone have changed. `allow`
+    are packages that references may lead to, besides modules beside the study. `continue_from`: a results folder whose
+    records are taken over first. `pilot`: a results folder, and `assume_sd` a standard deviation of the scores, that
+    the outlook goes by where the study has no records of its own. `runs`, `results`, `data`: where records, tables and
+    unpacked data sets go. `until_decided` runs more replicates of what claims that are undecided need, up to
+    `max_replicates` (None: 30), for as long as `budget` allows (seconds; None: no end). Fits that are predicted to take
+    `checkpoint_after` seconds are kept after each epoch, so that an interruption costs an epoch. `dashboard`: whether
+    Ray's page is started on this machine. `command` is what a user types to resume.
     """
 
     executor: Literal["ray", "inline"] = "ray"
@@ -47,6 +48,7 @@ class RunOptions:
     cpus_per_trial: float | None = None
     gpus_per_trial: float | None = None
     shard: Literal["auto", "trial", "fold"] = "auto"
+    report_within: float | None = None
     keep: Literal["none", "best"] = "none"
     only: Mapping[str, str] | None = None
     fresh: bool = False
@@ -86,6 +88,8 @@ class RunOptions:
             problems.append(f"--assume-sd {self.assume_sd:g}: a standard deviation is above 0, such as 0.004")
         if not 0 <= self.checkpoint_after < float("inf"):
             problems.append(f"--checkpoint-after {self.checkpoint_after:g}: a time is 0 or more, such as 10m or 45s")
+        if self.report_within is not None and not 0 < self.report_within < float("inf"):
+            problems.append(f"--report-within {self.report_within:g}: a time is above 0, such as 30m, 2h or 90s")
         if self.mixed_versions and not self.address:
             problems.append("--mixed-versions is for the nodes of a cluster; add --address, or leave it out")
         if problems := [*problems, *self._find_look_problems()]:
@@ -115,6 +119,7 @@ class OptionValues(TypedDict, total=False):
     cpus_per_trial: float | None
     gpus_per_trial: float | None
     shard: Literal["auto", "trial", "fold"]
+    report_within: float | str | None
     keep: Literal["none", "best"]
     fresh: bool
     same_code: bool
@@ -145,7 +150,7 @@ def build_options(only: Mapping[str, Any] | str | None = None, **options: Any) -
     for name in ("runs", "results", "data", "continue_from", "pilot"):
         if options.get(name) is not None:
             options[name] = Path(options[name])
-    for name in ("budget", "checkpoint_after"):
+    for name in ("budget", "checkpoint_after", "report_within"):
         if isinstance(options.get(name), str):
             options[name] = parse_time(options[name], f"--{name.replace('_', '-')}")
     options["allow"] = tuple(options.get("allow") or ())

@@ -11,6 +11,7 @@ from tune_app.study.names import build_trial_names
 
 if TYPE_CHECKING:
     from tune_app.session.results import Results
+    from tune_app.session.session import Session
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,14 @@ class Outcome:
         elif self.failed:
             lines.append(f"{len(self.failed)} fits failed; the same command runs them again.")
         return lines
+
+
+def show(session: "Session", outcome: Outcome) -> None:
+    """Print the tables, and what is not done."""
+    if session.console:
+        session.console.print(outcome.results)
+    for line in outcome.describe(session.options.command):
+        session.report(line)
 
 
 def describe_loss(sentence: str, done: int, fits: int, again: str) -> str:

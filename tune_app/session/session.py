@@ -30,7 +30,7 @@ from tune_app.session.notes import (
     note_environments,
 )
 from tune_app.session.options import RunOptions
-from tune_app.session.outcome import Outcome
+from tune_app.session.outcome import Outcome, show
 from tune_app.session.resume import (
     HoldsBest,
     clear_states,
@@ -47,8 +47,6 @@ from tune_app.study.define import Definition
 from tune_app.study.selection import select_trials
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from tune_app.monitor import Monitor
     from tune_app.session.planning import Plan
     from tune_app.session.starting import RayStart
@@ -186,12 +184,6 @@ class Session:
         """The records that a run would start from; nothing is touched. Raises a TuneAppError if they cannot be read."""
         return peek_records(None if self.options.fresh else self.folder, self.specs, self.check_origin())
 
-    def look_ahead(self, plan: "Plan") -> "pd.DataFrame":
-        """What the claims and the contrasts need to be decided; the columns are those of outlook.csv."""
-        from tune_app.session.outlook import look_ahead
-
-        return look_ahead(self, plan)
-
     def check_origin(self) -> StoredResults | None:
         """The results whose records are taken over first, if any; raises a TuneAppError if they cannot be read."""
         return read_results(self.options.continue_from) if self.options.continue_from else None
@@ -256,11 +248,19 @@ class Session:
         if lost:
             self.report(f"{lost} trials have records but no kept network; they run again to keep one.")
         begun = time.time()
-        interrupted = execution.run(missing, store)
-        self.lost = execution.lost
-        self.took = review(execution.plan, missing, store.records, begun)
-        note_environment()
-        write_plan(self.folder / PLAN_FILE, find_whole_plan(self, execution.plan).build_frame())
+
+        def settle() -> None:
+            self.lost = execution.lost
+            self.took = review(execution.plan, missing, store.records, begun)
+            note_environment()
+            write_plan(self.folder / PLAN_FILE, find_whole_plan(self, execution.plan).build_frame())
+
+        def leave() -> None:
+            settle()
+            show(self, self._finish(store, True, dataset))
+
+        interrupted = execution.run(missing, store, leave)
+        settle()
         return interrupted
 
     def _finish(self, store: RecordStore, interrupted: bool, dataset: dict[str, Data] | None) -> Outcome:

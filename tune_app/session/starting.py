@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 LONGEST_FOLDER = 36  # bytes: Ray puts up to 71 behind it for a socket, which may have 107
 SETTLE_SECONDS = 2.0  # after the first record; a study that is over by then needs no dashboard
+SLOW_SECONDS = 45.0  # until Ray is up; then it is told, for what hangs says nothing
+MOST_SECONDS = 600.0  # a busy machine, or a cluster that is sent much, may take minutes
+JOIN_SECONDS = 60.0  # for Ray to stop; what does not ends with this process
 DASHBOARD_SECONDS = 20.0  # without a record for so long, the dashboard starts all the same
 
 
@@ -42,12 +45,14 @@ class RayStart:
         definitions: Mapping[str, Definition],
         trials: int,
         told: Callable[[str | None, str], None],
+        report: Callable[[str], None],
     ) -> None:
         self._options = options
         self._scope = scope
         self._definitions = definitions
         self._trials = trials
         self._told = told
+        self._report = report
         self._found: tuple[ModuleType, Cluster] | None = None
         self._failure: BaseException | None = None
         self._is_up, self._has_records, self._is_over = threading.Event(), threading.Event(), threading.Event()
@@ -55,8 +60,20 @@ class RayStart:
         self._thread.start()
 
     def wait(self) -> "tuple[ModuleType, Cluster]":
-        """The executor and its cluster, once they are there; raises what the start raised."""
-        self._is_up.wait()
+        """The executor and its cluster, once they are there; raises what the start raised.
+
+        Raises ResourceError too where Ray takes longer than any machine does.
+        """
+        if not self._is_up.wait(SLOW_SECONDS):
+            self._report(
+                f"Ray has not come up for {SLOW_SECONDS:g} s. This waits; Ctrl-C ends it, and --executor inline does "
+                "without Ray."
+            )
+            if not self._is_up.wait(MOST_SECONDS - SLOW_SECONDS):
+                raise ResourceError(
+                    f"Ray has not come up for {MOST_SECONDS:g} s; run with --executor inline, or find out what its "
+                    "processes wait for"
+                )
         if self._found is None:
             raise self._failure or ResourceError("Ray has been stopped; run the same command again")
         return self._found
@@ -73,7 +90,7 @@ class RayStart:
     def join(self) -> None:
         """Have Ray stopped, and wait for it."""
         self.end()
-        self._thread.join()
+        self._thread.join(JOIN_SECONDS)
 
     def _run(self) -> None:
         on_ray: ModuleType | None = None
@@ -147,7 +164,7 @@ def start_beside(session: "Session") -> RayStart:
 
     if not session.options.address and (others := find_company()):
         session.report(describe_company(others, count_cpus()))
-    return RayStart(session.options, session.found.scope, definitions, len(session.specs), tell)
+    return RayStart(session.options, session.found.scope, definitions, len(session.specs), tell, session.report)
 
 
 def describe_company(others: Sequence[int], cores: int) -> str:

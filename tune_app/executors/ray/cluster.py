@@ -4,6 +4,7 @@ import contextlib
 import gc
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -21,14 +22,16 @@ from tune_app.executors.ray.loopback import on_loopback, warn_if_open
 from tune_app.executors.ray.nodes import find_nodes
 from tune_app.executors.ray.quick import Warm, starting_quickly
 from tune_app.executors.ray.token import close_token, keep_token
+from tune_app.executors.ray.watch import RECONNECT_SECONDS
 from tune_app.executors.scratch import hold_folder
 from tune_app.executors.staging import find_users_packages, make_absolute, stage_source, stage_study
 from tune_app.parts.closure import INSTALLED
 from tune_app.parts.references import Scope
 from tune_app.study.define import Definition
 
-# How long Ray's core waits for a head that is gone before it ends this process: by then `watch_head` has left it.
-RECONNECT_SECONDS = "120"
+# Ray puts its sockets there, whose paths must have no more than 107 characters.
+MOST_FOLDER = 107 - len("/session_2026-11-26_00-00-00_123456_1234567/sockets/plasma_store")
+_files = contextlib.ExitStack()  # of the cluster that this process has started: gone when it has ended
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,11 @@ def start_ray(
     settings: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     if address:
         settings |= {"address": find_head(address)}
+        # Not for a cluster that is started here: what Ray starts would wait as long after this process is killed.
         os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", RECONNECT_SECONDS)
     else:
         # "local", because without an address Ray would join whatever cluster happens to run on this machine.
-        settings |= {"address": "local", "include_dashboard": False}
+        settings |= {"address": "local", "include_dashboard": False, **_hold_files()}
     is_main = threading.current_thread() is threading.main_thread()
     on_terminate = signal.getsignal(signal.SIGTERM)
     logging.getLogger("ray").setLevel(logging.ERROR)  # it warns in other threads that it leaves SIGTERM alone
@@ -80,8 +84,9 @@ def start_ray(
             if not address:
                 keep_token()
             with _on_path(paths), starting_quickly(warm), contextlib.nullcontext() if address else on_loopback():
-                context = ray.init(**(settings | options))
+                context: Any = ray.init(**(settings | options))
     except (OSError, ValueError, RuntimeError, RayError) as error:
+        _files.close()
         told = " ".join(str(error).split()) or type(error).__name__
         where = f"the cluster at {address} cannot be used" if address else "Ray does not come up on this machine"
         raise ResourceError(f"{where}: {told}; run with --executor inline, or mend that first") from error
@@ -92,8 +97,20 @@ def start_ray(
     if not address:
         close_token()
         warn_if_open()
+        _files.callback(shutil.rmtree, context.address_info["session_dir"], ignore_errors=True)
     url = context.dashboard_url
     return Cluster(find_nodes(ask=bool(address)), f"http://{url}" if url else None)
+
+
+def _hold_files() -> dict[str, str]:
+    """A folder of this process for the logs and sockets of a cluster that it starts: Ray would leave them behind.
+
+    None where its path would be too long, or the user has named one: then Ray chooses.
+    """
+    if os.environ.get("RAY_TMPDIR"):
+        return {}
+    folder = _files.enter_context(hold_folder())
+    return {"_temp_dir": str(folder)} if len(str(folder)) <= MOST_FOLDER else {}
 
 
 @contextlib.contextmanager
@@ -130,6 +147,7 @@ def stop_ray() -> None:
     gc.disable()
     try:
         ray.shutdown()
+        _files.close()
     finally:
         if was_enabled:
             gc.enable()

@@ -8,7 +8,7 @@ of Ray without them starts as it wants.
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,41 @@ def starting_quickly(warm: Warm | None) -> Iterator[None]:
             setattr(node.Node, name, start)
 
 
+@contextlib.contextmanager
+def _setting(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before
+
+
+def started_here() -> bool:
+    """Whether this process has started the cluster that it is connected to."""
+    return bool(getattr(getattr(driver, "_global_node", None), "head", False))
+
+
+def find_started() -> list[int]:
+    """The ids of the processes of the cluster that this process has started and that run; empty without one."""
+    return [each.process.pid for kind in _find_kinds().values() for each in kind if each.process.poll() is None]
+
+
+def find_ended() -> str:
+    """Which process has ended that the cluster which this process has started cannot do without; empty for none."""
+    kinds = _find_kinds()
+    for kind, name in {"gcs_server": "control process", "raylet": "raylet"}.items():
+        if any(each.process.poll() is not None for each in kinds.get(kind, ())):
+            return name
+    return ""
+
+
+def _find_kinds() -> Mapping[str, Sequence[Any]]:
+    return getattr(driver._global_node, "all_processes", {}) if started_here() else {}
+
+
 def start_dashboard() -> str:
     """Start the dashboard of the cluster that this process has started, and return its URL.
 
@@ -79,7 +114,8 @@ def start_dashboard() -> str:
     logger.setLevel(logging.CRITICAL)  # it prints the end of a log file, and then raises that
     try:
         if not started.webui_url:
-            started.start_api_server(include_dashboard=True, raise_on_failure=True)
+            with _setting("TMPDIR", started.get_temp_dir_path()):  # it is killed in the end, and leaves its files
+                started.start_api_server(include_dashboard=True, raise_on_failure=True)
     except Exception as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise RuntimeError(lines[-1] if lines else type(error).__name__) from error

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,19 +13,23 @@ from ray import tune
 from ray.tune.experiment import Trial
 
 from tune_app.executors.flow import Flow
+from tune_app.executors.ray.ending import end_actor
+from tune_app.executors.silence import Silence, find_limit
 from tune_app.plan import PlannedTrial, WorkItem
-from tune_app.records import FoldRecord, record_from_dict
+from tune_app.records import FoldRecord, build_failed_fold, record_from_dict
 
 logger = logging.getLogger("tune_app")
 
 MOST_RETRIES = 2  # of a fit whose process is lost
+HUNG = "Hung"
+HUNG_REMEDY = "--report-within sets how long a fit may be silent"
 SILENT_END = "the trial's process ended without a message"
 
 
 class Relay(tune.Callback):
     """Tune's events → the flow. An exception here would abort Tune with a message of its own: it is kept for later."""
 
-    def __init__(self, work: Sequence[WorkItem], flow: Flow) -> None:
+    def __init__(self, work: Sequence[WorkItem], flow: Flow, report_within: float | None = None) -> None:
         self._items = {item.id: item for item in work}
         self._flow = flow
         self._started: set[str] = set()
@@ -33,6 +38,9 @@ class Relay(tune.Callback):
         self._shares = {item.id: item.trial.share.gpus for item in work}  # of a GPU, at the first try
         self._outgrown: set[tuple[str, int]] = set()  # (trial, fold) that did not fit into that share
         self._losses = dict.fromkeys(self._items, 0)  # of its process, since it has recorded a fold
+        self._silence = Silence({item.id: find_limit(item.trial, report_within) for item in work})
+        self._hung: set[str] = set()  # items ended for their silence, since they have recorded a fold
+        self._ending: set[str] = set()  # items whose process is being ended for it
         self.errors: dict[str, str] = {}  # item → what its process said at its end
         self.raised: Exception | None = None
 
@@ -61,11 +69,13 @@ class Relay(tune.Callback):
         if item.id not in self._started:  # it may start again
             self._started.add(item.id)
             self._guard(self._flow.item_started, item)
+        self._silence.heard(item.id)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         item = self._find(trial)
+        self._silence.heard(item.id)
         if "error" in result:
             self.errors[item.id] = result["error"]
         if "record" not in result:
@@ -82,7 +92,44 @@ class Relay(tune.Callback):
         if isinstance(record, FoldRecord):
             self._recorded.add((record.trial, record.fold))
             self._losses[item.id] = 0  # each fit may be lost as often
+            self._hung.discard(item.id)
             trial.max_failures = trial.num_failures + MOST_RETRIES
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """End what hangs: by Tune's own thread, in its own time, so that nothing that waits to be read is silence."""
+        silent = set(self._silence.find_silent())
+        for trial in trials if silent else ():
+            if trial.status == Trial.RUNNING and trial.config["item"] in silent:
+                self._end_hung(self._find(trial), trial)
+
+    def _end_hung(self, item: WorkItem, trial: Trial) -> None:
+        """Its process is ended, and Tune starts another; the second time the fit under way is a failure."""
+        told = self._silence.describe(item)
+        self._silence.ended(item.id)
+        if item.id in self._hung:
+            self._hung.remove(item.id)
+            logger.warning("%s again: the fit that was under way has failed.", told)
+            told = f"reported nothing for {self._silence.spell_limit(item)}, and neither when it ran again"
+            for each, fold in self._find_under_way(item):
+                self._recorded.add((each.id, fold))
+                failed = build_failed_fold(
+                    each.id, each.spec.replicate, fold, HUNG, f"{told}; {HUNG_REMEDY}", time.time()
+                )
+                self._guard(self._flow.record, failed)
+        else:
+            self._hung.add(item.id)
+            logger.warning("%s: it is ended, and what was under way there runs again.", told)
+        self._ending.add(item.id)
+        is_left = bool(self.find_unrecorded(item))  # without anything to do it must not start again
+        trial.max_failures = trial.num_failures + is_left
+        end_actor(trial)
+
+    def _find_under_way(self, item: WorkItem) -> list[tuple[PlannedTrial, int]]:
+        """The trials and folds without a record that run now: the first fold, or all where folds hang together."""
+        left = self.find_unrecorded(item)
+        if item.trial.engine == "stacked" or item.trial.spec.has_dependent_folds:
+            return left
+        return [(each, fold) for each, fold in left if fold == left[0][1]]
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Its process was lost, alone or with its node: it is about to start again, with what it has not recorded."""
@@ -122,6 +169,12 @@ class Relay(tune.Callback):
         self._lose(item)
 
     def _lose(self, item: WorkItem) -> None:
+        self._silence.ended(item.id)
+        if item.id in self._ending:
+            self._ending.remove(item.id)
+            if not self.find_unrecorded(item):
+                self._end(item)
+            return
         self._losses[item.id] += 1
         if self._losses[item.id] > MOST_RETRIES:
             self._end(item)
@@ -130,6 +183,7 @@ class Relay(tune.Callback):
 
     def _end(self, item: WorkItem) -> None:
         self._open.pop(item.id, None)
+        self._silence.ended(item.id)
         self._guard(self._flow.item_ended, item)
 
     def _find(self, trial: Trial) -> WorkItem:

@@ -3,7 +3,7 @@
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Unpack
 
 import ray
@@ -15,7 +15,7 @@ from tune_app.executors.flow import Flow
 from tune_app.executors.inline import is_long
 from tune_app.executors.ray.actors import build_trainable
 from tune_app.executors.ray.relay import MOST_RETRIES, SILENT_END, Relay
-from tune_app.executors.ray.watch import watch_head
+from tune_app.executors.ray.watch import Leave, watch_head
 from tune_app.executors.ray.writers import Writers, start_writers
 from tune_app.executors.scratch import hold_folder
 from tune_app.parts.scoring import Scoring
@@ -46,20 +46,22 @@ def run_on_ray(
     keep: Keep | None = None,
     carrier: Carrier | None = None,
     run: RunTrial = run_trial,
-    describe_loss: Callable[[str], str] = str,
+    leave: Leave | None = None,
+    report_within: float | None = None,
     checkpoints: Checkpoints | None = None,
     **options: Unpack[TrialOptions],
 ) -> None:
     """Run every item as a Tune trial on its share of a node, and send the records to `flow` as they come.
 
     A fit whose process or node is lost runs again, at most twice, and of what is recorded nothing does; one that
-    outgrows its share of a GPU runs again with twice the share. What is still missing in the end is recorded as failed,
-    as is what a trial's own error leaves. Whatever `flow` raises ends the run and comes out here, and ClusterError once
-    the head or every node for what is left is gone (`describe_loss`: see `watch_head`). KeyboardInterrupt leaves at
-    once.
+    outgrows its share of a GPU runs again with twice the share. One that reports nothing for longer than
+    `report_within` seconds (None: as its plan has it) is ended and runs again, once. What is still missing in the end
+    is recorded as failed, as is what a trial's own error leaves. Whatever `flow` raises ends the run and comes out
+    here, and ClusterError once the head or every node for what is left is gone (`leave`: see `watch_head`).
+    KeyboardInterrupt leaves at once.
     """
-    relay = Relay(work, flow)
-    with watch_head(relay.find_needs, describe_loss):
+    relay = Relay(work, flow, report_within)
+    with watch_head(relay.find_needs, leave):
         names = {item.trial.spec.dataset for item in work}
         shared = {name: ray.put(pick_data(data, name)) for name in names}
         keep_outputs = options.pop("keep_outputs", None)

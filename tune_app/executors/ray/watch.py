@@ -2,38 +2,45 @@
 
 import contextlib
 import ctypes
+import logging
 import os
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from typing import Any
 
 import ray
 
 from tune_app.errors import ClusterError
+from tune_app.executors.ray.ending import end_cluster
+from tune_app.executors.ray.quick import find_ended, started_here
+
+logger = logging.getLogger("tune_app")
 
 EVERY_SECONDS = 2.0
 LOST_SECONDS = 15.0  # without an answer: a head that is restarted, or a network that stumbles, may come back
 UNMET_SECONDS = 60.0  # an autoscaler may bring a node in the place of one that was lost
 LEAVE_SECONDS = 12.0  # for this process to leave Ray, whose core may wait for the head wherever it is
+# What Ray's core waits for a head that is gone before it ends this process: by then the tables are written.
+RECONNECT_SECONDS = "600"
 SHOW_CURSOR = "\x1b[?25h"
 
+Leave = Callable[[str], None]
 Shares = Set[tuple[float, float]]  # CPUs and GPUs that an item needs on one node
 
 
 @contextlib.contextmanager
-def watch_head(
-    find_needs: Callable[[], Shares] = frozenset, describe_loss: Callable[[str], str] = str
-) -> Iterator[None]:
+def watch_head(find_needs: Callable[[], Shares] = frozenset, leave: Leave | None = None) -> Iterator[None]:
     """Raise ClusterError within, wherever it waits, once the head is gone or no node is left for any item.
 
     `find_needs` gives the shares of the items that have not ended; it is called from another thread. Where Ray's core
-    waits for the head and hears of nothing else, what `describe_loss` makes of the sentence is printed and the process
-    ends, as Ray would end it later.
+    waits for the head and hears of nothing else, `leave` is given the sentence by that thread (None: it is printed),
+    and the process ends with exit code 1, as Ray would end it later.
     """
-    watch = _Watch(find_needs, describe_loss)
+    watch = _Watch(find_needs, leave or _say)
     watch.start()
     try:
         try:
@@ -50,11 +57,12 @@ def watch_head(
 
 
 class _Watch(threading.Thread):
-    def __init__(self, find_needs: Callable[[], Shares], describe_loss: Callable[[str], str]) -> None:
+    def __init__(self, find_needs: Callable[[], Shares], leave: Leave) -> None:
         super().__init__(name="watch", daemon=True)
         self.lost = ""  # the sentence
+        self._nodes: dict[str, str] = {}  # those that are there, by id, as they are called
         self._find_needs = find_needs
-        self._describe_loss = describe_loss
+        self._say_goodbye = leave
         self._watched = threading.get_ident()
         self._stopped = threading.Event()
         self._interrupting = threading.Lock()
@@ -65,6 +73,9 @@ class _Watch(threading.Thread):
         answered = met = time.monotonic()
         while not self._stopped.wait(EVERY_SECONDS):
             now = time.monotonic()
+            if ended := find_ended():
+                self._leave_now(f"Ray's {ended} on this machine has ended.")
+                return
             if self._is_there():
                 answered = now
                 met = now if self._can_go_on() else met
@@ -97,17 +108,28 @@ class _Watch(threading.Thread):
 
     def _can_go_on(self) -> bool:
         """Whether some item that has not ended has a node that could hold it, busy or not."""
-        needs = self._find_needs()
-        if not needs:
-            return True
         try:
-            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+            nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
         except Exception:  # the head has gone in between: the next look tells
             return True
-        return any(cpu <= node.get("CPU", 0) and gpu <= node.get("GPU", 0) for cpu, gpu in needs for node in nodes)
+        self._tell_of_lost(nodes)
+        needs, resources = self._find_needs(), [node["Resources"] for node in nodes]
+        fits = any(cpu <= node.get("CPU", 0) and gpu <= node.get("GPU", 0) for cpu, gpu in needs for node in resources)
+        return fits or not needs
+
+    def _tell_of_lost(self, nodes: Sequence[Mapping[str, Any]]) -> None:
+        there = {node["NodeID"]: f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})" for node in nodes}
+        for node in self._nodes.keys() - there.keys():
+            logger.warning("Node %s has left the cluster; %d are left.", self._nodes[node], len(there))
+        self._nodes = there
 
     def _describe_silence(self) -> str:
-        return f"Ray's head at {self._head[0]}:{self._head[1]} has not answered for {LOST_SECONDS:g} s."
+        place = (
+            "Ray's control process on this machine"
+            if started_here()
+            else f"Ray's head at {':'.join(map(str, self._head))}"
+        )
+        return f"{place} has not answered for {LOST_SECONDS:g} s."
 
     def _spell_needs(self) -> str:
         cpu, gpu = min(self._find_needs(), default=(0.0, 0.0))
@@ -120,10 +142,28 @@ class _Watch(threading.Thread):
             self.lost = sentence
             _interrupt(self._watched)
         if not self._stopped.wait(LEAVE_SECONDS):
-            shown = SHOW_CURSOR if sys.stderr.isatty() else ""  # a display may have hidden it
-            sys.stderr.write(f"{shown}{self._describe_loss(sentence)}\n")
-            sys.stderr.flush()
-            os._exit(1)  # every record is on disk
+            self._leave_now(sentence)
+
+    def _leave_now(self, sentence: str) -> None:
+        """Say goodbye and end this process: its main thread may wait for Ray's core, whose end may come at any time."""
+        with self._interrupting:  # the watched thread waits in `stop` if it comes free now
+            if self._stopped.is_set():
+                return
+            _interrupt(self._watched)
+            end_cluster()
+            try:
+                self._say_goodbye(sentence)
+            except Exception as error:
+                _say(f"{sentence} {type(error).__name__}: {error}")
+            finally:
+                sys.stdout.flush()
+                sys.stderr.write(SHOW_CURSOR if sys.stderr.isatty() else "")  # a display may have hidden it
+                sys.stderr.flush()
+                os._exit(1)  # every record is on disk
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"{sentence}\n")
 
 
 def _interrupt(thread: int) -> None:

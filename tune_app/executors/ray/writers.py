@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tune_app.trial import BestNetwork, Carried, Carrier, CheckpointFiles, Keep, KeepOutputs
@@ -24,18 +25,25 @@ class Writers:
         return RemoteCheckpoints(self.actor)
 
     def keep(self, best: BestNetwork) -> None:
-        ray.get(self.actor.keep.remote(best))
+        _wait(self.actor.keep.remote(best))
 
     def keep_outputs(self, trial: str, fold: int, content: bytes) -> str:
-        address: str = ray.get(self.actor.keep_outputs.remote(trial, fold, content))
-        return address
+        return str(_wait(self.actor.keep_outputs.remote(trial, fold, content)))
 
     def read(self, trial: str) -> Carried | None:
-        carried: Carried | None = ray.get(self.actor.read.remote(trial))
+        carried: Carried | None = _wait(self.actor.read.remote(trial))
         return carried
 
     def write(self, trial: str, carried: Carried) -> None:
-        ray.get(self.actor.write.remote(trial, carried))
+        _wait(self.actor.write.remote(trial, carried))
+
+
+def _wait(reply: Any) -> Any:
+    """The reply; what was raised there is raised here as it was, and not as pages of Ray's."""
+    try:
+        return ray.get(reply)
+    except RayTaskError as error:
+        raise (error.cause if isinstance(error.cause, Exception) else error) from None
 
 
 @dataclass(frozen=True)
