@@ -208,7 +208,7 @@ def _dry_run(session: "Session") -> int:
     from rich.console import Console
 
     from tune_app.export.tables.outlook import build_outlook_lines
-    from tune_app.monitor.silence import say_while
+    from tune_app.monitor.waiting import say_while
     from tune_app.session.outlook import look_ahead
 
     console = session.console or Console()

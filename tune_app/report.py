@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from rich.console import Console  # here: what draws figures needs a home and docstrings
 
     from tune_app.errors import TuneAppError
-    from tune_app.monitor.silence import say_while
+    from tune_app.monitor.waiting import say_while
     from tune_app.session.comparison import compare_results
     from tune_app.session.results import read_results
     from tune_app.session.resume import spell_damaged

@@ -15,9 +15,9 @@ from tune_app.errors import ClusterError, StudyError
 from tune_app.executors.arrival import find_lacking_parts
 from tune_app.executors.inline import run_inline
 from tune_app.monitor import Callback, Monitor, NoteEnvironments, RecordFlow
-from tune_app.monitor.silence import say_while
 from tune_app.monitor.tensorboard import TensorBoardMonitor
 from tune_app.monitor.terminal import Progress, Watched, build_display, shorten_path
+from tune_app.monitor.waiting import say_while
 from tune_app.parts.fingerprints import fingerprint_code, fingerprint_definition
 from tune_app.parts.networks import choose_network
 from tune_app.parts.references import Scope, describe_refusal

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from tune_app.data import Data
-from tune_app.monitor.silence import say_while
+from tune_app.monitor.waiting import say_while
 from tune_app.parts.fingerprints import find_changes
 from tune_app.parts.sources import DataFacts, describe_data, load_source
 from tune_app.records import RecordSet, RecordStore, set_records_aside

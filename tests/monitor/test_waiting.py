@@ -2,7 +2,7 @@
 
 from queue import SimpleQueue
 
-from tune_app.monitor.silence import say_while
+from tune_app.monitor.waiting import say_while
 
 
 def test_what_takes_long_is_said_while_it_lasts() -> None:
