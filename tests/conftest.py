@@ -86,12 +86,24 @@ def _alone_where_it_says_so(request: pytest.FixtureRequest) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by the fixtures they use; put files with long tests first, so that no worker begins one at the end."""
+    """Mark tests by the fixtures they use; order files so that two workers are busy to the end.
+
+    Files with long tests come first. Those that use Ray, of which one runs at a time, come at even distances: a worker
+    that meets one while the other has another would wait.
+    """
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         if "browser" in fixtures:
             item.add_marker(pytest.mark.browser)
-        if "cluster" in fixtures:
+        if {"cluster", "alone_with_ray"} & set(fixtures):
             item.add_marker(pytest.mark.ray)
-    long = {item.path for item in items for name in ("ray", "slow") if item.get_closest_marker(name)}
-    items.sort(key=lambda item: item.path not in long)
+    on_ray, long = ({item.path for item in items if item.get_closest_marker(name)} for name in ("ray", "slow"))
+    paths = sorted(dict.fromkeys(item.path for item in items), key=lambda path: path not in long)
+    others = [path for path in paths if path not in on_ray]
+    distance = max(1, int(0.8 * len(others) / max(1, len(on_ray))))
+    order: list[Path] = []
+    for number, path in enumerate(path for path in paths if path in on_ray):
+        order += [path, *others[number * distance : (number + 1) * distance]]
+    order += others[len(on_ray) * distance :]
+    places = {path: place for place, path in enumerate(order)}
+    items.sort(key=lambda item: places[item.path])

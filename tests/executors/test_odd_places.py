@@ -88,12 +88,11 @@ def test_a_study_runs_from_a_long_temporary_folder_without_a_home(tmp_path: Path
 
 
 @pytest.mark.parametrize("place", ["/dev/null", "/proc/nothing"])
-def test_a_temporary_folder_that_refuses_is_one_sentence(folder: Folder, place: str) -> None:
-    done = run("-m", "tune_app.grid", *folder.arguments(), TMPDIR=place)
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("ResourceError: ")
-    assert "run with --executor inline" in line
+def test_a_temporary_folder_that_refuses_is_done_without(folder: Folder, place: str) -> None:
+    """Python takes another one then, and Ray's files go where Python's do."""
+    done = run("-m", "tune_app.grid", *folder.arguments("--no-dashboard"), TMPDIR=place)
+    assert done.returncode == 0, done.stderr
+    assert set(folder.scores()["status"]) == {"completed"}
 
 
 def test_ray_takes_the_cores_that_this_process_may_use(folder: Folder) -> None:
