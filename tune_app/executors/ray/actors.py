@@ -12,6 +12,7 @@ from ray.exceptions import RayError, RayTaskError
 from tune_app.data import Data
 from tune_app.executors.inline import choose_device
 from tune_app.executors.ray.gauges import Gauges
+from tune_app.executors.ray.orders import read_order
 from tune_app.executors.ray.peers import ActorPeers, open_peers
 from tune_app.executors.ray.writers import Writers
 from tune_app.executors.staging import use_staged_study
@@ -50,15 +51,17 @@ class TrialActor(tune.Trainable):
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        return tune.PlacementGroupFactory([{"CPU": config["cpu"], "GPU": config["gpu"]}] * config["devices"])
+        order = read_order(config)
+        return tune.PlacementGroupFactory([{"CPU": order["cpu"], "GPU": order["gpu"]}] * order["devices"])
 
     def setup(self, config: dict[str, Any]) -> None:
         self._records: Iterator[Record] | None = None
         self._peers: ActorPeers | None = None
-        trials = 1 + len(config["also"])
-        self._left = dict.fromkeys(config["folds"], trials)
-        self._environment = describe_here(config["commit"])
-        show_title(config["name"])
+        self._order = read_order(config)
+        trials = 1 + len(self._order["also"])
+        self._left = dict.fromkeys(self._order["folds"], trials)
+        self._environment = describe_here(self._order["commit"])
+        show_title(self._order["name"])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.setup(new_config)
@@ -78,7 +81,7 @@ class TrialActor(tune.Trainable):
         if done:
             self.cleanup()
         self._gauges.record(record)
-        show_title(self.config["name"])  # Ray has set its own for the call
+        show_title(self._order["name"])  # Ray has set its own for the call
         # In tuples, because Tune keeps histories of every number that it finds in a result's dictionaries.
         return {
             "record": (record_to_dict(mark(record, self._environment)),),
@@ -97,15 +100,16 @@ class TrialActor(tune.Trainable):
         return next(self._records)
 
     def _start(self) -> Iterator[Record]:
-        config, data = self.config, self.shared[self.config["spec"]["dataset"]]
-        device = choose_device(config["device"], config["gpu"])
-        self._gauges = Gauges(config["names"], device, config["cpu"], config["gpu"])
-        self._peers = open_peers(config, data, self.options)
-        return _start_trial(config, ray.get(data), device, self.writers, self.run, self._peers, self.options)
+        order, data = self._order, self.shared[self._order["spec"]["dataset"]]
+        device = choose_device(order["device"], order["gpu"])
+        self._gauges = Gauges(order["names"], device, order["cpu"], order["gpu"])
+        self._peers = open_peers(order, data, self.options)
+        return _start_trial(order, ray.get(data), device, self.writers, self.run, self._peers, self.options)
 
     def __repr__(self) -> str:
         """What the dashboard calls the actor for as long as it lives, which Ray asks once."""
-        return IN_TURN if self.config["reused"] else str(self.config["name"])
+        order = read_order(self.config)
+        return IN_TURN if order["reused"] else str(order["name"])
 
 
 def build_trainable(
@@ -117,7 +121,7 @@ def build_trainable(
 
 
 def _start_trial(
-    config: Mapping[str, Any],
+    order: Mapping[str, Any],
     data: Data,
     device: torch.device,
     writers: "Writers",
@@ -126,20 +130,20 @@ def _start_trial(
     options: TrialOptions,
 ) -> Iterator[Record]:
     root = use_staged_study()
-    checkpointer = Checkpointer(writers.checkpoints, build_key(describe_here(config["commit"])))
+    checkpointer = Checkpointer(writers.checkpoints, build_key(describe_here(order["commit"])))
     return run(
-        TrialSpec(**config["spec"]),
+        TrialSpec(**order["spec"]),
         data,
-        folds=config["folds"],
+        folds=order["folds"],
         device=device,
-        threads=config["threads"],
-        also=[TrialSpec(**spec) for spec in config["also"]],
+        threads=order["threads"],
+        also=[TrialSpec(**spec) for spec in order["also"]],
         keep=writers.keep if writers.keeps else None,
         carrier=writers if writers.carries else None,
         **({"peers": peers} if peers else {}),
         **({"keep_outputs": writers.keep_outputs} if writers.keeps_outputs else {}),
-        **({"gpu_share": config["gpu"]} if config["gpu"] else {}),
-        **({"data_on_host": True} if config["data_on_host"] else {}),
-        **({"checkpointer": checkpointer} if config["is_long"] else {}),
+        **({"gpu_share": order["gpu"]} if order["gpu"] else {}),
+        **({"data_on_host": True} if order["data_on_host"] else {}),
+        **({"checkpointer": checkpointer} if order["is_long"] else {}),
         **(options | ({"root": root} if root else {})),
     )

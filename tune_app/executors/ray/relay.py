@@ -14,6 +14,7 @@ from ray.tune.experiment import Trial
 
 from tune_app.executors.flow import Flow
 from tune_app.executors.ray.ending import end_actor
+from tune_app.executors.ray.orders import read_order
 from tune_app.executors.silence import Silence, find_limit
 from tune_app.plan import PlannedTrial, WorkItem
 from tune_app.records import FoldRecord, build_failed_fold, record_from_dict
@@ -99,7 +100,7 @@ class Relay(tune.Callback):
         """End what hangs: by Tune's own thread, in its own time, so that nothing that waits to be read is silence."""
         silent = set(self._silence.find_silent())
         for trial in trials if silent else ():
-            if trial.status == Trial.RUNNING and trial.config["item"] in silent:
+            if trial.status == Trial.RUNNING and self._find(trial).id in silent:
                 self._end_hung(self._find(trial), trial)
 
     def _end_hung(self, item: WorkItem, trial: Trial) -> None:
@@ -187,7 +188,7 @@ class Relay(tune.Callback):
         self._guard(self._flow.item_ended, item)
 
     def _find(self, trial: Trial) -> WorkItem:
-        return self._items[str(trial.config["item"])]
+        return self._items[read_order(trial.config)["item"]]
 
     def _guard(self, action: Any, argument: Any) -> None:
         if self.raised is None:

@@ -14,6 +14,7 @@ from tune_app.data import Data, pick_data
 from tune_app.executors.flow import Flow
 from tune_app.executors.inline import is_long
 from tune_app.executors.ray.actors import build_trainable
+from tune_app.executors.ray.orders import build_space, read_order
 from tune_app.executors.ray.relay import MOST_RETRIES, SILENT_END, Relay
 from tune_app.executors.ray.watch import Leave, watch_head
 from tune_app.executors.ray.writers import Writers, start_writers
@@ -28,13 +29,6 @@ from tune_app.trial.setup import ACCURACY
 # Starting an actor costs about 5 s (a process, ray, torch). Below this length of a trial, actors take the next
 # trial instead. Ray asks an actor for its name once: those are called "trials in turn", never by a trial that is over.
 REUSE_BELOW_SECONDS = 60.0
-
-
-class Whole(list[dict[str, Any]]):
-    """A list that `deepcopy` leaves alone: Tune copies all configurations for each trial, which nobody changes."""
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Whole":
-        return self
 
 
 def run_on_ray(
@@ -99,7 +93,7 @@ def _run_once(
     seconds = [item.trial.seconds * len(item.folds) for item in work]
     has_parts = any(len(item.folds) < item.trial.fits for item in work)  # each would cost an actor's start
     reused = has_parts or sum(seconds) / len(seconds) < REUSE_BELOW_SECONDS
-    configs = [
+    orders = [
         {
             "item": item.id,
             "name": item.name,
@@ -135,7 +129,7 @@ def _run_once(
             checkpoint_config=no_checkpoints,
             failure_config=tune.FailureConfig(max_failures=MOST_RETRIES),
         )
-        space = tune.grid_search(Whole(configs))
+        space = build_space(orders)
         tuner = tune.Tuner(trainable, param_space=space, tune_config=tune_config, run_config=run_config)
         with _keep_handlers(), _in_any_process():
             try:
@@ -177,4 +171,4 @@ def _keep_handlers() -> Iterator[None]:
 
 
 def _trial_name(trial: Trial) -> str:
-    return str(trial.config["name"])
+    return str(read_order(trial.config)["name"])
