@@ -18,6 +18,7 @@ from tune_app import data
 from tune_app.executors import ray as on_ray
 from tune_app.executors.ray.actors import IN_TURN, build_trainable
 from tune_app.executors.ray.gauges import GAUGES
+from tune_app.executors.ray.orders import build_space
 from tune_app.executors.ray.writers import Writers
 from tune_app.plan import WorkItem
 from tune_app.records import Record, RecordSet
@@ -105,7 +106,8 @@ def test_an_actor_is_never_called_by_a_trial_that_is_over(reused: bool) -> None:
     first, second = plan_of(build_study())
 
     def configure(name: str, id: str) -> dict[str, Any]:
-        return {"name": name, "names": {id: name}, "reused": reused, "also": [], "folds": [0], "commit": None}
+        order = {"name": name, "names": {id: name}, "reused": reused, "also": [], "folds": [0], "commit": None}
+        return {"order": build_space([order])["order"]["grid_search"][0]}
 
     actor = build_trainable({}, Writers(None, False, False), run_trial, {})(configure(first.name, first.id))
     label = repr(actor)
