@@ -228,3 +228,13 @@ def test_a_call_gives_the_checks(finished: Folder) -> None:
     (finished.results / "claims.csv").unlink()
     assert tune_app.verify_results(finished.results).problems == ("Tables: claims.csv is missing.",)
     assert json.loads((finished.results / "results.json").read_text())
+
+
+def test_texts_that_a_spreadsheet_would_compute_are_those_of_the_records(tmp_path: Path, capsys: Any) -> None:
+    """Tables have an apostrophe before them, which no record has."""
+    own = OwnStudy(tmp_path, labels=[{"label": "=1+1", "model": "net"}])
+    assert own.run() == 0
+    capsys.readouterr()
+    folder = tmp_path / "results" / "own"
+    assert "'=1+1" in (folder / "conditions.csv").read_text()
+    assert report([str(folder), "--verify"]) == 0, capsys.readouterr().out

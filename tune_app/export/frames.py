@@ -59,10 +59,15 @@ def build_frames(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
-    """The frame as CSV, in which no text is a formula; the file appears complete or not at all."""
+    """The frame as CSV; the file appears complete or not at all."""
+    write_whole(path, render_csv(frame))
+
+
+def render_csv(frame: pd.DataFrame) -> str:
+    """The frame as CSV, in which no text is a formula."""
     texts = [name for name in frame if frame[name].dtype.kind not in "biufM"]
     harmless = {str(name): frame[name].map(quote_formula, na_action="ignore") for name in texts}
-    write_whole(path, frame.assign(**harmless).to_csv(index=False, lineterminator="\n"))
+    return str(frame.assign(**harmless).to_csv(index=False, lineterminator="\n"))
 
 
 def quote_formula(cell: Any) -> Any:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tune_app import __version__
 from tune_app.export.folder import SUMMARY_FILE
-from tune_app.export.frames import build_frames, build_json
+from tune_app.export.frames import build_frames, build_json, render_csv
 from tune_app.export.tables.document import build_document, build_tables
 from tune_app.export.tables.latex import render_latex
 from tune_app.records.results import Results
@@ -87,7 +87,7 @@ def compare_frame(path: Path, frame: pd.DataFrame, is_ours: bool, is_copied: boo
     theirs = theirs.rename(
         columns={name: _FORMER[name] for name in theirs if name in _FORMER and _FORMER[name] not in theirs}
     )
-    ours = _read_cells(frame.to_csv(index=False))
+    ours = _read_cells(render_csv(frame))
     yield from (
         f"{path.name} has a column {name}, which does not follow from the records."
         for name in theirs
