@@ -9,12 +9,10 @@ import gc
 import logging
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tune_app.data.caches import ensure_home
-from tune_app.session.output import find_obstacle, quote_argument, steady_output
+from tune_app.session.output import EXIT_BAD_INPUT, as_command, quote_argument
 from tune_app.study.file import SHIPPED
 
 if TYPE_CHECKING:
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 
     from tune_app.session.session import Session
 
-EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -104,13 +102,9 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
     )
 
 
-@steady_output()
+@as_command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is the module's docstring's."""
-    ensure_home()
-    if obstacle := find_obstacle():
-        print(obstacle, file=sys.stderr)
-        return EXIT_BAD_INPUT
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] in (["init"], ["list"]):
         return _run_subcommand(given[0], given[1:])
@@ -208,11 +202,11 @@ def _dry_run(session: "Session") -> int:
     from rich.console import Console
 
     from tune_app.export.tables.outlook import build_outlook_lines
-    from tune_app.monitor.waiting import say_while
+    from tune_app.monitor.waiting import say_on_stderr, say_while
     from tune_app.session.outlook import look_ahead
 
     console = session.console or Console()
-    with say_while(partial(print, file=sys.stderr, flush=True), "The plan is being made"):
+    with say_while(say_on_stderr, "The plan is being made"):
         plan = session.make_plan()
         outlook = build_outlook_lines(look_ahead(session, plan))
     wide = console if console.is_terminal else Console(width=max(console.width, 120))

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from tune_app.data.caches import ensure_home
-from tune_app.session.output import find_obstacle, steady_output
+from tune_app.session.output import EXIT_BAD_INPUT, as_command
 
-EXIT_WRONG, EXIT_BAD_INPUT = 1, 2
+EXIT_WRONG = 1
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -36,17 +35,13 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-@steady_output()
+@as_command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, 2 for a folder that cannot be read or written, with --verify 1 where something is wrong."""
-    ensure_home()
-    if obstacle := find_obstacle():
-        print(obstacle, file=sys.stderr)
-        return EXIT_BAD_INPUT
     from rich.console import Console  # here: what draws figures needs a home and docstrings
 
     from tune_app.errors import TuneAppError
-    from tune_app.monitor.waiting import say_while
+    from tune_app.monitor.waiting import say_on_stderr, say_while
     from tune_app.session.comparison import compare_results
     from tune_app.session.results import read_results
     from tune_app.session.resume import spell_damaged
@@ -62,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.other:
             console.print(compare_results(options.folder, options.other), highlight=False)
             return 0
-        with say_while(_report, f"Tables, figures and page of {options.folder} are being made"):
+        with say_while(say_on_stderr, f"Tables, figures and page of {options.folder} are being made"):
             results = read_results(options.folder)
             page = results.write(options.folder, sources=False)
             shown = results.__rich__()
@@ -106,10 +101,6 @@ def _verify(options: argparse.Namespace) -> int:
     wrong = len(found.problems)
     print("Nothing is wrong." if not wrong else f"{wrong:,} thing{'s are' if wrong > 1 else ' is'} wrong.")
     return 0 if found.is_right else EXIT_WRONG
-
-
-def _report(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DrawGraph = Callable[[SummaryWriter, str], None]
 ROLES = ("train", "validation", "test")  # how the name of a metric begins
-MOST_WRITERS = 256  # open at a time; each has a thread, too
+MOST_WRITERS = 256  # open at a time
 
 
 class TensorBoardMonitor:

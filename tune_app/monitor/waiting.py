@@ -1,11 +1,18 @@
 """A line where nothing else is said: a command that is silent for long looks as if it had stopped."""
 
 import contextlib
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 SECONDS = 4.0
+
+
+def say_on_stderr(line: str) -> None:
+    """Where standard output is what the command was asked for."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 @contextlib.contextmanager

@@ -1,11 +1,32 @@
 """Standard output whose reader may leave and whose disk may be full; commands that can be typed as they are printed."""
 
 import contextlib
+import functools
 import os
 import shlex
 import sys
-from collections.abc import Iterator
-from typing import Any, TextIO, cast
+from collections.abc import Callable, Iterator
+from typing import Any, ParamSpec, TextIO, cast
+
+from tune_app.data.caches import ensure_home
+
+EXIT_BAD_INPUT = 2
+Given = ParamSpec("Given")
+
+
+def as_command(main: Callable[Given, int]) -> Callable[Given, int]:
+    """`main` as a command runs it: with output that never raises, a home, and only where Python can draw figures."""
+
+    @functools.wraps(main)
+    def run(*arguments: Given.args, **named: Given.kwargs) -> int:
+        with steady_output():
+            ensure_home()
+            if obstacle := find_obstacle():
+                sys.stderr.write(f"{obstacle}\n")
+                return EXIT_BAD_INPUT
+            return main(*arguments, **named)
+
+    return run
 
 
 def quote_argument(text: str) -> str:
