@@ -233,9 +233,10 @@ def read_environment(folder: Path) -> Mapping[str, Any] | None:
     """What environment.json in a results folder says, None if there is none; ResultsError if it cannot be read."""
     path = folder / ENVIRONMENT_FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-        if content is not None or path.is_file():
-            check_environment(content)
+        if not path.is_file():
+            return None
+        content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        check_environment(content)
     except (OSError, ValueError, RecursionError) as error:
         raise ResultsError(
             f"{path} cannot be read ({type(error).__name__}: {error}); restore it, or delete it"

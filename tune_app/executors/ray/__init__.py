@@ -2,9 +2,9 @@
 
 import os
 import sys
-from pathlib import Path
 
 from tune_app.data.caches import ensure_home
+from tune_app.executors.ray.token import has_token
 
 # Read when ray is imported or initialised: no usage reports (nothing leaves the machine), no second progress display,
 # no loggers of Tune's own (the driver writes the records), and Ctrl-C raises here instead of ending `fit` quietly.
@@ -25,11 +25,7 @@ os.environ.setdefault("RAY_worker_register_timeout_seconds", "300")
 # told so before it is imported. A cluster that wants none ignores it. A Ray that is imported already would not hear of
 # it, and what it starts would.
 ensure_home()
-if "ray" not in sys.modules and (
-    os.environ.get("RAY_AUTH_TOKEN")
-    or os.environ.get("RAY_AUTH_TOKEN_PATH")
-    or os.access(Path.home() / ".ray" / "auth_token", os.R_OK)
-):
+if "ray" not in sys.modules and has_token():
     os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 from typing import TYPE_CHECKING, Any

@@ -104,7 +104,12 @@ class TrialActor(tune.Trainable):
         device = choose_device(order["device"], order["gpu"])
         self._gauges = Gauges(order["names"], device, order["cpu"], order["gpu"])
         self._peers = open_peers(order, data, self.options)
-        return _start_trial(order, ray.get(data), device, self.writers, self.run, self._peers, self.options)
+        checkpointer = None
+        if order["is_long"]:
+            checkpointer = Checkpointer(self.writers.checkpoints, build_key(self._environment))
+        return _start_trial(
+            order, ray.get(data), device, self.writers, self.run, self._peers, checkpointer, self.options
+        )
 
     def __repr__(self) -> str:
         """What the dashboard calls the actor for as long as it lives, which Ray asks once."""
@@ -127,10 +132,10 @@ def _start_trial(
     writers: "Writers",
     run: RunTrial,
     peers: ActorPeers | None,
+    checkpointer: Checkpointer | None,
     options: TrialOptions,
 ) -> Iterator[Record]:
     root = use_staged_study()
-    checkpointer = Checkpointer(writers.checkpoints, build_key(describe_here(order["commit"])))
     return run(
         TrialSpec(**order["spec"]),
         data,
@@ -144,6 +149,6 @@ def _start_trial(
         **({"keep_outputs": writers.keep_outputs} if writers.keeps_outputs else {}),
         **({"gpu_share": order["gpu"]} if order["gpu"] else {}),
         **({"data_on_host": True} if order["data_on_host"] else {}),
-        **({"checkpointer": checkpointer} if order["is_long"] else {}),
+        **({"checkpointer": checkpointer} if checkpointer else {}),
         **(options | ({"root": root} if root else {})),
     )

@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from tune_app.errors import ResourceError
 from tune_app.executors.ray.joining import find_head
 from tune_app.executors.ray.loopback import on_loopback, warn_if_open
 from tune_app.executors.ray.nodes import find_nodes
-from tune_app.executors.ray.quick import Warm, starting_quickly
+from tune_app.executors.ray.quick import Warm, setting, starting_quickly
 from tune_app.executors.ray.token import close_token, keep_token
 from tune_app.executors.ray.watch import RECONNECT_SECONDS
 from tune_app.executors.scratch import hold_folder
@@ -113,19 +113,11 @@ def _hold_files() -> dict[str, str]:
     return {"_temp_dir": str(folder)} if len(str(folder)) <= MOST_FOLDER else {}
 
 
-@contextlib.contextmanager
-def _on_path(paths: Sequence[str]) -> Iterator[None]:
-    """Workers inherit the path that a local Ray is started with; it is put back afterwards."""
-    before = os.environ.get("PYTHONPATH")
-    if paths:
-        os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(filter(None, [*paths, before])))
-    try:
-        yield
-    finally:
-        if paths:
-            os.environ.pop("PYTHONPATH")
-            if before is not None:
-                os.environ["PYTHONPATH"] = before
+def _on_path(paths: Sequence[str]) -> contextlib.AbstractContextManager[None]:
+    """Workers inherit the path that a local Ray is started with."""
+    if not paths:
+        return contextlib.nullcontext()
+    return setting("PYTHONPATH", os.pathsep.join(dict.fromkeys(filter(None, [*paths, os.environ.get("PYTHONPATH")]))))
 
 
 def _find_paths(scope: Scope, definitions: Mapping[str, Definition]) -> list[str]:

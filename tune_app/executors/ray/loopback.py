@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-import ray
+from tune_app.executors.ray.nodes import find_alive
 
 logger = logging.getLogger("tune_app")
 constants: Any = None
@@ -33,7 +33,7 @@ def on_loopback() -> Iterator[None]:
 
 def warn_if_open() -> None:
     """Say where the cluster that this process has started can be reached by others than this user."""
-    addresses = {str(node["NodeManagerAddress"]) for node in ray.nodes() if node["Alive"]}  # type: ignore[no-untyped-call]
+    addresses = {str(node["NodeManagerAddress"]) for node in find_alive()}
     for address in addresses:
         with contextlib.suppress(ValueError):
             if not ipaddress.ip_address(address).is_loopback:

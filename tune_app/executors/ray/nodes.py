@@ -28,7 +28,7 @@ def find_nodes(*, ask: bool) -> list[Mapping[str, float]]:
 
     With `ask` each node with GPUs is asked for that; without, it is this machine's.
     """
-    alive = _find_alive()
+    alive = find_alive()
     with_gpus = [node for node in alive if node["Resources"].get("GPU")]
     replies = {node["NodeID"]: _put_question(node, _build_gpu_question()) for node in with_gpus if ask}
     nodes: list[Mapping[str, float]] = []
@@ -60,13 +60,13 @@ def check_nodes(
     come back.
     """
     question = _build_check(versions or {}, cloudpickle.dumps(find_problems))  # type: ignore[no-untyped-call]
-    able = [node for node in _find_alive() if can_run(node["Resources"])]
+    able = [node for node in find_alive() if can_run(node["Resources"])]
     asked = [(node, _put_question(node, question)) for node in able]
     differing, problems = [], []
     for node, reply in asked:
-        name = f"node {node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+        name = f"node {spell_node(node)}"
         others, wrong = _read_reply(reply)
-        if wrong and not any(each["NodeID"] == node["NodeID"] for each in _find_alive()):
+        if wrong and not any(each["NodeID"] == node["NodeID"] for each in find_alive()):
             continue  # it has left the cluster meanwhile, or before its head had noticed: no trial will go there
         differing += [f"{name}: {other}" for other in others]
         problems += [f"{name}: {problem}" for problem in wrong]
@@ -82,8 +82,14 @@ def check_nodes(
     return differing
 
 
-def _find_alive() -> list[dict[str, Any]]:
+def find_alive() -> list[dict[str, Any]]:
+    """What Ray says of each node that is there."""
     return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+
+
+def spell_node(node: Mapping[str, Any]) -> str:
+    """`host (address)`."""
+    return f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
 
 
 def _put_question(node: Mapping[str, Any], question: Callable[[], Any]) -> Any:

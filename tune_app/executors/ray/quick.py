@@ -66,7 +66,8 @@ def starting_quickly(warm: Warm | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _setting(name: str, value: str) -> Iterator[None]:
+def setting(name: str, value: str) -> Iterator[None]:
+    """Within, a variable that what is started inherits; it is put back afterwards."""
     before = os.environ.get(name)
     os.environ[name] = value
     try:
@@ -114,7 +115,7 @@ def start_dashboard() -> str:
     logger.setLevel(logging.CRITICAL)  # it prints the end of a log file, and then raises that
     try:
         if not started.webui_url:
-            with _setting("TMPDIR", started.get_temp_dir_path()):  # it is killed in the end, and leaves its files
+            with setting("TMPDIR", started.get_temp_dir_path()):  # it is killed in the end, and leaves its files
                 started.start_api_server(include_dashboard=True, raise_on_failure=True)
     except Exception as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]

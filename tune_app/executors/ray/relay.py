@@ -100,8 +100,8 @@ class Relay(tune.Callback):
         """End what hangs: by Tune's own thread, in its own time, so that nothing that waits to be read is silence."""
         silent = set(self._silence.find_silent())
         for trial in trials if silent else ():
-            if trial.status == Trial.RUNNING and self._find(trial).id in silent:
-                self._end_hung(self._find(trial), trial)
+            if trial.status == Trial.RUNNING and (item := self._find(trial)).id in silent:
+                self._end_hung(item, trial)
 
     def _end_hung(self, item: WorkItem, trial: Trial) -> None:
         """Its process is ended, and Tune starts another; the second time the fit under way is a failure."""

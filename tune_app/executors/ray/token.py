@@ -10,13 +10,22 @@ from tune_app.data.caches import STAND_IN, find_cache_folder
 VARIABLES = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
+def find_usual() -> Path:
+    """Where Ray looks for the token of a user who has named none."""
+    return Path.home() / ".ray" / "auth_token"
+
+
+def has_token() -> bool:
+    """Whether this user has one that Ray will find."""
+    return any(map(os.environ.get, VARIABLES)) or os.access(find_usual(), os.R_OK)
+
+
 def keep_token() -> None:
     """Put a token where this user's home takes none, and have Ray read it there; OSError if it cannot be."""
-    home = Path.home()
-    usual = home / ".ray" / "auth_token"
-    if any(map(os.environ.get, VARIABLES)) or os.access(usual, os.R_OK):
+    if has_token():
         return
-    above = next(place for place in (usual.parent, home) if place == home or os.path.lexists(place))
+    home = Path.home()
+    above = next(place for place in (find_usual().parent, home) if place == home or os.path.lexists(place))
     is_lasting = not home.name.startswith(STAND_IN)
     if is_lasting and above.is_dir() and os.access(above, os.W_OK | os.X_OK):
         return  # Ray writes one there
@@ -32,4 +41,4 @@ def keep_token() -> None:
 def close_token() -> None:
     """Ray writes its file as any other, for everybody on this machine to read."""
     with contextlib.suppress(OSError):
-        (Path.home() / ".ray" / "auth_token").chmod(0o600)
+        find_usual().chmod(0o600)

@@ -16,6 +16,7 @@ import ray
 
 from tune_app.errors import ClusterError
 from tune_app.executors.ray.ending import end_cluster
+from tune_app.executors.ray.nodes import find_alive, spell_node
 from tune_app.executors.ray.quick import find_ended, started_here
 
 logger = logging.getLogger("tune_app")
@@ -109,7 +110,7 @@ class _Watch(threading.Thread):
     def _can_go_on(self) -> bool:
         """Whether some item that has not ended has a node that could hold it, busy or not."""
         try:
-            nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+            nodes = find_alive()
         except Exception:  # the head has gone in between: the next look tells
             return True
         self._tell_of_lost(nodes)
@@ -118,7 +119,7 @@ class _Watch(threading.Thread):
         return fits or not needs
 
     def _tell_of_lost(self, nodes: Sequence[Mapping[str, Any]]) -> None:
-        there = {node["NodeID"]: f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})" for node in nodes}
+        there = {node["NodeID"]: spell_node(node) for node in nodes}
         for node in self._nodes.keys() - there.keys():
             logger.warning("Node %s has left the cluster; %d are left.", self._nodes[node], len(there))
         self._nodes = there
