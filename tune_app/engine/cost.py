@@ -10,7 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tune_app.engine.rewrite import MergedLinear, build_rewritten
-from tune_app.parts.networks import Network
+from tune_app.parts.networks import Network, keep_by_network
 from tune_app.study import TrialSpec
 
 # What a training step takes on one core beyond its arithmetic, fitted to steps of the CNN and of narrow VGGs: from 30%
@@ -51,7 +51,7 @@ class MachineRates:
     bytes: float
 
 
-@lru_cache(maxsize=256)
+@keep_by_network(256)
 def build_network_cost(asked: Network) -> NetworkCost:
     """Counted on torch's meta device: nothing is allocated, nothing is computed.
 

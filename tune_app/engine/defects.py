@@ -6,7 +6,7 @@ the K-fold loop, and has no piece here.
 
 import contextlib
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from tune_app.engine.fit import EpochScores
 from tune_app.engine.images import Normalisation
 from tune_app.engine.layers import build_replaced, is_plain
 from tune_app.errors import describe_error
-from tune_app.parts.networks import Network
+from tune_app.parts.networks import Network, keep_by_network
 from tune_app.study.protocol import Protocol
 
 # The report normalised training images with mean 0.11 and deviation 0.3, test images with 0.13 and 0.31.
@@ -228,7 +228,7 @@ def _call(prepared: nn.Module, batch: torch.Tensor, missed: _Missed) -> None:
         prepared(batch)
 
 
-@lru_cache(maxsize=256)
+@keep_by_network(256)
 def find_problems_of_model(asked: Network, protocol: Protocol, batch_slices: int) -> list[str]:
     """A sentence for each defect of the protocol that cannot act on the network; nothing is computed."""
     with torch.device("meta"):

@@ -12,7 +12,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -24,7 +23,7 @@ from tune_app.engine.defects import find_unsliced
 from tune_app.engine.fit import SCORING_BATCH, Trained, Training, average_loss, sum_losses
 from tune_app.engine.precision import autocast
 from tune_app.engine.synchronised import Replica, synchronise
-from tune_app.parts.networks import Network
+from tune_app.parts.networks import Network, keep_by_network
 
 ARRIVAL = timedelta(minutes=2)  # of processes that have said that they are about to come
 _set_timeout: Any = getattr(dist, "set_timeout", None) or dist.distributed_c10d._set_pg_timeout  # its former name
@@ -169,7 +168,7 @@ def prepare_replica(network: nn.Module, replica: Replica, batchnorm_sync: bool) 
     return synchronise(network, replica) if batchnorm_sync else network
 
 
-@lru_cache(maxsize=64)
+@keep_by_network(64)
 def has_unused_weights(asked: Network) -> bool:
     """Whether the outputs do not depend on some weights; nothing is computed."""
     with torch.device("meta"):
@@ -179,7 +178,7 @@ def has_unused_weights(asked: Network) -> bool:
     return any(weights.requires_grad and weights.grad is None for weights in network.parameters())
 
 
-@lru_cache(maxsize=256)
+@keep_by_network(256)
 def find_device_problem(asked: Network, batchnorm_sync: bool) -> str:
     """Why several devices cannot train what is asked for as its levels say, empty if they can."""
     with torch.device("meta"):

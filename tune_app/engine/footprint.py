@@ -3,7 +3,6 @@
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from tune_app.engine.fit import SCORING_BATCH
 from tune_app.engine.rewrite import build_rewritten
-from tune_app.parts.networks import Network
+from tune_app.parts.networks import Network, keep_by_network
 
 PLAIN_MOMENTS = {"sgd": 1, "adam": 2, "adamw": 2}  # numbers that an optimizer keeps for a parameter
 OWN_MOMENTS = 2  # assumed of a user's own
@@ -82,7 +81,7 @@ class _MetaGenerator(torch.Generator):
     device = torch.device("meta")
 
 
-@lru_cache(maxsize=4096)
+@keep_by_network(4096)
 def build_footprint(asked: Network, optimizer: str, momentum: bool, batch: int, scored: int) -> Footprint:
     """The footprint of steps on `batch` samples, and of scoring `scored` of them.
 

@@ -2,9 +2,10 @@
 
 import inspect
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, lru_cache
+from typing import Any, ParamSpec, TypeVar
 
 from tune_app.data import Task
 from tune_app.parts.catalog import locate
@@ -13,6 +14,9 @@ from tune_app.parts.sources import DataFacts
 from tune_app.study import TrialSpec
 from tune_app.study.define import Definition
 from tune_app.study.signatures import QUALIFIER
+
+Given = ParamSpec("Given")
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,26 @@ class Network:
     def weights(self) -> str | None:
         """The file that the network starts from, if any."""
         return self._definition.weights if self._definition else None
+
+
+_kept: list[Callable[[], None]] = []  # what clears each function's memory
+
+
+def keep_by_network(maxsize: int) -> Callable[[Callable[Given, Found]], Callable[Given, Found]]:
+    """`lru_cache` for functions of a Network, until `forget_networks`: the code that its names stand for may change."""
+
+    def decorate(function: Callable[Given, Found]) -> Callable[Given, Found]:
+        kept = lru_cache(maxsize)(function)
+        _kept.append(kept.cache_clear)
+        return kept  # type: ignore[return-value]
+
+    return decorate
+
+
+def forget_networks() -> None:
+    """Forget whatever was found out about networks: a study may have other code by the names of the last one's."""
+    for clear in _kept:
+        clear()
 
 
 def ask_network(model: str, shape: tuple[int, ...], outputs: int, **arguments: Any) -> Network:

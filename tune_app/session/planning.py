@@ -12,10 +12,11 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from tune_app.analysis.claims import find_undecidable
-from tune_app.engine.cost import build_network_cost, measure_machine_rates
+from tune_app.engine.cost import measure_machine_rates
 from tune_app.errors import ResourceError
 from tune_app.export.tables.notebook import build_html_list, build_html_table
 from tune_app.monitor.terminal import spell_seconds
+from tune_app.parts.networks import forget_networks
 from tune_app.parts.sources import DataFacts
 from tune_app.plan import (
     Forecast,
@@ -173,7 +174,7 @@ def make_plan(
     """
     here = nodes is None
     if study.define:
-        build_network_cost.cache_clear()  # the code of users may have changed in between
+        forget_networks()
     found = find_nodes() if nodes is None else tuple(nodes)
     if options.device == "cuda" and not options.address and not torch.cuda.is_available():
         raise ResourceError(
