@@ -1,4 +1,4 @@
-"""python -m benchmarks.known_truth [--studies 200] [--seed 0] [--jobs 2]: whole studies whose truth is known.
+"""python -m benchmarks.known_truth [--studies 200] [--seed 0] [--jobs 2] [--ways …]: studies whose truth is known.
 
 Each study is a folder as a user has it, with a study file, networks and data of its own, run by `python -m
 tune_app.grid`; the verdicts are read from its claims.csv. A network is one linear score that is drawn by its fit's seed
@@ -13,6 +13,7 @@ Prints a Markdown table.
 import argparse
 import csv
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -163,18 +164,21 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=200, help="of each way")
     parser.add_argument("--seed", type=int, default=0, help="of the first study; the others count on")
     parser.add_argument("--jobs", type=int, default=2, help="studies at a time")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=[*WAYS], help="as the table's rows; default both")
     options = parser.parse_args()
     begun = time.perf_counter()
     titles = [claim.sentence for claim in list_claims() if claim.right]
     print(f"| way | studies with a wrong verdict | {' | '.join(titles)} |")
     print(f"| --- | ---: | {' | '.join(['---:'] * len(titles))} |")
-    for way in WAYS:
+    for way in options.ways:
         with ThreadPoolExecutor(options.jobs) as pool:
             seeds = range(options.seed, options.seed + options.studies)
             verdicts = list(pool.map(partial(run_study, way=way), seeds))
         print(summarise(verdicts, way), flush=True)
     seconds = time.perf_counter() - begun
-    print(f"\n`python -m benchmarks.known_truth --studies {options.studies} --seed {options.seed}`, {seconds:.0f} s.")
+    given = ["--studies", str(options.studies), "--seed", str(options.seed), "--ways", *options.ways]
+    command = f"python -m benchmarks.known_truth {shlex.join(given)}"
+    print(f"\n`{command}`, {seconds:.0f} s.")
 
 
 if __name__ == "__main__":
