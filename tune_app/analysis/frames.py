@@ -1,6 +1,6 @@
 """Tidy tables: a row per epoch, per fold, with every factor as a column; and the reported figure of a condition."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from typing import Any
@@ -45,36 +45,59 @@ def build_folds(results: Results) -> pd.DataFrame:
 def _build_rows(results: Results, kind: str) -> pd.DataFrame:
     conditions = {trial.spec.id: trial.spec.condition for trial in results.study.grid_trials()}
     environments = build_environments(results.environment)
-    names: dict[str, None] = {}
-    rows: list[tuple[Any, ...]] = []  # as dictionaries those of a large study would take hundreds of megabytes
-    for record in results.records.in_order(conditions):
-        if isinstance(record, FoldRecord) == (kind == "fold"):
-            row = _build_row(record, conditions[record.trial], environments)
-            names |= dict.fromkeys(row)
-            rows.append(tuple(row.get(name, np.nan) for name in names))
-    if not rows:  # before anything has run, a row that is left out gives names and types: a file without them is none
-        return _drop_unknown(pd.DataFrame([_build_row(_NONE[kind], next(iter(conditions.values())), {})])[:0])
-    rows = [(*row, *[np.nan] * (len(names) - len(row))) if len(row) < len(names) else row for row in rows]
-    return _drop_unknown(pd.DataFrame(rows, columns=list(names)))
+    held = results.records.folds if kind == "fold" else results.records.epochs
+    place = {trial: number for number, trial in enumerate(conditions)}
+    records: list[Record] = sorted(
+        (record for record in held.values() if record.trial in place),
+        key=lambda record: (place[record.trial], record.fold, record.epoch if isinstance(record, EpochRecord) else 0),
+    )
+    if (
+        not records
+    ):  # before anything has run, a row that is left out gives names and types: a file without them is none
+        records = [_NONE[kind]]
+        conditions = {records[0].trial: next(iter(conditions.values()))}
+    # By column: of a large study a dictionary for each row would take hundreds of megabytes, and as much time.
+    trials = [record.trial for record in records]
+    columns: dict[str, list[Any]] = {"trial": trials}
+    for name in dict.fromkeys(name for condition in conditions.values() for name in condition):
+        levels = {trial: condition.get(name, np.nan) for trial, condition in conditions.items()}
+        columns[name] = [levels[trial] for trial in trials]
+    columns |= _build_columns(records, environments)
+    frame = pd.DataFrame(columns)
+    return _drop_unknown(frame if records[0] is not _NONE[kind] else frame[:0])
 
 
 def _drop_unknown(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.drop(columns=[name for name in _WHERE_KNOWN if name in frame and frame[name].isna().all()])
 
 
-def _build_row(record: Record, condition: Mapping[str, Any], environments: Mapping[str, Environment]) -> dict[str, Any]:
-    row = {"trial": record.trial, **condition}
-    for each in fields(record):
+def _build_columns(records: Sequence[Record], environments: Mapping[str, Environment]) -> dict[str, list[Any]]:
+    """What the records hold, by column; scores that the first one lacks come last."""
+    is_fold = isinstance(records[0], FoldRecord)
+    named = SCORES["fold" if is_fold else "epoch"]
+    first = dict.fromkeys((*named, *records[0].scores))
+    later = dict.fromkeys(name for record in records for name in record.scores if name not in first)
+    columns: dict[str, list[Any]] = {}
+    for each in fields(records[0]):
         if each.name == "scores":
-            row |= dict.fromkeys(SCORES["fold" if isinstance(record, FoldRecord) else "epoch"]) | dict(record.scores)
+            columns |= {name: _list_scores(records, name, None if name in named else np.nan) for name in first}
         elif each.name not in _LEFT_OUT:
-            row[each.name] = getattr(record, each.name)
-    row["fold"] = record.fold + 1
-    if isinstance(record, FoldRecord):
-        row |= _describe_origin(record, environments)
-        row["single_class"] = is_single_class(record)
-        row["test_accuracy_wilson95_low"], row["test_accuracy_wilson95_high"] = _wilson(record)
-    return row
+            columns[each.name] = [getattr(record, each.name) for record in records]
+    columns["fold"] = [record.fold + 1 for record in records]
+    folds = [record for record in records if isinstance(record, FoldRecord)]
+    if is_fold:
+        origins = [_describe_origin(record, environments) for record in folds]
+        columns |= {name: [origin[name] for origin in origins] for name in ("environment", "torch_version")}
+        columns["single_class"] = [is_single_class(record) for record in folds]
+        bounds = [_wilson(record) for record in folds]
+        columns["test_accuracy_wilson95_low"], columns["test_accuracy_wilson95_high"] = map(
+            list, zip(*bounds, strict=True)
+        )
+    return columns | {name: _list_scores(records, name, np.nan) for name in later}
+
+
+def _list_scores(records: Sequence[Record], name: str, missing: float | None) -> list[float | None]:
+    return [record.scores.get(name, missing) for record in records]
 
 
 def _describe_origin(record: FoldRecord, environments: Mapping[str, Environment]) -> dict[str, str | None]:

@@ -8,6 +8,7 @@ That average is the assurance (O'Hagan, Stevens & Campbell 2005).
 import math
 from bisect import bisect_left
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,10 +57,9 @@ def find_power(
     factors = _build_spread_factors(df)
     counts = range(fewest, MOST_REPLICATES + 1)
     needed = []
+    average = cache(lambda count: _average(test.with_replicates(count), effect, region, level, factors))
     for target in TARGETS:
-        index = bisect_left(
-            counts, target, key=lambda count: _average(test.with_replicates(count), effect, region, level, factors)
-        )
+        index = bisect_left(counts, target, key=average)
         needed.append(counts[index] if index < len(counts) else None)
     power = _average(test, effect, region, level, factors) if is_enough else 0.0
     bounds = stats.chi2.ppf([(1 + LEVEL) / 2, (1 - LEVEL) / 2], df) / df if math.isfinite(df) else np.ones(2)

@@ -138,6 +138,8 @@ def _build_check(hint: Any) -> Callable[[Any], bool]:
     types = (*types, int) if float in types else types
 
     def is_of(value: Any) -> bool:
+        if type(value) is float:  # most values are
+            return float in types and -MOST < value < MOST
         if isinstance(value, bool):
             return False
         if isinstance(value, str):
