@@ -69,22 +69,21 @@ class Checkpoint:
         """Build the fold as it was after the epochs that are given, none if it begins."""
         self.fold.build(carried)
         try:
-            content = self._files.read(self.fold.trial.spec.id, self.fold.split.fold) if self._files else None
-            if content is None:
+            body = self._read_body()
+            if body is None:
                 return LoopState(), []
-            loop, epochs = self._restore(self._unpack(content))
+            loop, epochs = self._restore(self._load(body))
         except Exception as error:  # a file may hold anything
             self.fold.build(carried)  # nothing of it is left
-            told = str(error) if isinstance(error, FitError) else f"cannot be read: {describe_error(error)}"
-            self.fold.add_reason(f"begun anew, as its checkpoint {told}")
+            self.fold.add_reason(self._spell_failure(error))
             return LoopState(), []
-        self.fold.add_reason(f"interrupted after epoch {loop.epoch} and taken up there")
+        self.fold.add_reason(self._spell_success(loop))
         return loop, epochs
 
     def save(self, loop: LoopState) -> None:
         """Keep the fold as it is now, unless it has ended, or was kept only just now; it is no training time."""
         began = time.perf_counter()
-        if self._files is None or loop.has_ended or self._cost > MOST_SHARE * (began - self._written):
+        if not self._is_due(loop, began) or self._files is None:
             return
         try:
             content = self._pack(self._read(loop, began - self.fold.clock - self.fold.paused))
@@ -96,6 +95,9 @@ class Checkpoint:
         self._written = time.perf_counter()
         self._cost = self._written - began
         self.fold.paused += self._cost
+
+    def _is_due(self, loop: LoopState, now: float) -> bool:
+        return not (self._files is None or loop.has_ended or self._cost > MOST_SHARE * (now - self._written))
 
     def _read(self, loop: LoopState, seconds: float) -> dict[str, Any]:
         fold = self.fold
@@ -160,8 +162,11 @@ class Checkpoint:
             self._is_tried = True
         return json.dumps(self._describe() | {"checksum": _sum_up(body)}).encode() + b"\n" + body
 
-    def _unpack(self, content: bytes) -> dict[str, Any]:
-        """The state in a checkpoint; FitError for another fit's or a damaged one."""
+    def _read_body(self) -> bytes | None:
+        """What `_load` makes the state of, None without a checkpoint; FitError for another fit's or a damaged one."""
+        content = self._files.read(self.fold.trial.spec.id, self.fold.split.fold) if self._files else None
+        if content is None:
+            return None
         head, _, body = content.partition(b"\n")
         try:
             found = json.loads(head)
@@ -173,8 +178,21 @@ class Checkpoint:
             raise FitError(f"is that of another {', '.join(other)}")
         if told != _sum_up(body):
             raise FitError("is damaged")
+        return body
+
+    @staticmethod
+    def _load(body: bytes) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(io.BytesIO(body), weights_only=True, map_location="cpu")
         return state
+
+    @staticmethod
+    def _spell_success(loop: LoopState) -> str:
+        return f"interrupted after epoch {loop.epoch} and taken up there"
+
+    @staticmethod
+    def _spell_failure(error: Exception) -> str:
+        told = str(error) if isinstance(error, FitError) else f"cannot be read: {describe_error(error)}"
+        return f"begun anew, as its checkpoint {told}"
 
 
 def _spell(scores: Mapping[str, float]) -> dict[str, float]:

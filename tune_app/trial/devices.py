@@ -23,12 +23,15 @@ from tune_app.engine.distributed import (
     join,
     warm_up,
 )
+from tune_app.engine.loop_state import LoopState
 from tune_app.engine.memory import reset_peak_memory
+from tune_app.engine.randomness import GlobalRandomness
 from tune_app.engine.synchronised import Replica
 from tune_app.errors import FitError, describe_error
 from tune_app.parts.scoring import Scoring
 from tune_app.records import Record
 from tune_app.study import TrialSpec
+from tune_app.trial.device_checkpoint import DeviceCheckpoint
 from tune_app.trial.fold import Fold
 from tune_app.trial.setup import ACCURACY, TrialSetup
 
@@ -94,8 +97,10 @@ class Peer:
     def _train(self, number: int, meeting: Meeting) -> None:
         fold = Fold(self.trial, self.trial.splits[number], "eager")
         with join(meeting, self.rank, self.trial.spec.recipe.devices, self.trial.device) as replica:
-            for _ in _fit(fold, replica):
-                pass
+            checkpoint = DeviceCheckpoint(fold, replica)
+            loop, _ = checkpoint.take_up()
+            for _ in _fit(fold, replica, loop):
+                checkpoint.save(loop)
 
 
 def run_on_devices(trial: TrialSetup, number: int, peers: Peers) -> Iterator[Record]:
@@ -111,8 +116,13 @@ def run_on_devices(trial: TrialSetup, number: int, peers: Peers) -> Iterator[Rec
             fold = Fold(trial, trial.splits[number], "eager")  # its clock begins where all are there
             reset_peak_memory(trial.device)
             with join(meeting, 0, trial.spec.recipe.devices, trial.device) as replica:
-                for epoch in _fit(fold, replica):
+                checkpoint = DeviceCheckpoint(fold, replica)
+                loop, earlier = checkpoint.take_up()
+                for epoch in earlier:
+                    yield from fold.tell_epoch(epoch)
+                for epoch in _fit(fold, replica, loop):
                     yield from fold.record_epoch(epoch)
+                    checkpoint.save(loop)
         except Exception as error:  # without what it holds: the network, and the connections that peers wait at
             failure = error.with_traceback(None)
             failure.__context__ = failure.__cause__ = None
@@ -140,11 +150,12 @@ def _choose_failure(failure: Exception, ends: list[str]) -> Exception | None:
     return None
 
 
-def _fit(fold: Fold, replica: Replica) -> Iterator[EpochScores]:
-    """The fold's fit as this process takes part in it."""
+def _fit(fold: Fold, replica: Replica, loop: LoopState) -> Iterator[EpochScores]:
+    """The fold's fit as this process takes part in it, from where the loop stands."""
     spec = fold.trial.spec
-    has_unused = has_unused_weights(fold.trial.network)  # before the fold's random numbers are its own
-    fold.build(replica=replica)
+    randomness = GlobalRandomness()  # the fold's own, which is not to be drawn from here
+    has_unused = has_unused_weights(fold.trial.network)
+    randomness.restore()
     course = fold.course
     if replica.rank:
         course = replace(course, validate=None, settle=None)  # the first process scores and is scored
@@ -159,4 +170,5 @@ def _fit(fold: Fold, replica: Replica) -> Iterator[EpochScores]:
         objective=fold.objective,
         course=course,
         take_up=partial(ReplicaTraining, replica=replica, has_unused=has_unused),
+        loop=loop,
     )
