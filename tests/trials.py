@@ -1,6 +1,6 @@
 """A trial of the CNN on 120 digits, run here, and what of its records must not differ between two runs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,16 @@ def folds_of(records: Sequence[Record]) -> list[FoldRecord]:
 
 def epochs_of(records: Sequence[Record]) -> list[EpochRecord]:
     return [record for record in records if isinstance(record, EpochRecord)]
+
+
+def read_until(records: Iterator[Record], fold: int, epoch: int) -> list[Record]:
+    """The records up to the first of that epoch; the process is then gone, as far as the trial can tell."""
+    read = []
+    for record in records:
+        read.append(record)
+        if isinstance(record, EpochRecord) and (record.fold, record.epoch) == (fold, epoch):
+            return read
+    raise AssertionError(f"there is no such epoch: {read[-1]}")
 
 
 def differ(metric: str, first: Sequence[Record], second: Sequence[Record]) -> bool:

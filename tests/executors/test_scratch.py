@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tune_app.errors import ResourceError
-from tune_app.executors.scratch import find_company, hold_folder, hold_short_folder, remove_abandoned
+from tune_app.executors.scratch import find_company, hold_folder, hold_socket_folder, remove_abandoned
 from tune_app.session.starting import describe_company
 
 ROOT = Path(__file__).parents[2]
@@ -122,17 +122,28 @@ def test_a_path_that_is_too_long_for_sockets_has_a_short_one_instead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RAY_TMPDIR", raising=False)
-    monkeypatch.setenv("TMPDIR", "/tmp")
-    with hold_short_folder(36) as folder:
-        assert folder is None, "where temporary files go is short enough"
-    monkeypatch.setenv("TMPDIR", str(tmp_path / ("x" * 60)))
-    with hold_short_folder(36) as folder:
+    monkeypatch.setattr(tempfile, "tempdir", "/tmp")
+    with hold_socket_folder(42) as folder:
         assert folder is not None
-        assert len(os.fsencode(folder)) <= 36
-    assert not folder.exists()
+        assert folder.parent == Path("/tmp"), "where temporary files go is short enough"
+    for length in (20, 60):
+        long = tmp_path / ("x" * length)
+        long.mkdir()
+        monkeypatch.setenv("RAY_TMPDIR", str(long))
+        with hold_socket_folder(42) as folder:
+            assert folder is not None
+            assert len(os.fsencode(folder)) <= 42
+        assert not folder.exists()
     monkeypatch.setattr("tune_app.executors.scratch.SHORT", ())
-    with pytest.raises(ResourceError, match="at most 36 are possible; set RAY_TMPDIR"), hold_short_folder(36):
+    with pytest.raises(ResourceError, match="are possible; set RAY_TMPDIR"), hold_socket_folder(42):
         pass
+
+
+def test_the_place_that_the_user_names_for_ray_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", "/dev/shm")
+    with hold_socket_folder(42) as folder:
+        assert folder is not None
+        assert folder.parent == Path("/dev/shm")
 
 
 def test_a_temporary_folder_that_refuses_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,10 @@ import pytest
 import torch
 
 from tests.builders import scores_of
-from tests.trials import CPU, defective_spec_of, epochs_of, folds_of, run, spec_of
+from tests.trials import CPU, defective_spec_of, epochs_of, folds_of, read_until, run, spec_of
 from tune_app import data
 from tune_app.engine.fit import Training
-from tune_app.records import EpochRecord, Record
+from tune_app.records import Record
 from tune_app.study import TrialSpec
 from tune_app.study.define import Definition
 from tune_app.trial import BestNetwork, Checkpointer, run_trial
@@ -44,16 +43,6 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(Training, "run_epoch", count)
     return epochs
-
-
-def read_until(records: Iterator[Record], fold: int, epoch: int) -> list[Record]:
-    """The records up to the first of that epoch; the process is then gone, as far as the trial can tell."""
-    read = []
-    for record in records:
-        read.append(record)
-        if isinstance(record, EpochRecord) and (record.fold, record.epoch) == (fold, epoch):
-            return read
-    raise AssertionError(f"there is no such epoch: {read[-1]}")
 
 
 def interrupt(

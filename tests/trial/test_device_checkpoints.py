@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from tests.builders import scores_of
-from tests.trial.test_checkpoints import read_until
-from tests.trials import CPU, folds_of, spec_of
+from tests.trials import CPU, folds_of, read_until, spec_of
 from tune_app import data
 from tune_app.executors.peers import LocalPeers, Processes
 from tune_app.records import Record

@@ -40,24 +40,26 @@ def hold_folder(place: str | None = None) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def hold_short_folder(longest: int) -> Iterator[Path | None]:
-    """A folder whose path has at most `longest` bytes; None where temporary files have such a place by themselves.
+def hold_socket_folder(longest: int) -> Iterator[Path | None]:
+    """As `hold_folder`, with at most `longest` bytes in its path, as sockets must have; elsewhere, if need be.
 
-    Sockets must have short paths. Raises ResourceError where there is no such place.
+    None where RAY_TMPDIR names what is no folder: Ray is left to make it, or to refuse it. Raises ResourceError where
+    there is no such place.
     """
-    usual = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
-    is_none = os.path.lexists(usual) and not Path(usual).is_dir()  # which Ray is left to refuse
-    if len(os.fsencode(usual)) <= longest or is_none:
+    named = os.environ.get("RAY_TMPDIR")
+    if named and not Path(named).is_dir():
         yield None
         return
-    for place in SHORT:
-        if Path(place).is_dir() and os.access(place, os.W_OK | os.X_OK):
+    usual = named or tempfile.gettempdir()
+    added = len(f"/{PREFIX}{os.getpid()}-") + 8  # letters that mkdtemp draws
+    for place in (usual, *(place for place in SHORT if os.access(place, os.W_OK | os.X_OK))):
+        if len(os.fsencode(place)) + added <= longest:
             with hold_folder(place) as folder:
                 yield folder
             return
     raise ResourceError(
         f"the temporary folder {usual} has {len(os.fsencode(usual))} bytes in its path, for Ray's sockets at most "
-        f"{longest} are possible; set RAY_TMPDIR to a shorter one, or run with --executor inline"
+        f"{longest - added} are possible; set RAY_TMPDIR to a shorter one, or run with --executor inline"
     )
 
 

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from tune_app.errors import ResourceError
-from tune_app.executors.scratch import find_company, hold_folder, hold_short_folder
+from tune_app.executors.scratch import find_company, hold_folder
 from tune_app.monitor.terminal import shorten_path
 from tune_app.parts.references import Scope
 from tune_app.session.environment import count_cpus
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tune_app.executors.ray import Cluster, Warm
     from tune_app.session.session import Session
 
-LONGEST_FOLDER = 36  # bytes: Ray puts up to 71 behind it for a socket, which may have 107
 SETTLE_SECONDS = 2.0  # after the first record; a study that is over by then needs no dashboard
 SLOW_SECONDS = 45.0  # until Ray is up; then it is told, for what hangs says nothing
 MOST_SECONDS = 600.0  # a busy machine, or a cluster that is sent much, may take minutes
@@ -112,8 +111,6 @@ class RayStart:
         own: dict[str, Any] = {}
         if not address:
             own["num_cpus"] = count_cpus()  # Ray would count those of the whole machine
-            if short := held.enter_context(hold_short_folder(LONGEST_FOLDER)):
-                own["_temp_dir"] = str(short)
         cluster = on_ray.start_ray(address, self._scope, self._definitions, warm=warm, **own)
         if not self._is_over.is_set():
             on_ray.run_on_ray  # noqa: B018  # imports Ray Tune here, while the workers do

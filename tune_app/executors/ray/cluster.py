@@ -23,7 +23,7 @@ from tune_app.executors.ray.nodes import find_nodes
 from tune_app.executors.ray.quick import Warm, setting, starting_quickly
 from tune_app.executors.ray.token import close_token, keep_token
 from tune_app.executors.ray.watch import RECONNECT_SECONDS
-from tune_app.executors.scratch import hold_folder
+from tune_app.executors.scratch import hold_folder, hold_socket_folder
 from tune_app.executors.staging import find_users_packages, make_absolute, stage_source, stage_study
 from tune_app.parts.closure import INSTALLED
 from tune_app.parts.references import Scope
@@ -103,14 +103,9 @@ def start_ray(
 
 
 def _hold_files() -> dict[str, str]:
-    """A folder of this process for the logs and sockets of a cluster that it starts: Ray would leave them behind.
-
-    None where its path would be too long, or the user has named one: then Ray chooses.
-    """
-    if os.environ.get("RAY_TMPDIR"):
-        return {}
-    folder = _files.enter_context(hold_folder())
-    return {"_temp_dir": str(folder)} if len(str(folder)) <= MOST_FOLDER else {}
+    """A folder of this process for the logs and sockets of a cluster that it starts: Ray would leave them behind."""
+    folder = _files.enter_context(hold_socket_folder(MOST_FOLDER))
+    return {"_temp_dir": str(folder)} if folder else {}
 
 
 def _on_path(paths: Sequence[str]) -> contextlib.AbstractContextManager[None]:
