@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DELETE_ON_ERROR:
-.PHONY: grid test test-all chaos chromium chromium-if-none check vulnerabilities bench gpu format clean
+.PHONY: grid test test-all chaos chromium chromium-if-none check docs pictures vulnerabilities bench gpu format clean
 
 # The tables go where git does not look: results/ holds what is committed.
 grid: .venv/.ready  ## install, then run the default study (STUDY=report ARGS="--only model=cnn" for others)
@@ -33,6 +33,13 @@ check: .venv/.ready-dev  ## formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: .venv/.ready-docs  ## the guide as a site, into docs/_site; warnings are errors, and nothing is asked of the internet
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q -c docs . docs/_site
+	@echo "Open docs/_site/docs/index.html"
+
+pictures: .venv/.ready-dev chromium-if-none  ## the guide's pictures, of the pages in results/ (ARGS="name=FOLDER" for others)
+	$(BIN)/python docs/pictures.py $(ARGS)
 
 vulnerabilities: .venv/bin/python  ## what is known of the versions in constraints.txt; needs the network (ARGS="-s osv")
 	@test -x .venv/audit/bin/pip-audit || { $(BIN)/python -m venv .venv/audit \
@@ -68,6 +75,11 @@ format: .venv/.ready-dev
 .venv/.ready-bench: .venv/.ready benchmarks/requirements.txt
 	@echo "Installing benchmarks/requirements.txt into .venv ..."
 	$(BIN)/python -m pip install --quiet -r benchmarks/requirements.txt
+	@touch $@
+
+.venv/.ready-docs: .venv/.ready docs/requirements.txt
+	@echo "Installing docs/requirements.txt into .venv ..."
+	$(BIN)/python -m pip install --quiet -r docs/requirements.txt
 	@touch $@
 
 clean:

@@ -1,4 +1,4 @@
-"""The guide to users' own parts: each block with a file's name is written to one folder, and each study runs there."""
+"""The guide's studies run as they stand in one folder, and its tables have what the tool has."""
 
 import re
 import runpy
@@ -11,7 +11,7 @@ import yaml
 
 import tune_app
 from tests.calls import run
-from tune_app.grid import build_parser
+from tests.docs.pages import DOCS, find_files, find_sections, read
 from tune_app.grid import main as run_command
 from tune_app.parts.catalog import SHIPPED_PARTS
 from tune_app.parts.metrics import METRICS
@@ -20,11 +20,15 @@ from tune_app.study import Recipe
 from tune_app.study.define import KINDS, Definition
 from tune_app.study.designs import DESIGNS
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "own-parts.md").read_text(encoding="utf-8")
-RESULTS = (Path(__file__).parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
-FILES = {found[1]: text for _, text in BLOCKS if (found := re.match(r"# ([a-z_]+\.(?:py|yaml))\n", text))}
-STUDIES = sorted(name for name in FILES if name.endswith(".yaml"))
+RESULTS = read(DOCS / "results.md")
+FILES = find_files()
+# Longer than the rest, and run by `test_runs.py` too: more images, replicates, or processes.
+LONG = {"my_study.yaml", "claims.yaml", "devices.yaml"}
+STUDIES = [
+    pytest.param(name, marks=pytest.mark.slow if name in LONG else ())
+    for name in sorted(FILES)
+    if name.endswith(".yaml")
+]
 EPOCHS = 2  # of which one is a warm-up
 
 
@@ -40,17 +44,13 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def read_section(title: str) -> str:
-    return GUIDE.split(f"\n## {title}\n")[1].split("\n## ")[0]
-
-
 def find_words(title: str) -> set[str]:
     """What the section sets in code."""
-    return set(re.findall(r"\w+", " ".join(re.findall(r"`([^`\n]+)`", read_section(title)))))
+    return set(re.findall(r"\w+", " ".join(re.findall(r"`([^`\n]+)`", find_sections(title)))))
 
 
 def find_first_cells(title: str) -> set[str]:
-    return set(re.findall(r"^\| `([\w-]+)`", read_section(title), re.MULTILINE))
+    return set(re.findall(r"^\| `([\w-]+)`", find_sections(title), re.MULTILINE))
 
 
 def find_columns(file: str) -> set[str]:
@@ -60,10 +60,6 @@ def find_columns(file: str) -> set[str]:
 
 def is_score(column: str) -> bool:
     return column.startswith(("test_", "validation_", "holdout_", "train_"))
-
-
-def test_every_block_of_python_and_yaml_names_its_file() -> None:
-    assert len(FILES) == len([language for language, _ in BLOCKS if language in ("python", "yaml")]) >= 16
 
 
 @pytest.mark.parametrize("study", STUDIES)
@@ -103,7 +99,7 @@ def test_the_messages_of_the_guide_are_those_of_the_tool(
     (folder / study).write_text(FILES[study].replace(before, after))
     with pytest.raises(tune_app.StudyError) as error:
         tune_app.build_plan(folder / study)
-    told = re.findall(r"^\| [^|]* \| `([^`]+)` \|$", read_section("Messages"), re.MULTILINE)
+    told = re.findall(r"^\| [^|]* \| `([^`]+)` \|$", find_sections("Messages"), re.MULTILINE)
     parts = [[part.strip() for part in message.split("…") if part.strip()] for message in told]
     assert any(all(part in str(error.value) for part in message) for message in parts), str(error.value)
 
@@ -114,13 +110,6 @@ def test_the_first_study_runs_as_init_writes_it(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path / "my_study")
     results = run("study.yaml", overrides=["recipe.epochs=1"])
     assert set(results.folds["status"]) == {"completed"}
-
-
-def test_every_option_in_the_guide_is_one_of_the_command() -> None:
-    known = {option for action in build_parser()._actions for option in action.option_strings}
-    used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", GUIDE))
-    assert used <= known
-    assert {"--allow", "--check", "--rerun-changed", "--same-code"} <= used
 
 
 def test_the_tables_of_metrics_splitters_sources_and_designs_are_whole() -> None:
@@ -134,7 +123,7 @@ def test_the_tables_of_keys_have_those_that_a_definition_takes_and_those_that_th
     section = "Names and references"
     assert set(Definition.model_fields) - {"kind", "reference", "arguments"} <= find_first_cells(section)
     for kind in KINDS:
-        (row,) = re.findall(rf"^\| `{kind}` \| (.*) \|$", read_section(section), re.MULTILINE)
+        (row,) = re.findall(rf"^\| `{kind}` \| (.*) \|$", find_sections(section), re.MULTILINE)
         assert set(re.findall(r"`([a-z_]+)`", row)) <= set(FILLED[kind]), kind
 
 
@@ -143,7 +132,7 @@ def test_the_table_of_the_recipe_has_every_key_and_every_part_that_ships() -> No
     of_stop = {"patience", "holdout", "stop_metric"}
     assert set(Recipe.model_fields) - of_stop <= words
     for kind in ("loss", "optimizer", "schedule", "augment"):
-        assert set(SHIPPED_PARTS[kind]) <= set(re.findall(r"\w+", read_section("The recipe"))), kind
+        assert set(SHIPPED_PARTS[kind]) <= set(re.findall(r"\w+", find_sections("The recipe"))), kind
 
 
 def test_the_table_of_fields_has_every_field_of_data() -> None:
