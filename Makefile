@@ -67,7 +67,7 @@ format: .venv/.ready-dev
 	$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
-.venv/.ready-dev: .venv/.ready requirements-dev.txt
+.venv/.ready-dev: .venv/.ready requirements-dev.txt docs/requirements.txt
 	@echo "Installing requirements-dev.txt into .venv ..."
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
 	@touch $@

@@ -150,7 +150,7 @@ def test_every_direct_requirement_has_the_version_that_passed_within_its_bounds(
         line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")
     )
     versions = {canonicalize_name(name): version for name, version in pinned.items()}
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-dev.txt", "docs/requirements.txt"):
         for line in (ROOT / name).read_text().splitlines():
             if line and not line.startswith(("#", "-r")):
                 requirement = Requirement(line)

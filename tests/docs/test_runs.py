@@ -7,6 +7,7 @@ Studies are made small by overrides, on the inline executor. Commands of cluster
 import re
 import runpy
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ MAINS = {"tune-grid": grid.main, "tune-report": report.main}
 ELSEWHERE = ("--address", "--gpus-per-trial")  # need what is not here
 PLANS = ("--dry-run", "--check")  # train nothing
 SMALL = ["--executor", "inline", "--set", "recipe.epochs=2"]
-SMALL_IMAGES = ["--set", "data.train_images=160", "--set", "data.test_images=100"]
-ON_IMAGES = ("quick", "report", "my_study.yaml")  # studies of data sets that can be made smaller
+_FEW = ["--set", "data.train_images=160", "--set", "data.test_images=100"]
+SMALLER = {"my_study.yaml": _FEW, "quick": [*_FEW, "--only", "model=cnn,folds=4"]}
 FIRST = "first-study.md"
 PAGES = [path for path in find_pages() if path.name != "api.md"]  # which tests/test_public_names.py runs
 
@@ -44,13 +45,16 @@ def make_small(words: list[str]) -> list[str]:
     command, *arguments = words
     if command != "tune-grid" or arguments[:1] in (["init"], ["list"]) or set(arguments) & set(PLANS):
         return arguments
-    study = next((word for word in arguments[:1] if not word.startswith("-")), "quick")
-    return [
-        *([study] if study not in arguments else []),
-        *arguments,
-        *SMALL,
-        *(SMALL_IMAGES if study in ON_IMAGES else []),
-    ]
+    named = bool(arguments) and not arguments[0].startswith("-")
+    study, options = (arguments[0], arguments[1:]) if named else ("quick", arguments)
+    return [study, *options, *SMALL, *SMALLER.get(study, [])]
+
+
+def forget_modules(folder: Path) -> None:
+    """A reader's commands are processes of their own: none sees the modules of the one before."""
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(str(folder)):
+            del sys.modules[name]
 
 
 def follow(page: Path, folder: Path, patch: pytest.MonkeyPatch) -> None:
@@ -58,6 +62,7 @@ def follow(page: Path, folder: Path, patch: pytest.MonkeyPatch) -> None:
     names: dict[str, Any] = {"__name__": "snippets"}
     for block in find_blocks(page):
         patch.chdir(folder)
+        forget_modules(folder)
         for words in block.commands:
             if words[0] == "cd":
                 patch.chdir(words[1])
