@@ -8,10 +8,14 @@ The source folder is the whole repository, so that a link in Markdown leads to t
 import inspect
 import re
 import sys
+from dataclasses import MISSING, is_dataclass
+from dataclasses import fields as dataclass_fields
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from docutils import nodes
+from pydantic import BaseModel
 from sphinx.application import Sphinx
 from sphinx.writers.html5 import HTML5Translator
 
@@ -80,6 +84,47 @@ def extend_page(app: Sphinx, page: str, source: list[str]) -> None:
         extend(app, page, source)
 
 
+def spell_type(annotation: Any) -> str:
+    """A type as people write it: without the checks that pydantic attaches to it."""
+    if get_origin(annotation) is Annotated:
+        return spell_type(get_args(annotation)[0])
+    arguments = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return f"Literal[{', '.join(map(repr, arguments))}]"
+    if get_origin(annotation) in (Union, UnionType):
+        return " | ".join(dict.fromkeys(map(spell_type, arguments)))
+    name = "None" if annotation is type(None) else getattr(annotation, "__name__", str(annotation))
+    if name == "ndarray":
+        return name  # its shape and its types stand in the docstring
+    listed = ", ".join("..." if each is Ellipsis else spell_type(each) for each in arguments)
+    return f"{name}[{listed}]" if arguments else name
+
+
+def spell_default(value: Any) -> str:
+    """A section or a container that is made for each object is shown as its type alone."""
+    plain = isinstance(value, str | int | float | tuple | NoneType | Path)
+    return repr(value) if plain else f"{type(value).__name__}()"
+
+
+def spell_signature(app: Sphinx, kind: str, name: str, value: Any, *_: Any) -> tuple[str, None] | None:
+    """The signature of a class of fields: each with its type and its default."""
+    if kind != "class" or not (issubclass(value, BaseModel) or is_dataclass(value)):
+        return None
+    fields = []
+    if issubclass(value, BaseModel):
+        for key, field in value.model_fields.items():
+            told = f"{field.alias or key}: {spell_type(field.annotation)}"
+            default = field.get_default(call_default_factory=True, validated_data={})
+            fields.append(told if field.is_required() else f"{told} = {spell_default(default)}")
+        return f"(*, {', '.join(fields)})", None
+    types = get_type_hints(value, include_extras=True)
+    for each in (each for each in dataclass_fields(value) if each.init):
+        told = f"{each.name}: {spell_type(types[each.name])}"
+        default = each.default if each.default_factory is MISSING else each.default_factory()
+        fields.append(told if default is MISSING else f"{told} = {spell_default(default)}")
+    return f"({', '.join(fields)})", None
+
+
 class Writer(HTML5Translator):
     """Files of the repository that a page links to are shown by the browser, not saved."""
 
@@ -90,5 +135,6 @@ class Writer(HTML5Translator):
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("source-read", extend_page)
+    app.connect("autodoc-process-signature", spell_signature)
     app.set_translator("html", Writer)
     return {"parallel_read_safe": True}

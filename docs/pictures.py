@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     folders = {name: ROOT / "results" / name for name in STUDIES}
     if arguments:
         folders = {name: Path(folder) for name, _, folder in (each.partition("=") for each in arguments)}
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     PICTURES.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium)
