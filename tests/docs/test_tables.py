@@ -55,7 +55,8 @@ def find_first_cells(title: str) -> set[str]:
 
 def find_columns(file: str) -> set[str]:
     """The columns that the page on results folders has for a file."""
-    return set(re.findall(r"`(\w+)`", RESULTS.split(f"\n## {file}\n")[1].split("\n## ")[0]))
+    _, section = re.split(rf"^## .*\b{re.escape(file)}.*$", RESULTS, maxsplit=1, flags=re.MULTILINE)
+    return set(re.findall(r"`(\w+)`", section.split("\n## ")[0]))
 
 
 def is_score(column: str) -> bool:
