@@ -62,12 +62,14 @@ def test_a_large_page_opens_what_it_has_packed(browser: Any, tmp_path: Path) -> 
     page.wait_for_selector("html[data-ready]")
     assert page.locator("details.trial").count() == 2 * (MOST_UNPACKED // 2 + 1)
     assert page.locator("details.trial table").count() == 0
+    page.locator("details.trials > summary").click()
     for place in (0, 1, 200):  # two of one pack, one of another
         trial = page.locator("details.trial").nth(place)
         trial.locator("summary").click()
         trial.locator("svg").first.wait_for()
         assert trial.locator("tbody tr").count() == 2
         assert trial.get_attribute("id").removeprefix("trial-") in trial.locator("p code").inner_text()
+    page.locator("#contrasts > details > summary").last.click()
     family = page.locator("details.metric").last
     family.locator("summary").click()
     family.locator("tbody tr").first.wait_for()

@@ -64,7 +64,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_page_is_one_file_without_addresses_of_others(folder: Path) -> None:
     page = (folder / PAGE_FILE).read_text()
     markup = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
-    assert not re.findall(r"""(?:src|href)=["'](?!#|data:)[^"']*""", markup)
+    beside = {str(path.relative_to(folder)) for path in folder.rglob("*")}
+    linked = set(re.findall(r"""(?:src|href)=["'](?!#|data:)([^"']*)""", markup))
+    assert linked - beside == set(), "links lead to files of the folder"
+    assert {"folds.csv", "folds.parquet", "records.jsonl", "table.tex"} <= linked
     assert "default-src 'none'" in page
     assert "unsafe" not in re.sub(r"<(script|style)>.*?</\1>", "", page, flags=re.DOTALL)
     assert len(page.encode()) < 5e6
@@ -116,24 +119,61 @@ def page(browser: Any, folder: Path, request: pytest.FixtureRequest) -> Iterator
 def test_the_page_fits_the_window_and_draws_its_figures(page: Any) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     drawn = page.eval_on_selector_all(
-        "#figures [data-chart]", "charts => charts.map(c => c.querySelectorAll('svg').length)"
+        "#answer [data-chart], #contrasts > figure [data-chart]",
+        "charts => charts.map(c => c.querySelectorAll('svg').length)",
     )
-    assert drawn
-    assert set(drawn) == {1}
+    assert drawn == [1, 1]
+    assert page.locator("#figures svg").count() == 0, "what is folded is not drawn"
 
 
-def test_the_verdict_comes_first(page: Any) -> None:
+def test_the_first_thing_said_is_the_answer(page: Any) -> None:
     headings = page.eval_on_selector_all("main h2", "all => all.map(h => h.textContent)")
-    assert headings[0] == "Verdicts"
-    assert "supported" in page.inner_text("#verdicts li")
-    assert HOSTILE in page.inner_text("#verdicts li")
+    assert headings[0] == "In short"
+    assert " has the highest test accuracy, 0.9" in page.inner_text(".headline")
+    assert "The claim is supported." in page.inner_text("#answer")
+    assert page.locator(".headline").bounding_box()["y"] < 450
 
 
-def test_a_verdict_has_a_shape_its_adjusted_interval_and_what_it_speaks_of(page: Any) -> None:
-    verdict = page.inner_text("#verdicts li")
-    assert "✓ supported" in verdict
-    assert re.search(r"adjusted interval \[\+0\.\d+, \+0\.\d+\] \(95%\), p \(Holm\) \S+; speaks of new images", verdict)
-    assert "crossed t-test (fits × images), paired on (replicate, fold)" in verdict
+def test_a_verdict_is_a_word_and_a_shape_with_its_interval_drawn(page: Any) -> None:
+    row = page.locator("table.verdicts tbody tr").first
+    assert "✓ supported" in row.inner_text()
+    assert HOSTILE in row.inner_text()
+    assert re.search(r"\+0\.\d+ \[\+0\.\d+, \+0\.\d+\]", row.inner_text())
+    drawing = row.locator("svg.effect")
+    assert drawing.get_attribute("aria-label") == "claimed: above 0.001"
+    places = drawing.locator("line").evaluate_all("lines => lines.map(line => +line.getAttribute('x1'))")
+    assert places == sorted(places), "zero, then the interval above it"
+
+
+@pytest.mark.slow
+def test_a_verdict_opens_to_how_it_came_about(page: Any) -> None:
+    claim = page.locator("table.verdicts details").first
+    assert not claim.locator("p").first.is_visible()
+    claim.locator("summary").press("Enter")
+    text = claim.inner_text()
+    assert re.search(r"adjusted interval at 95%; p \(Holm\) \S+; speaks of new images", text)
+    assert "crossed t-test (fits × images), paired on (replicate, fold)" in text
+
+
+@pytest.mark.slow
+def test_the_navigation_stays_and_marks_where_one_is(page: Any) -> None:
+    current = page.locator("nav a[aria-current]")
+    assert current.inner_text() == "In short"
+    page.evaluate("document.getElementById('contrasts').scrollIntoView()")
+    page.wait_for_selector("nav a[aria-current]:text-is('Contrasts')", state="attached")
+    assert current.count() == 1
+    assert page.locator("nav").bounding_box()["y"] == 0
+    assert page.locator("#contrasts-title").bounding_box()["y"] > 30, "not behind the navigation"
+
+
+@pytest.mark.slow
+def test_a_link_to_what_is_folded_opens_it(page: Any) -> None:
+    link = page.locator("#table-conditions tbody th a").first
+    trial = page.locator(f"[id='{link.get_attribute('href').removeprefix('#')}']")
+    assert not trial.is_visible()
+    link.click()
+    trial.locator("[data-drawn] svg").first.wait_for()
+    assert trial.locator("table tbody tr").count() == 3
 
 
 def test_captions_say_what_the_numbers_speak_of_and_stay_in_the_window(page: Any) -> None:
@@ -168,16 +208,37 @@ def test_a_click_on_a_heading_sorts_and_another_turns_it_round(page: Any) -> Non
     assert "Sorted by" in page.inner_text("#announcer")
 
 
-def test_typing_filters_the_rows(page: Any) -> None:
-    filtering = page.locator("#conditions").get_by_label("Rows with")
+def test_rows_are_filtered_by_levels(page: Any) -> None:
     visible = "rows => rows.filter(row => row.offsetParent).map(row => row.cells[0].innerText)"
     first, second = (f"cnn, width 0.05, sound protocol, {folds} folds, batches of 20" for folds in (3, 4))
-    filtering.fill("no regularizer")
+    tools = page.locator("#conditions .tools")
+    tools.get_by_label("regularizer").select_option("dropout")
     shown = page.eval_on_selector_all("#table-conditions tbody tr", visible)
-    assert shown == [first, "no regularizer", second, "no regularizer"], "a group keeps its caption"
-    assert "2 of 6" in page.inner_text("#conditions [role=status]")
-    filtering.fill("12/12 no regularizer")
-    assert page.eval_on_selector_all("#table-conditions tbody tr", visible) == [second, "no regularizer"]
+    assert shown == [first, "dropout", second, "dropout"], "a group keeps its caption, and dropout+batchnorm is another"
+    assert "2 of 6" in tools.get_by_role("status").inner_text()
+    tools.get_by_label("folds").select_option("4 folds")
+    assert page.eval_on_selector_all("#table-conditions tbody tr", visible) == [second, "dropout"]
+    tools.get_by_label("regularizer").select_option("all")
+    assert "3 of 6" in tools.get_by_role("status").inner_text()
+
+
+@pytest.mark.slow
+def test_further_columns_show_on_demand(page: Any) -> None:
+    seconds = page.locator("#table-conditions thead th", has_text="fits took")
+    assert not seconds.is_visible()
+    page.locator("#conditions .tools").get_by_label("columns").check()
+    assert seconds.is_visible()
+
+
+@pytest.mark.slow
+def test_heads_and_first_columns_of_tables_stay(page: Any) -> None:
+    page.locator("#conditions [data-columns]").check()
+    box = page.locator("#conditions .scroll")
+    box.evaluate("box => { box.style.maxHeight = '8rem'; box.style.maxWidth = '20rem'; box.scrollTo(90, 150); }")
+    place = box.bounding_box()
+    head = page.locator("#table-conditions thead th").first.bounding_box()
+    first = page.locator("#table-conditions tbody th[scope=row]").last.bounding_box()
+    assert (head["x"], head["y"], first["x"]) == pytest.approx((place["x"], place["y"], place["x"]), abs=1)
 
 
 def test_a_mark_tells_its_numbers(page: Any) -> None:
@@ -209,6 +270,7 @@ def test_the_policy_lets_in_no_other_script_and_no_other_style(browser: Any, fol
 
 
 def test_a_trial_opens_and_draws_its_curves(page: Any) -> None:
+    page.locator("details.trials > summary").click()
     page.locator("details.trial summary").first.click()
     page.wait_for_selector("details.trial[open] [data-drawn] svg")
     assert page.locator("details.trial[open] table tbody tr").count() == 3
@@ -235,3 +297,53 @@ def test_the_page_can_be_used_by_keyboard(page: Any) -> None:
     assert page.evaluate("document.activeElement.textContent") == "Skip to the results"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
+
+
+@pytest.mark.slow
+def test_every_control_has_a_name(page: Any) -> None:
+    page.eval_on_selector_all("details", "all => all.forEach(details => { details.open = true; })")
+    page.wait_for_selector("[data-chart]:not([data-drawn])", state="detached")
+    tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    controls = [node for node in tree if not node["ignored"] and node["role"]["value"] in CONTROLS]
+    roles = {node["role"]["value"] for node in controls}
+    assert {"link", "button", "combobox", "checkbox", "DisclosureTriangle", "region"} <= roles
+    assert [node["role"]["value"] for node in controls if not node.get("name", {}).get("value")] == []
+
+
+CONTROLS = (
+    *("link", "button", "combobox", "checkbox", "DisclosureTriangle", "textbox", "searchbox", "table"),
+    *("region", "navigation", "image", "img"),
+)
+
+
+@pytest.mark.slow
+def test_twice_as_large_nothing_scrolls_sideways(browser: Any, folder: Path) -> None:
+    context = browser.new_context(viewport={"width": 640, "height": 450}, device_scale_factor=2)
+    page = context.new_page()
+    page.goto((folder / PAGE_FILE).as_uri())
+    page.wait_for_selector("html[data-ready]")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    context.close()
+
+
+@pytest.mark.slow
+def test_on_paper_nothing_is_clipped_and_claims_are_open(browser: Any, folder: Path) -> None:
+    width = 1123 - 2 * 45  # pixels of a landscape A4 sheet within its margins
+    page = browser.new_page(viewport={"width": width, "height": 700})
+    page.goto((folder / PAGE_FILE).as_uri())
+    page.wait_for_selector("html[data-ready]")
+    page.emulate_media(media="print")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    wide = page.eval_on_selector_all(
+        "table, svg, pre, p",
+        "(all, most) => all.filter(e => e.getBoundingClientRect().right > most).map(e => e.outerHTML.slice(0, 80))",
+        width + 1,
+    )
+    assert wide == []
+    cut = "boxes => boxes.filter(box => getComputedStyle(box).overflowY !== 'visible').length"
+    assert page.eval_on_selector_all(".scroll, .chart", cut) == 0
+    assert page.locator("table.verdicts details p").first.is_visible()
+    assert not page.locator("nav").is_visible()
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert page.locator("table.verdicts details[open]").count() == 0
+    page.close()

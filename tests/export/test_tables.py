@@ -15,7 +15,7 @@ from rich.console import Console
 from tests.builders import build_results, build_study
 from tune_app.export.frames import build_frames
 from tune_app.export.page import build as page_module
-from tune_app.export.page.content import build_verdicts
+from tune_app.export.page.verdicts import build_verdicts
 from tune_app.export.tables.cells import find_sort_key, spell
 from tune_app.export.tables.document import StudyTables, build_tables
 from tune_app.export.tables.latex import render_latex
@@ -208,9 +208,9 @@ def test_a_reason_that_several_rows_share_is_said_once_everywhere() -> None:
     assert note.startswith("Claims 1 and 2: the 97.5% interval")
     for text in (render_markdown(tables.claims), render_latex([tables.claims], "x")):
         assert text.count(reason) == 1
-    verdicts, notes = build_verdicts(results.study, build_frames(results)["claims"])
-    assert [verdict.reason for verdict in verdicts] == ["", ""]
-    assert notes == [note]
+    verdicts = build_verdicts(results.study, build_frames(results)["claims"])
+    assert [verdict.reason for verdict in verdicts.rows] == ["", ""]
+    assert verdicts.notes == (note.replace("Claims 1 and 2", "Every claim"),)
 
 
 def test_clauses_are_shared_one_by_one_and_those_in_a_column_are_left_out() -> None:

@@ -11,6 +11,7 @@ from tune_app.analysis.audit.settings import REMOVED, WHOLE
 from tune_app.analysis.audit.verdicts import LITTLE, MINOR, MOST, PART, WORSE
 from tune_app.analysis.headline import SHAPES, Leading, Rival, VerdictRow, find_leading
 from tune_app.analysis.power import MOST_REPLICATES
+from tune_app.analysis.reported import find_counterparts
 from tune_app.export.rounding import format_estimate
 from tune_app.records.results import Results
 from tune_app.study.metrics import SHARE
@@ -41,18 +42,23 @@ class Headline:
 def build_headline(results: Results, claims: pd.DataFrame, audit: pd.DataFrame | None = None) -> Headline:
     """The headline of a study, from the frames `claims` and, where there is one, `audit`.
 
-    A study most of whose conditions have defects is about these: its audit comes first.
+    Of a study about defects the audit comes first.
     """
     leading = find_leading(results)
     sentences = [spell_leading(leading), spell_baseline(leading)]
     found = "" if audit is None else spell_audit(audit)
-    conditions = results.study.conditions()
-    sound = sum(specs[0].condition["protocol"] == SOUND for specs in conditions)
-    if found and 2 * sound < len(conditions):
+    if found and is_about_defects(results):
         sentences.insert(0, found)
-    sentences.append(spell_verdicts(claims))
+    sentences += [spell_reported(results), spell_verdicts(claims)]
     first, *more = filter(None, sentences)
     return Headline(first, tuple(more), _spell_note(leading))
+
+
+def is_about_defects(results: Results) -> bool:
+    """Whether most conditions of the study have defects of the protocol."""
+    conditions = results.study.conditions()
+    sound = [specs for specs in conditions if specs[0].condition["protocol"] == SOUND]
+    return 2 * len(sound) < len(conditions)
 
 
 def spell_leading(leading: Leading) -> str:
@@ -152,6 +158,19 @@ def spell_verdicts(claims: pd.DataFrame) -> str:
     if len(parts) == 1:
         return f"{'Both' if total == 2 else f'All {total}'} claims are {next(iter(counts))}."
     return f"Of {total} claims {_join(parts)}."
+
+
+def spell_reported(results: Results) -> str:
+    """How many of the reported figures our own mean agrees with; empty where none is of the same experiment."""
+    counts = Counter(found.verdict for found in find_counterparts(results))
+    inside, outside = counts["inside the interval"], counts["outside the interval"]
+    total = inside + outside
+    if not total:
+        return ""
+    if total == 1:
+        return f"The reported figure lies {'inside' if inside else 'outside'} the interval of our mean."
+    each = "each lies" if inside == total else "none lies" if not inside else f"{inside} lie{'s' * (inside == 1)}"
+    return f"Of {total} reported figures {each} inside the interval of our mean."
 
 
 def spell_audit(audit: pd.DataFrame) -> str:

@@ -3,9 +3,10 @@
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
@@ -17,22 +18,42 @@ from tune_app.errors import ExportError
 from tune_app.export.figures import Figure
 from tune_app.export.figures.study import collect_figures
 from tune_app.export.figures.write import drawing, write_drawn
+from tune_app.export.headline import build_headline, is_about_defects
 from tune_app.export.page.charts import ChartPool
-from tune_app.export.page.content import build_facts, build_verdicts
+from tune_app.export.page.content import build_facts
+from tune_app.export.page.files import list_files
 from tune_app.export.page.packing import MOST_UNPACKED, Packs, pack
+from tune_app.export.page.placed import place
 from tune_app.export.page.templates import HERE, open_templates
 from tune_app.export.page.trials import build_family, build_trials
+from tune_app.export.page.verdicts import build_verdicts
 from tune_app.export.tables.claims import ADJUSTMENT
 from tune_app.export.tables.document import StudyTables
 from tune_app.export.tables.model import Table
-from tune_app.export.tables.page import render_page
 from tune_app.export.tables.trials import build_plan_table
 from tune_app.records import write_whole
-from tune_app.records.results import Results
+from tune_app.records.results import Results, build_sources
+from tune_app.study import Study
 from tune_app.study.file import build_yaml
 
 PAGE_FILE = "index.html"
 FIGURES_FOLDER = "figures"
+SCRIPTS = ("charts.js", "tables.js", "page.js")
+SECTIONS = (
+    ("answer", "In short"),
+    ("conditions", "Conditions"),
+    ("contrasts", "Contrasts"),
+    ("reported", "Reported figures"),
+    ("audit", "Defects"),
+    ("data-sets", "Data sets"),
+    ("designs", "Components"),
+    ("metrics", "Metrics"),
+    ("effects", "Effects"),
+    ("figures", "Figures"),
+    ("trials", "Trials"),
+    ("files", "Raw numbers"),
+    ("run", "The run"),
+)
 
 
 def write_page(folder: Path, results: Results, frames: Mapping[str, pd.DataFrame], tables: StudyTables) -> list[str]:
@@ -79,47 +100,69 @@ def build_page(
         pool.add(figure.name, figure)
     packs = Packs() if len(results.study.grid_trials()) > MOST_UNPACKED else None
     trials = build_trials(results, frames["folds"], pool, packs)
-    script, style = _read("page.js"), _read("page.css")
-    conclusions = [] if audit is None else build_conclusions(audit)
+    script, style = _build_script(), _read("page.css")
     designs = frames.get("designs")
-    sentences = [] if designs is None else build_design_sentences(results, designs)
-    verdicts, reasons = build_verdicts(results.study, frames["claims"])
+    study = results.study
     plan = build_plan_table(results)
-    content = {
-        "study": results.study,
+    verdicts = build_verdicts(study, frames["claims"])
+    placed = _place_figures(figures, has_claims=bool(verdicts.rows), is_about_defects=is_about_defects(results))
+    content: dict[str, Any] = {
+        "study": study,
         "facts": build_facts(results),
-        "conclusions": [*sentences, *conclusions],
-        "data_sets": tables.data_sets and render_page(tables.data_sets),
-        "design": tables.designs and render_page(tables.designs),
+        "headline": build_headline(results, frames["claims"], audit),
         "verdicts": verdicts,
-        "reasons": reasons,
         "claims_scope": tables.claims.scope if tables.claims else "",
         "adjustment": ADJUSTMENT if frames["claims"]["adjusted_level"].notna().any() else "",
-        "reported": [render_page(table) for table in (*tables.reported, tables.check) if table],
-        "audit": tables.audit and render_page(_leave_out(tables.audit, conclusions)),
-        "conditions": render_page(tables.conditions),
-        "metrics": tables.metrics and render_page(tables.metrics),
-        "contrasts": [render_page(table) for table in tables.contrasts],
-        "effects": tables.effects and render_page(tables.effects),
-        "outlook": tables.outlook and render_page(tables.outlook),
-        "other_contrasts": [build_family(family, packs) for family in tables.other_contrasts],
+        "conclusions": [] if audit is None else build_conclusions(audit),
+        "design_sentences": [] if designs is None else build_design_sentences(results, designs),
+        "other_contrasts": [build_family(family, study, packs) for family in tables.other_contrasts],
+        "placed": placed,
         "figures": figures,
         "failed": dict(failed or {}),
         "trials": trials,
-        "plan": plan and render_page(plan),
+        "files": list_files(frames, build_sources(results)),
         "has_reference": bool(results.reference),
         "without_test": _lacks_test_labels(results),
         "environment": results.environment or {},
-        "study_yaml": build_yaml(results.study),
+        "study_yaml": build_yaml(study),
         "charts": Markup(pool.build_json()) if packs is None else pack(pool.build_whole()),
         "packs": packs.texts if packs else [],
         "script": Markup(script),
         "style": Markup(style),
     }
+    content |= _place_tables(tables, study, content["conclusions"])
+    content["plan"] = plan and place(plan, study)
+    content["sections"] = [(id, title) for id, title in SECTIONS if content.get(id.replace("-", "_"), True)]
     drawing_script = _escape(library())
     hashes = " ".join(_hash(text) for text in (drawing_script, script))
     page = open_templates().get_template("page.html")
     return page.render(content, library=Markup(drawing_script), hashes=hashes, style_hash=_hash(style))
+
+
+def _place_tables(tables: StudyTables, study: Study, conclusions: list[str]) -> dict[str, Any]:
+    """The tables by the names that the template has for them; None for one that the study does not have."""
+    audit = tables.audit and _leave_out(tables.audit, conclusions)
+    one = {name: getattr(tables, name) for name in ("conditions", "check", "metrics", "effects", "outlook", "designs")}
+    one |= {"audit": audit, "data_sets": tables.data_sets}
+    several = {"reported": tables.reported, "contrasts": tables.contrasts}
+    placed: dict[str, Any] = {name: table and place(table, study) for name, table in one.items()}
+    return placed | {name: [place(table, study) for table in found] for name, found in several.items()}
+
+
+def _place_figures(figures: Sequence[Figure], *, has_claims: bool, is_about_defects: bool) -> dict[str, list[Figure]]:
+    """The figures by where they stand: first of all, in a section that they belong to, else among all others.
+
+    Without claims the first screen has room for a second one.
+    """
+    opening = ["scores"] if has_claims else ["audit", "scores"] if is_about_defects else ["scores", "contrasts"]
+    homes = {"contrasts": "contrasts", "audit": "audit", "critical-difference": "data-sets", "schedule": "plan"}
+    by_name = {figure.name: figure for figure in figures}
+    placed: dict[str, list[Figure]] = {home: [] for home in ("figures", *homes.values())}
+    for name, figure in by_name.items():
+        if name not in opening:
+            placed[homes.get(name, "figures")].append(figure)
+    placed["first"] = [by_name[name] for name in opening if name in by_name]
+    return placed
 
 
 def _lacks_test_labels(results: Results) -> bool:
@@ -136,6 +179,12 @@ def _leave_out(table: Table, sentences: list[str]) -> Table:
 def _escape(script: str) -> str:
     """A script that cannot end its own element: inside its strings `<\\/` is the same as `</`."""
     return re.sub(r"</(?=script)", r"<\\/", script, flags=re.IGNORECASE).replace("<!--", "<\\!--")
+
+
+def _build_script() -> str:
+    """The page's own script, from the files of its parts."""
+    parts = "\n".join(map(_read, SCRIPTS))
+    return f'"use strict";\n(() => {{\n{parts}}})();\n'
 
 
 def _hash(script: str) -> str:

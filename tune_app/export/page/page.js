@@ -1,179 +1,93 @@
-"use strict";
-(() => {
-  const LABELS = 230; // width that axis labels and legend take beside a chart of full width
-  const PANEL = 235; // width of a panel of learning curves with its gap
-  const packs = {}; // by name, what packs hold: parts by the ids of their elements
-  let content;
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const announcer = document.getElementById("announcer");
+// The page: what is folded opens, what is packed is unpacked, and the navigation marks where one is.
+const packs = {}; // by name, what packs hold: parts by the ids of their elements
 
-  function unfold(columns) {
-    const names = Object.keys(columns);
-    const lists = Object.values(columns).map(
-      (column) => (Array.isArray(column) ? column : column.codes.map((code) => column.levels[code])),
-    );
-    return (lists[0] || []).map((_, row) => Object.fromEntries(names.map((name, index) => [name, lists[index][row]])));
+async function inflate(packed) {
+  const bytes = Uint8Array.from(atob(packed.textContent), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return JSON.parse(await new Response(stream).text());
+}
+
+async function readPack(name) {
+  const pack = await inflate(document.getElementById(name));
+  Object.assign(content.datasets, pack.datasets);
+  Object.assign(content.figures, pack.figures);
+  return pack.parts;
+}
+
+// What a large page keeps packed is put where it belongs when that is first opened.
+async function fill(details) {
+  const name = details.dataset.pack;
+  if (!name) return;
+  delete details.dataset.pack;
+  packs[name] ??= readPack(name);
+  const parts = await packs[name];
+  details.insertAdjacentHTML("beforeend", parts[details.id]);
+  equip(details);
+}
+
+// A link to what is folded, or lies in what is folded, opens it.
+function openTarget() {
+  const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!target) return;
+  const folded = [];
+  for (let part = target; part; part = part.parentElement?.closest("details")) {
+    if (part.matches("details") && !part.open) folded.push(part);
   }
+  for (const part of folded) part.open = true;
+  if (!target.matches("details")) return;
+  target.querySelector("summary").focus({ preventScroll: true });
+  target.scrollIntoView();
+}
 
-  // Charts of full width and rows of panels are drawn as wide as the page allows.
-  function fit(part, available) {
-    if (Array.isArray(part)) part.forEach((item) => fit(item, available));
-    else if (part && typeof part === "object") {
-      if (part.width === content.width) part.width = Math.max(160, Math.min(content.width, available - LABELS));
-      if (part.facet && part.columns) part.columns = Math.max(1, Math.min(part.columns, Math.floor(available / PANEL)));
-      Object.values(part).forEach((item) => fit(item, available));
-    }
-  }
-
-  async function draw(element) {
-    const figure = content.figures[element.dataset.chart];
-    const available = element.clientWidth;
-    const spec = structuredClone(content.specs[figure.spec]);
-    const config = structuredClone(dark.matches ? content.config.dark : content.config.light);
-    fit(spec, available);
-    if (available < 600) {
-      config.axis.labelLimit = 150;
-      Object.assign(config.legend, { direction: "vertical", columns: 1 }); // side by side it would be cut off
-    }
-    spec.description = figure.description;
-    spec.datasets = Object.fromEntries(
-      figure.data.map((name, index) => [`data-${index}`, unfold(content.datasets[name])]),
-    );
-    if (element.view) element.view.finalize();
-    element.view = await window.vegaEmbed(element, spec, {
-      mode: "vega-lite", renderer: "svg", actions: false, ast: true, config, defaultStyle: false,
-      logLevel: 1, // errors: layers that a filter leaves empty would warn of their infinite extent
-      tooltip: { theme: dark.matches ? "dark" : "light", disableDefaultStyle: true }, // the policy lets in page.css alone
-    });
-    element.dataset.drawn = dark.matches ? "dark" : "light"; // a browser prints what is drawn: page.css turns dark round
-  }
-
-  async function drawAll(within) {
-    for (const element of within.querySelectorAll("[data-chart]")) {
-      if (element.clientWidth) await draw(element);
-    }
-  }
-
-  // Figures of a large page are drawn when they are about to be seen.
-  function drawInView() {
-    const observer = new IntersectionObserver((entries) => {
-      for (const { target, isIntersecting } of entries) {
-        if (!isIntersecting) continue;
-        observer.unobserve(target);
-        draw(target);
+// The link whose section is at the top of the window is the current one.
+function markPlace() {
+  const bar = document.querySelector("nav");
+  const list = bar.querySelector("ul");
+  const links = [...bar.querySelectorAll("a")];
+  const sections = links.map((link) => document.getElementById(link.hash.slice(1)));
+  let waiting = false;
+  const mark = () => {
+    waiting = false;
+    const edge = bar.getBoundingClientRect().bottom + 40;
+    const isEnd = window.innerHeight + window.scrollY >= document.documentElement.scrollHeight - 2;
+    let place = sections.findLastIndex((section) => section.getBoundingClientRect().top <= edge);
+    if (isEnd && window.scrollY > 0) place = links.length - 1;
+    links.forEach((link, index) => {
+      if (index !== Math.max(0, place)) link.removeAttribute("aria-current");
+      else if (!link.hasAttribute("aria-current")) {
+        link.setAttribute("aria-current", "location");
+        list.scrollLeft = link.offsetLeft - list.offsetLeft - (list.clientWidth - link.offsetWidth) / 2;
       }
-    }, { rootMargin: "600px" });
-    for (const element of document.querySelectorAll("[data-chart]")) observer.observe(element);
-  }
-
-  // The rows of a group without its caption.
-  function listRows(group) {
-    return [...group.rows].filter((row) => !row.classList.contains("group"));
-  }
-
-  function addFilter(box, table) {
-    const groups = [...table.tBodies];
-    const rows = groups.flatMap(listRows);
-    const bar = document.createElement("div");
-    const label = document.createElement("label");
-    const input = document.createElement("input");
-    const count = document.createElement("span");
-    bar.className = "filter";
-    input.type = "search";
-    input.id = `filter-${box.dataset.table}`;
-    label.htmlFor = input.id;
-    label.textContent = "Rows with";
-    count.setAttribute("role", "status");
-    const report = (shown) => { count.textContent = `${shown} of ${rows.length} rows`; };
-    input.addEventListener("input", () => {
-      const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-      for (const row of rows) {
-        const text = row.textContent.toLowerCase();
-        row.hidden = !words.every((word) => text.includes(word));
-      }
-      for (const group of groups) group.hidden = listRows(group).every((row) => row.hidden);
-      report(rows.filter((row) => !row.hidden).length);
     });
-    report(rows.length);
-    bar.append(label, input, count);
-    box.prepend(bar);
-  }
+  };
+  window.addEventListener("scroll", () => {
+    if (!waiting) requestAnimationFrame(mark);
+    waiting = true;
+  }, { passive: true });
+  mark();
+}
 
-  function addSorting(table) {
-    const headings = [...table.tHead.rows[0].cells];
-    headings.forEach((heading, index) => {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.textContent = heading.textContent;
-      heading.replaceChildren(button);
-      button.addEventListener("click", () => {
-        const ascending = heading.getAttribute("aria-sort") !== "ascending";
-        headings.forEach((other) => other.setAttribute("aria-sort", "none"));
-        heading.setAttribute("aria-sort", ascending ? "ascending" : "descending");
-        const number = heading.classList.contains("number");
-        const key = (row) => {
-          const cell = row.cells[index];
-          return cell.dataset.sort === "=" ? cell.textContent : cell.dataset.sort; // = stands for what is shown
-        };
-        const compare = (a, b) => (number ? a - b : a.localeCompare(b, "en", { numeric: true }));
-        const order = (left, right) => {
-          const [a, b] = [key(left), key(right)];
-          if (a === "" || b === "") return (a === "") - (b === ""); // what is missing stays at the end
-          return ascending ? compare(a, b) : compare(b, a);
-        };
-        for (const group of table.tBodies) group.append(...listRows(group).sort(order));
-        announcer.textContent = `Sorted by ${button.textContent}, ${ascending ? "ascending" : "descending"}.`;
-      });
-    });
-  }
+// On paper what matters is open; afterwards it is as it was.
+function openForPrint() {
+  let opened = [];
+  window.addEventListener("beforeprint", () => {
+    opened = [...document.querySelectorAll("details[data-print]:not([open])")];
+    for (const details of opened) details.open = true;
+  });
+  window.addEventListener("afterprint", () => {
+    for (const details of opened) details.open = false;
+  });
+}
 
-  function equip(part) {
-    for (const box of part.querySelectorAll("[data-table]")) {
-      const table = box.querySelector("table");
-      addSorting(table);
-      if ([...table.tBodies].flatMap(listRows).length > 5 && !box.closest("details")) addFilter(box, table);
-    }
-  }
-
-  async function inflate(packed) {
-    const bytes = Uint8Array.from(atob(packed.textContent), (letter) => letter.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-    return JSON.parse(await new Response(stream).text());
-  }
-
-  async function readPack(name) {
-    const pack = await inflate(document.getElementById(name));
-    Object.assign(content.datasets, pack.datasets);
-    Object.assign(content.figures, pack.figures);
-    return pack.parts;
-  }
-
-  // What a large page keeps packed is put where it belongs when that is first opened.
-  async function fill(details) {
-    const name = details.dataset.pack;
-    if (!name) return;
-    delete details.dataset.pack;
-    packs[name] ??= readPack(name);
-    const parts = await packs[name];
-    details.insertAdjacentHTML("beforeend", parts[details.id]);
-    equip(details);
-  }
-
-  function openTarget() {
-    const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    if (target && target.matches("details")) {
-      target.open = true;
-      target.querySelector("summary").focus();
-      target.scrollIntoView();
-    }
-  }
-
+async function start() {
   equip(document);
-  for (const details of document.querySelectorAll("details.trial, details.metric")) {
+  markPlace();
+  openForPrint();
+  for (const details of document.querySelectorAll("details")) {
     details.addEventListener("toggle", async () => {
       if (!details.open) return;
       await fill(details);
-      if (!details.querySelector("[data-drawn]")) drawAll(details);
+      if (content) drawAll(details, false);
     });
   }
   let width = window.innerWidth;
@@ -187,13 +101,11 @@
   });
   dark.addEventListener("change", () => drawAll(document.body));
   window.addEventListener("hashchange", openTarget);
-  async function start() {
-    const charts = document.getElementById("charts");
-    content = charts.type === "application/json" ? JSON.parse(charts.textContent) : await inflate(charts);
-    openTarget();
-    if (document.querySelector("[data-pack]")) drawInView();
-    else await drawAll(document.body);
-    document.documentElement.dataset.ready = "true";
-  }
-  start();
-})();
+  const charts = document.getElementById("charts");
+  content = charts.type === "application/json" ? JSON.parse(charts.textContent) : await inflate(charts);
+  openTarget();
+  if (document.querySelector("[data-pack]")) drawInView();
+  else await drawAll(document.body);
+  document.documentElement.dataset.ready = "true";
+}
+start();

@@ -14,11 +14,12 @@ from tune_app.export.figures.study import build_trial_figures
 from tune_app.export.page.charts import ChartPool
 from tune_app.export.page.content import build_trial_summary
 from tune_app.export.page.packing import PARTS_A_PACK, Packs
+from tune_app.export.page.placed import PlacedTable, place
 from tune_app.export.page.templates import render_part
 from tune_app.export.tables.model import Table
-from tune_app.export.tables.page import PageTable, render_page
 from tune_app.export.tables.trials import build_fold_tables
 from tune_app.records.results import Results
+from tune_app.study import Study
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class TrialSection:
     label: str
     summary: str
     figures: tuple[tuple[str, Figure], ...]
-    folds: PageTable
+    folds: PlacedTable
     pack: str = ""
 
 
@@ -39,7 +40,7 @@ class ContrastFamily:
 
     id: str
     title: str
-    tables: tuple[PageTable, ...]
+    tables: tuple[PlacedTable, ...]
     pack: str = ""
 
 
@@ -64,9 +65,9 @@ def build_trials(results: Results, folds: pd.DataFrame, pool: ChartPool, packs: 
     return sections
 
 
-def build_family(tables: Sequence[Table], packs: Packs | None) -> ContrastFamily:
+def build_family(tables: Sequence[Table], study: Study, packs: Packs | None) -> ContrastFamily:
     """The section of one metric's contrasts."""
-    rendered = tuple(map(render_page, tables))
+    rendered = tuple(place(table, study) for table in tables)
     id = f"metric-{rendered[0].id}"
     return ContrastFamily(
         id, tables[0].title, rendered, packs.add({id: render_part("family_part", rendered)}) if packs else ""
@@ -88,7 +89,7 @@ def _iterate_trials(
                 figures.append((key, figure))
             label = f"{row.label}, replicate {spec.replicate}" if len(row.trials) > 1 else row.label
             summary = build_trial_summary(results, spec)
-            yield TrialSection(spec.id, label, summary, tuple(figures), render_page(build_table(spec.id)))
+            yield TrialSection(spec.id, label, summary, tuple(figures), place(build_table(spec.id), results.study))
 
 
 def _split(frame: pd.DataFrame) -> Callable[[str], pd.DataFrame]:
