@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from tests.builders import build_results, build_study
 from tune_app.export.folder import write_results
 from tune_app.export.frames import build_frames
-from tune_app.export.page import PAGE_FILE
+from tune_app.export.page import PAGE_FILE, write_page
+from tune_app.export.page.baseline import build_choice
+from tune_app.export.tables.document import build_tables
 from tune_app.records import pack_labels
 from tune_app.records.results import Results, TestSet
 from tune_app.study import TrialSpec
@@ -239,6 +242,49 @@ def test_heads_and_first_columns_of_tables_stay(page: Any) -> None:
     head = page.locator("#table-conditions thead th").first.bounding_box()
     first = page.locator("#table-conditions tbody th[scope=row]").last.bounding_box()
     assert (head["x"], head["y"], first["x"]) == pytest.approx((place["x"], place["y"], place["x"]), abs=1)
+
+
+PAIR = {"data": "digits", "metric": "test_accuracy", "unit": "share", "reason": ""}
+PAIRS = [  # of three conditions
+    {"row": "<a>", "other_row": "b", "effect": 0.02, "ci95_low": 0.01, "ci95_high": 0.03, "p_holm": 0.01},
+    {"row": "<a>", "other_row": "c", "effect": 0.04, "ci95_low": -0.01, "ci95_high": 0.09, "p_holm": 0.2},
+    {"row": "b", "other_row": "c", "effect": 0.02, "ci95_low": None, "ci95_high": None, "p_holm": None},
+]
+
+
+def build_pair_frame() -> pd.DataFrame:
+    statuses = ["decided", "undecided", "refused"]
+    return pd.DataFrame([PAIR | pair | {"status": status} for pair, status in zip(PAIRS, statuses, strict=True)])
+
+
+def test_a_baseline_is_chosen_among_the_conditions_that_all_pairs_are_there_of() -> None:
+    pairs = build_pair_frame()
+    choice = build_choice(pairs, "b")
+    assert choice is not None
+    assert (choice.labels, choice.chosen) == (("<a>", "b", "c"), 1)
+    assert build_choice(pairs[:2], "b") is None, "of a large study only some are there"
+    assert build_choice(None, "b") is None
+
+
+@pytest.mark.slow
+def test_another_baseline_turns_the_pairs_round(browser: Any, tmp_path: Path) -> None:
+    results = build_page_results()
+    frames = build_frames(results)
+    write_page(tmp_path, results, frames | {"pairs": build_pair_frame()}, build_tables(results, frames))
+    page = browser.new_page()
+    page.goto((tmp_path / PAGE_FILE).as_uri())
+    page.wait_for_selector("html[data-ready]")
+    page.locator("#baseline > summary").click()
+    texts = "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
+    page.get_by_label("Every condition minus").select_option("b")
+    first, second = page.eval_on_selector_all("#baseline tbody tr", texts)
+    assert first == ["<a>", "+0.020", "[+0.010, +0.030]", "0.010", "decided"]
+    assert second == ["c", "−0.0200", "–", "–", "undecided"]
+    page.get_by_label("Every condition minus").select_option("<a>")
+    first, second = page.eval_on_selector_all("#baseline tbody tr", texts)
+    assert first == ["b", "−0.020", "[−0.030, −0.010]", "0.010", "decided"]
+    assert second == ["c", "−0.040", "[−0.090, +0.010]", "0.200", "undecided"]
+    page.close()
 
 
 def test_a_mark_tells_its_numbers(page: Any) -> None:

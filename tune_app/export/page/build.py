@@ -19,6 +19,7 @@ from tune_app.export.figures import Figure
 from tune_app.export.figures.study import collect_figures
 from tune_app.export.figures.write import drawing, write_drawn
 from tune_app.export.headline import build_headline, is_about_defects
+from tune_app.export.page.baseline import build_choice
 from tune_app.export.page.charts import ChartPool
 from tune_app.export.page.content import build_facts
 from tune_app.export.page.files import list_files
@@ -131,6 +132,7 @@ def build_page(
         "style": Markup(style),
     }
     content |= _place_tables(tables, study, content["conclusions"])
+    content["choice"] = build_choice(frames.get("pairs"), str(frames["contrasts"]["baseline_row"].mode().get(0, "")))
     content["plan"] = plan and place(plan, study)
     content["sections"] = [(id, title) for id, title in SECTIONS if content.get(id.replace("-", "_"), True)]
     drawing_script = _escape(library())

@@ -81,6 +81,7 @@ function openForPrint() {
 
 async function start() {
   equip(document);
+  addBaseline();
   markPlace();
   openForPrint();
   for (const details of document.querySelectorAll("details")) {

@@ -63,3 +63,39 @@ function equip(part) {
     addFilters(box, table);
   }
 }
+
+// Every condition minus the one chosen; a pair stands in the page one way round.
+function addBaseline() {
+  const box = document.querySelector("[data-baseline]");
+  if (!box) return;
+  const pairs = JSON.parse(document.getElementById("pairs").textContent);
+  const choice = box.querySelector("select");
+  const body = box.querySelector("tbody");
+  const turn = (text) => text.replace(/^[−+]/, (sign) => (sign === "+" ? "−" : "+"));
+  const show = () => {
+    const chosen = Number(choice.value);
+    body.replaceChildren();
+    for (const [first, second, effect, low, high, p, status] of pairs) {
+      if (first !== chosen && second !== chosen) continue;
+      const isTurned = first === chosen;
+      const ends = isTurned ? [turn(high), turn(low)] : [low, high];
+      const label = choice.options[isTurned ? second : first].textContent;
+      const row = body.insertRow();
+      const head = document.createElement("th");
+      head.scope = "row";
+      head.textContent = label;
+      row.append(head);
+      for (const text of [isTurned ? turn(effect) : effect, low ? `[${ends.join(", ")}]` : "–", p]) {
+        const cell = row.insertCell();
+        cell.className = "number";
+        cell.textContent = text;
+      }
+      row.insertCell().textContent = status;
+    }
+  };
+  choice.addEventListener("change", () => {
+    show();
+    announcer.textContent = `Compared with ${choice.selectedOptions[0].textContent}.`;
+  });
+  show();
+}
