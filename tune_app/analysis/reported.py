@@ -14,6 +14,8 @@ from tune_app.study import TrialSpec
 from tune_app.study.labels import spell_level
 from tune_app.study.protocol import AS_REPORTED, SOUND
 
+ELSE = "of another experiment"  # the verdict where there is nothing to compare
+
 
 @dataclass(frozen=True)
 class Counterpart:
@@ -63,7 +65,7 @@ def _judge(figure: Reported, spec: TrialSpec, numbers: dict[str, Any]) -> tuple[
     """The verdict and its reason."""
     departures = find_departures(figure, spec)
     if departures:
-        return "of another experiment", f"ours has {', '.join(departures)}."
+        return ELSE, f"ours has {', '.join(departures)}."
     if numbers["test_accuracy_mean"] is None:
         return "undecided", f"ours has no mean: {numbers['flags']}."
     low, high = numbers["test_accuracy_ci95_low"], numbers["test_accuracy_ci95_high"]

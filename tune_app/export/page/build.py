@@ -14,6 +14,7 @@ from markupsafe import Markup
 from tune_app.analysis.audit.conclusions import build_conclusions
 from tune_app.analysis.audit.costs import build_waterfall
 from tune_app.analysis.designed import build_design_sentences
+from tune_app.analysis.reported import ELSE
 from tune_app.errors import ExportError
 from tune_app.export.figures import Figure
 from tune_app.export.figures.study import collect_figures
@@ -43,6 +44,7 @@ SCRIPTS = ("charts.js", "tables.js", "page.js")
 SECTIONS = (
     ("answer", "In short"),
     ("conditions", "Conditions"),
+    ("pivots", "Two-way tables"),
     ("contrasts", "Contrasts"),
     ("reported", "Reported figures"),
     ("audit", "Defects"),
@@ -51,10 +53,10 @@ SECTIONS = (
     ("metrics", "Metrics"),
     ("effects", "Effects"),
     ("figures", "Figures"),
-    ("trials", "Trials"),
     ("files", "Raw numbers"),
-    ("run", "The run"),
+    ("run", "Trials and the run"),
 )
+ALWAYS = ("answer", "conditions", "figures", "files", "run")  # the others where the study has them
 
 
 def write_page(folder: Path, results: Results, frames: Mapping[str, pd.DataFrame], tables: StudyTables) -> list[str]:
@@ -134,7 +136,8 @@ def build_page(
     content |= _place_tables(tables, study, content["conclusions"])
     content["choice"] = build_choice(frames.get("pairs"), str(frames["contrasts"]["baseline_row"].mode().get(0, "")))
     content["plan"] = plan and place(plan, study)
-    content["sections"] = [(id, title) for id, title in SECTIONS if content.get(id.replace("-", "_"), True)]
+    present = {*ALWAYS, *(name.replace("_", "-") for name, value in content.items() if value)}
+    content["sections"] = [(id, title) for id, title in SECTIONS if id in present]
     drawing_script = _escape(library())
     hashes = " ".join(_hash(text) for text in (drawing_script, script))
     page = open_templates().get_template("page.html")
@@ -144,11 +147,20 @@ def build_page(
 def _place_tables(tables: StudyTables, study: Study, conclusions: list[str]) -> dict[str, Any]:
     """The tables by the names that the template has for them; None for one that the study does not have."""
     audit = tables.audit and _leave_out(tables.audit, conclusions)
-    one = {name: getattr(tables, name) for name in ("conditions", "check", "metrics", "effects", "outlook", "designs")}
-    one |= {"audit": audit, "data_sets": tables.data_sets}
-    several = {"reported": tables.reported, "contrasts": tables.contrasts}
-    placed: dict[str, Any] = {name: table and place(table, study) for name, table in one.items()}
-    return placed | {name: [place(table, study) for table in found] for name, found in several.items()}
+    one = {
+        name: getattr(tables, name) for name in ("conditions", "metrics", "effects", "outlook", "designs", "data_sets")
+    }
+    placed: dict[str, Any] = {name: table and place(table, study) for name, table in (one | {"audit": audit}).items()}
+    placed["contrasts"] = [place(table, study) for table in tables.contrasts]
+    reported = [
+        (any(r.values["verdict"] != ELSE for r in table.rows), place(table, study)) for table in tables.reported
+    ]
+    parts = {
+        "shown": [table for is_comparable, table in reported if is_comparable],
+        "folded": [table for is_comparable, table in reported if not is_comparable],
+        "check": tables.check and place(tables.check, study),
+    }
+    return placed | {"reported": parts if any(parts.values()) else None}
 
 
 def _place_figures(figures: Sequence[Figure], *, has_claims: bool, is_about_defects: bool) -> dict[str, list[Figure]]:
