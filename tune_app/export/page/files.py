@@ -22,6 +22,14 @@ ABOUT = {
     "looks": "the claims from look to look",
     "networks": "a row per trained network",
 }
+SOURCES = {
+    "study.yaml": "the study",
+    "environment.json": "where it ran",
+    "plan.csv": "the plan",
+    "test.npz": "test labels",
+    "reference.csv": "reported figures",
+    "looks.json": "looks at the claims",
+}
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,8 @@ def list_files(frames: Collection[str], sources: Collection[str]) -> list[FileLi
     ]
     lines.append(FileLine((RECORDS_FILE,), "the records, a line per epoch and fit: what all else is made from"))
     others = tuple(sorted(name for name in sources if name != RECORDS_FILE))
-    lines.append(FileLine(others, "the study, its environment and its plan, test labels, reported figures"))
+    what = ", ".join(dict.fromkeys(SOURCES.get(name, "what else it was made from") for name in others))
+    lines.append(FileLine(others, what))
     lines.append(
         FileLine(("table.md", "table.tex", "results.json"), "the tables for a paper, and all summaries in one")
     )
