@@ -12,6 +12,8 @@ ABOUT = {
     "trials": "a row per trial: fits, mean and spread over folds",
     "conditions": "means and intervals, every metric",
     "contrasts": "every condition against its baseline, every metric",
+    "ranking": "the conditions in the order of their means",
+    "pairs": "every pair of conditions",
     "claims": "the verdicts",
     "outlook": "what each claim and contrast needs",
     "audit": "what each defect costs",
