@@ -149,10 +149,10 @@ def test_several_data_sets_are_judged_by_ranks() -> None:
     leading = find_leading(build_over_sets(8))
     assert (leading.label, leading.value, leading.data_sets) == ("dropout", 1.0, 8)
     text = spell_leading(leading)
-    assert text.startswith("dropout has the best average rank over 8 data sets by test accuracy, 1")
+    assert text.startswith("dropout has the best average rank by test accuracy over 8 data sets, 1 of 3")
     assert "no regularizer may be as good" in text, "Nemenyi's test of ranks 1 and 2 over 8 data sets"
     few = spell(build_over_sets(3))
-    assert few.startswith("dropout has the best average rank over 3 data sets")
+    assert few.startswith("dropout has the best average rank by test accuracy over 3 data sets")
     assert "decided" not in few
 
 

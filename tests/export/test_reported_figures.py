@@ -10,6 +10,7 @@ import pytest
 from tests.builders import build_results, build_study
 from tune_app.analysis.reported import find_counterparts
 from tune_app.export.frames import build_frames
+from tune_app.export.headline import spell_reported
 from tune_app.export.tables.cells import spell
 from tune_app.export.tables.document import StudyTables, build_document, build_tables
 from tune_app.records.results import Reported, Results, read_reference, read_results
@@ -51,6 +52,12 @@ def test_each_reported_figure_stands_beside_ours_with_the_verdict_on_the_differe
     (vgg,) = ({column.heading: spell(row, column) for column in second.columns} for row in second.rows)
     assert (vgg["difference"], vgg["reported figure is"]) == ("–", "of another experiment")
     assert second.notes == ("vgg10, no regularizer: ours has width 0.125.",)
+
+
+def test_the_headline_counts_the_figures_of_the_same_experiment() -> None:
+    assert spell_reported(reported_results()) == "Of 2 reported figures 1 lies inside the interval of our mean."
+    few = reported_results(data={"name": "digits", "train_images": 1200})
+    assert spell_reported(few) == "", "all are of another experiment"
 
 
 def test_a_figure_of_another_data_set_or_of_fewer_images_is_of_another_experiment() -> None:

@@ -67,7 +67,8 @@ def spell_leading(leading: Leading) -> str:
     if not leading.label:
         return _spell_nothing(leading, metric)
     if leading.data_sets:
-        what = f"the best average rank over {leading.data_sets} data sets by {metric}, {leading.value:.3g}"
+        total = 1 + len(leading.rivals)
+        what = f"the best average rank by {metric} over {leading.data_sets} data sets, {leading.value:.3g} of {total}"
     else:
         order = ("highest", "lowest") if len(leading.rivals) > 1 else ("higher", "lower")
         what = f"the {order[leading.better == 'lower']} {metric}, {_spell_value(leading)}"
