@@ -1,67 +1,19 @@
 """The page in a real browser: nothing leaves it, tables sort and filter, figures answer, text is text."""
 
-import io
 import re
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from tests.builders import build_results, build_study
+from tests.export.page_results import HOSTILE, build_page_results
 from tune_app.export.folder import write_results
 from tune_app.export.frames import build_frames
 from tune_app.export.page import PAGE_FILE, write_page
 from tune_app.export.page.baseline import build_choice
 from tune_app.export.tables.document import build_tables
-from tune_app.records import pack_labels
-from tune_app.records.results import Results, TestSet
-from tune_app.study import TrialSpec
-
-HOSTILE = '<script>alert(1)</script> & "quotes" </script><!--'
-
-
-def build_page_results(**changes: Any) -> Results:
-    claim = {
-        "sentence": f"Dropout {HOSTILE} helps.",
-        "levels": {"regularizer": "dropout+batchnorm", "folds": 3},
-        "against": {"regularizer": "none"},
-        "expect": "higher",
-    }
-    levels = {"regularizer": ["none", "dropout", "dropout+batchnorm"], "folds": [3, 4]}
-    grid = [{"model": "cnn", "width": 0.05, **levels}]
-    study = build_study(title=f"A title {HOSTILE}", claims=[claim], replicates=3, grid=grid, **changes)
-
-    rng = np.random.default_rng(0)
-    labels = (np.arange(60) % 10).astype(np.uint8)
-    labels[:5] = 3
-    test = TestSet(labels, np.arange(60), rng.integers(0, 255, (5, 8, 8), dtype=np.uint8), np.arange(5))
-
-    def predict(spec: TrialSpec, fold: int) -> Any:
-        source = np.random.default_rng([spec.replicate, fold, spec.folds, len(spec.regularizer)])
-        is_wrong = source.random(60) < (0.2 if spec.regularizer == "none" else 0.02)
-        return np.where(is_wrong, (labels + 1) % 10, labels).astype(np.uint8)
-
-    def score(spec: TrialSpec, fold: int) -> float:
-        return float(np.mean(predict(spec, fold) == labels))
-
-    results = build_results(study, score, epochs=(1,))
-    for spec in (trial.spec for trial in study.grid_trials()):
-        for fold in range(spec.folds):
-            record = results.records.folds[spec.id, fold]
-            results.records.folds[spec.id, fold] = replace(record, predictions=pack_labels(predict(spec, fold)))
-    return replace(results, test=test, environment={"command": "python -m tune_app.grid", "python": "3"})
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("results")
-    write_results(folder, build_page_results())
-    return folder
 
 
 def test_the_page_is_one_file_without_addresses_of_others(folder: Path) -> None:
@@ -98,25 +50,6 @@ def test_frames_without_rows_leave_their_sections_out(tmp_path: Path) -> None:
     assert 'id="audit"' not in page
     assert "holds no test labels" in page
     assert "audit" not in build_frames(build_page_results())
-
-
-@pytest.fixture(params=[1280, pytest.param(390, marks=pytest.mark.slow)], ids=["desktop", "phone"])
-def page(browser: Any, folder: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """The page once its figures are drawn; anything it logs or asks for beyond itself fails the test."""
-    context = browser.new_context(viewport={"width": request.param, "height": 900})
-    page = context.new_page()
-    said: list[str] = []
-    asked: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda query: asked.append(query.url))
-    address = (folder / PAGE_FILE).as_uri()
-    page.goto(address)
-    page.wait_for_selector("html[data-ready]")
-    yield page
-    context.close()
-    assert said == []
-    assert [url for url in asked if url != address and not url.startswith("data:")] == []
 
 
 def test_the_page_fits_the_window_and_draws_its_figures(page: Any) -> None:
@@ -295,101 +228,8 @@ def test_a_mark_tells_its_numbers(page: Any) -> None:
     assert "test accuracy" in page.inner_text("#vg-tooltip-element")
 
 
-def test_the_policy_lets_in_no_other_script_and_no_other_style(browser: Any, folder: Path, tmp_path: Path) -> None:
-    text = (folder / PAGE_FILE).read_text()
-    foreign = (
-        "<script>document.title = 'ran'</script><style>body { display: none; }</style>"
-        "<p id='styled' style='position: fixed' onclick=\"document.title = 'ran'\">x</p>"
-        "<img src='x' onerror=\"document.title = 'ran'\"><a id='link' href=\"javascript:document.title = 'ran'\">x</a>"
-    )
-    (tmp_path / PAGE_FILE).write_text(text.replace("<body>", f"<body>{foreign}", 1))
-    page = browser.new_page()
-    page.goto((tmp_path / PAGE_FILE).as_uri())
-    page.wait_for_selector("html[data-ready]")
-    page.click("#styled")
-    page.click("#link")
-    assert page.title() != "ran"
-    look = "id => getComputedStyle(document.querySelector(id))"
-    assert page.evaluate(f"({look})('body').display") != "none"
-    assert page.evaluate(f"({look})('#styled').position") == "static"
-    page.close()
-
-
 def test_a_trial_opens_and_draws_its_curves(page: Any) -> None:
     page.locator("details.trials > summary").click()
     page.locator("details.trial summary").first.click()
     page.wait_for_selector("details.trial[open] [data-drawn] svg")
     assert page.locator("details.trial[open] table tbody tr").count() == 3
-
-
-def test_a_figure_drawn_on_a_dark_page_is_printed_on_white(browser: Any, folder: Path) -> None:
-    context = browser.new_context(color_scheme="dark")
-    page = context.new_page()
-    page.goto((folder / PAGE_FILE).as_uri())
-    page.wait_for_selector("html[data-ready]")
-    figure = page.locator("#figure-scores .chart")
-    assert _measure_brightness(figure.screenshot()) < 0.3
-    page.emulate_media(media="print", color_scheme="dark")
-    assert _measure_brightness(figure.screenshot()) > 0.8
-    context.close()
-
-
-def _measure_brightness(png: bytes) -> float:
-    return float(np.asarray(Image.open(io.BytesIO(png)).convert("L")).mean() / 255)
-
-
-def test_the_page_can_be_used_by_keyboard(page: Any) -> None:
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "Skip to the results"
-    page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement.id") == "main"
-
-
-@pytest.mark.slow
-def test_every_control_has_a_name(page: Any) -> None:
-    page.eval_on_selector_all("details", "all => all.forEach(details => { details.open = true; })")
-    page.wait_for_selector("[data-chart]:not([data-drawn])", state="detached")
-    tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
-    controls = [node for node in tree if not node["ignored"] and node["role"]["value"] in CONTROLS]
-    roles = {node["role"]["value"] for node in controls}
-    assert {"link", "button", "combobox", "checkbox", "DisclosureTriangle", "region"} <= roles
-    assert [node["role"]["value"] for node in controls if not node.get("name", {}).get("value")] == []
-
-
-CONTROLS = (
-    *("link", "button", "combobox", "checkbox", "DisclosureTriangle", "textbox", "searchbox", "table"),
-    *("region", "navigation", "image", "img"),
-)
-
-
-@pytest.mark.slow
-def test_twice_as_large_nothing_scrolls_sideways(browser: Any, folder: Path) -> None:
-    context = browser.new_context(viewport={"width": 640, "height": 450}, device_scale_factor=2)
-    page = context.new_page()
-    page.goto((folder / PAGE_FILE).as_uri())
-    page.wait_for_selector("html[data-ready]")
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    context.close()
-
-
-@pytest.mark.slow
-def test_on_paper_nothing_is_clipped_and_claims_are_open(browser: Any, folder: Path) -> None:
-    width = 1123 - 2 * 45  # pixels of a landscape A4 sheet within its margins
-    page = browser.new_page(viewport={"width": width, "height": 700})
-    page.goto((folder / PAGE_FILE).as_uri())
-    page.wait_for_selector("html[data-ready]")
-    page.emulate_media(media="print")
-    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
-    wide = page.eval_on_selector_all(
-        "table, svg, pre, p",
-        "(all, most) => all.filter(e => e.getBoundingClientRect().right > most).map(e => e.outerHTML.slice(0, 80))",
-        width + 1,
-    )
-    assert wide == []
-    cut = "boxes => boxes.filter(box => getComputedStyle(box).overflowY !== 'visible').length"
-    assert page.eval_on_selector_all(".scroll, .chart", cut) == 0
-    assert page.locator("table.verdicts details p").first.is_visible()
-    assert not page.locator("nav").is_visible()
-    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
-    assert page.locator("table.verdicts details[open]").count() == 0
-    page.close()
