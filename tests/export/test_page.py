@@ -129,8 +129,9 @@ def test_shares_of_the_error_are_a_bar_with_its_numbers_beside(page: Any) -> Non
 
 def test_a_click_on_a_heading_sorts_and_another_turns_it_round(page: Any) -> None:
     def column() -> list[float]:
-        cells = "#table-conditions tbody td:nth-child(4)"
-        return list(map(float, page.eval_on_selector_all(cells, "cells => cells.map(c => c.dataset.sort)")))
+        place = heading.evaluate("heading => heading.cellIndex")
+        rows = page.locator("#table-conditions tbody tr:not(.group)")
+        return list(map(float, rows.evaluate_all("(rows, at) => rows.map(row => row.cells[at].dataset.sort)", place)))
 
     heading = page.locator("#table-conditions thead th", has_text="test accuracy")
     heading.locator("button").click()
@@ -147,7 +148,7 @@ def test_a_click_on_a_heading_sorts_and_another_turns_it_round(page: Any) -> Non
 def test_rows_are_filtered_by_levels(page: Any) -> None:
     visible = "rows => rows.filter(row => row.offsetParent).map(row => row.cells[0].innerText)"
     first, second = (f"cnn, width 0.05, sound protocol, {folds} folds, batches of 20" for folds in (3, 4))
-    tools = page.locator("#conditions .tools")
+    tools = page.locator("[data-table=conditions] .tools")
     tools.get_by_label("regularizer").select_option("dropout")
     shown = page.eval_on_selector_all("#table-conditions tbody tr", visible)
     assert shown == [first, "dropout", second, "dropout"], "a group keeps its caption, and dropout+batchnorm is another"
@@ -162,14 +163,14 @@ def test_rows_are_filtered_by_levels(page: Any) -> None:
 def test_further_columns_show_on_demand(page: Any) -> None:
     seconds = page.locator("#table-conditions thead th", has_text="fits took")
     assert not seconds.is_visible()
-    page.locator("#conditions .tools").get_by_label("columns").check()
+    page.locator("[data-table=conditions] .tools").get_by_label("columns").check()
     assert seconds.is_visible()
 
 
 @pytest.mark.slow
 def test_heads_and_first_columns_of_tables_stay(page: Any) -> None:
-    page.locator("#conditions [data-columns]").check()
-    box = page.locator("#conditions .scroll")
+    page.locator("[data-table=conditions] [data-columns]").check()
+    box = page.locator("[data-table=conditions] .scroll")
     box.evaluate("box => { box.style.maxHeight = '8rem'; box.style.maxWidth = '20rem'; box.scrollTo(90, 150); }")
     place = box.bounding_box()
     head = page.locator("#table-conditions thead th").first.bounding_box()
