@@ -3,8 +3,8 @@
 import pandas as pd
 
 from tune_app.export.tables.contrasts import spell_n
-from tune_app.export.tables.model import Column, Estimate, Group, Kind, Row, Table, list_records
-from tune_app.export.tables.notes import Reason, build_notes, join_remarks, share_reasons
+from tune_app.export.tables.model import Column, Estimate, Group, Kind, Reason, Row, Table, list_records
+from tune_app.export.tables.notes import build_notes, join_remarks, share_reasons
 from tune_app.export.tables.scope import build_scope
 from tune_app.study import Study
 

@@ -1,6 +1,7 @@
 """Tables for a rich console: the columns that fit, and a caption above each group."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType, RenderResult
@@ -10,8 +11,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from tune_app.export.rounding import MISSING
-from tune_app.export.tables.cells import spell
-from tune_app.export.tables.model import Column, Group, Medium, Table
+from tune_app.export.tables.layout import FIGURE_SPACE, POINT_SPACE, Block, Cell, lay_out
+from tune_app.export.tables.model import Column, Medium, Table
 
 WORD = 12  # characters that a column of words keeps
 WIDEST = 10_000  # no table is
@@ -19,25 +20,25 @@ SILENT = ("", MISSING, "1")  # a column of nothing else, such as one replicate a
 
 
 def render_terminal(table: Table) -> list[RenderableType]:
-    """A renderable for each group, its caption above its rows."""
-    return [_render_group(group, _choose_columns(table, group)) for group in table.groups]
-
-
-def _choose_columns(table: Table, group: Group) -> list[Column]:
-    first, *others = table.select_columns(Medium.TERMINAL, group)
-    return [first, *(column for column in others if any(spell(row, column) not in SILENT for row in group.rows))]
+    """A renderable for each group, its caption above its rows; notes are elsewhere, and so rows bear no marks."""
+    layout = lay_out(replace(table, reasons=()), Medium.TERMINAL)
+    alone = len(layout.blocks) == 1
+    caption = layout.caption.removeprefix(table.title).lstrip(":; ")
+    above = [] if alone or not layout.settled else [Text(layout.settled.capitalize(), style="dim")]
+    blocks = [_render_block(caption if alone else block.caption, block, layout.columns) for block in layout.blocks]
+    return [*above, *blocks]
 
 
 @dataclass(frozen=True)
 class FittingTable:
     """A group's table with as many of its columns as the console is wide: no label and no number loses a part."""
 
-    group: Group
-    columns: list[Column]
+    rows: Sequence[Sequence[Cell]]
+    columns: Sequence[Column]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for shown in range(len(self.columns), 0, -1):
-            table = _build_table(self.group, self.columns[:shown])
+            table = _build_table(self.rows, self.columns[:shown])
             if Measurement.get(console, options.update(max_width=WIDEST), table).minimum <= options.max_width:
                 break
         yield table
@@ -46,20 +47,29 @@ class FittingTable:
             yield Text(f"Too narrow for {names}: see table.md.", style="dim")
 
 
-def _render_group(group: Group, columns: list[Column]) -> RenderableType:
-    table = FittingTable(group, columns)
-    return Lines(Text(group.caption, style="italic"), table) if group.caption else table
+def _render_block(caption: str, block: Block, columns: Sequence[Column]) -> RenderableType:
+    """The block without columns that say nothing in it."""
+    rows = block.rows
+    shown = [place for place in range(len(columns)) if not place or any(row[place].text not in SILENT for row in rows)]
+    table = FittingTable([[row[place] for place in shown] for row in rows], [columns[place] for place in shown])
+    return Lines(Text(caption, style="italic"), table) if caption else table
 
 
-def _build_table(group: Group, columns: list[Column]) -> RichTable:
+def _build_table(rows: Sequence[Sequence[Cell]], columns: Sequence[Column]) -> RichTable:
     table = RichTable(box=None, padding=(0, 1, 0, 0), header_style="bold")
-    for column in columns:
+    for place, column in enumerate(columns):
         # Words wrap; a number cut off or broken is no number.
         justify: JustifyMethod = "left" if column.is_text else "right"
         heading = column.heading.replace(" ", "\n")
-        words = [word for row in group.rows for word in spell(row, column).split()] if column.wraps else []
+        words = [word for row in rows for word in row[place].text.split()] if column.wraps else []
         least = min(WORD, max(map(cell_len, words), default=0)) or None
         table.add_column(heading, no_wrap=not column.wraps, justify=justify, overflow="fold", min_width=least)
-    for row in group.rows:
-        table.add_row(*(Text(spell(row, column)) for column in columns))  # no markup: brackets are brackets
+    for row in rows:
+        table.add_row(*(_spell(cell) for cell, _ in zip(row, columns, strict=False)))
     return table
+
+
+def _spell(cell: Cell) -> Text:
+    """No markup: brackets are brackets."""
+    plain = str.maketrans({FIGURE_SPACE: " ", POINT_SPACE: " "})
+    return Text((cell.text + cell.pad).translate(plain), style="bold" if cell.is_best else "")
