@@ -23,6 +23,8 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("folder", type=Path, help="a results folder, such as results/quick")
     add("other", type=Path, nargs="?", help="a second one to compare it with; nothing is written then")
+    two_way = "a two-way table more, such as rows=regularizer columns=folds (metric=test_loss); may be given again"
+    add("--table", nargs="+", action="append", default=[], metavar="KEY=FACTOR", help=two_way)
     add("--open", action="store_true", help="open the page in a browser afterwards")
     add("--verify", action="store_true", help="check records, ids and tables instead; nothing is written")
     add("--rerun", type=int, default=0, metavar="N", help="--verify: train so many fits again, drawn at random")
@@ -38,13 +40,15 @@ def build_parser() -> argparse.ArgumentParser:
 @as_command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, 2 for a folder that cannot be read or written, with --verify 1 where something is wrong."""
-    from rich.console import Console  # here: what draws figures needs a home and docstrings
+    from rich.console import Console, Group  # here: what draws figures needs a home and docstrings
 
     from tune_app.errors import TuneAppError
+    from tune_app.export.tables.terminal import render_titled
     from tune_app.monitor.waiting import say_on_stderr, say_while
     from tune_app.session.comparison import compare_results
     from tune_app.session.results import read_results
     from tune_app.session.resume import spell_damaged
+    from tune_app.study.tables import find_tables
 
     parser = build_parser()
     options = parser.parse_args(arguments)
@@ -59,8 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         with say_while(say_on_stderr, f"Tables, figures and page of {options.folder} are being made"):
             results = read_results(options.folder)
-            page = results.write(options.folder, sources=False)
+            choices = find_tables(results.study, options.table)
+            page = results.write(options.folder, sources=False, tables=choices)
             shown = results.__rich__()
+            two_way = results.build_tables(choices)[len(results.study.tables) :]
     except TuneAppError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
@@ -68,6 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = spell_damaged(results.stored.damaged)
         print(f"The records have damaged lines, whose fits are missing below: {found}.", file=sys.stderr)
     console.print(shown)
+    for table in two_way:
+        console.print(Group(*render_titled(table)), highlight=False)
     console.print(f"Tables: {options.folder}\nPage: {page}", highlight=False, soft_wrap=True)
     if options.open:
         webbrowser.open(page.resolve().as_uri())

@@ -57,11 +57,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", ["epochs", "folds", "trials", "conditions", "contrasts", "claims", "outlook", "audit", "reference_check"]
+    "name",
+    [
+        "epochs",
+        "folds",
+        "trials",
+        "conditions",
+        "contrasts",
+        "claims",
+        "outlook",
+        "audit",
+        "reference_check",
+        "ranking",
+        "pairs",
+    ],
 )
 def test_every_exported_column_is_documented(name: str) -> None:
     text = (ROOT / "docs" / "results.md").read_text()
-    (section,) = re.findall(rf"^## {name}\.csv.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    (section,) = re.findall(rf"^## [^\n]*\b{name}\.csv.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     documented = set(re.findall(r"`(\w+)`", section)) | set(build_audited_results().study.factors)
     assert set(build_frames(build_audited_results())[name].columns) <= documented
 

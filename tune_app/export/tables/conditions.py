@@ -10,6 +10,7 @@ from tune_app.analysis.labels import Row as LabelledRow
 from tune_app.analysis.labels import build_groups
 from tune_app.analysis.metrics import find_folds
 from tune_app.analysis.undefined import describe_undefined
+from tune_app.export.tables.best import build_best_note, find_best
 from tune_app.export.tables.cut import find_cut
 from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Part, Reason, Row, Shares, Table
 from tune_app.export.tables.notes import build_label_note, share_reasons
@@ -53,14 +54,15 @@ def build_columns(study: Study) -> tuple[Column, ...]:
 def build_condition_table(results: Results) -> Table:
     """A row for each condition, in groups that each say in their caption what their rows have in common."""
     study = results.study
+    best = [find_best(results, [row.label for row in group.rows]) for group in build_groups(study)]
     groups = tuple(
-        Group(group.caption, tuple(_build_row(results, group.label(row), row) for row in group.rows))
-        for group in build_groups(study)
+        Group(group.caption, tuple(_build_row(results, group.label(row), row, row.label == one) for row in group.rows))
+        for group, one in zip(build_groups(study), best, strict=True)
     )
     rows = [row for group in groups for row in group.rows]
     estimands = [row.values["estimand"] for row in rows]
     notes = build_label_note(study.labelling.find_labels())
-    notes += _build_interval_notes(rows)
+    notes += _build_interval_notes(rows) + build_best_note(results, best, "group" if len(groups) > 1 else "table")
     labels = [row.label for group in build_groups(study) for row in group.rows]  # unique over all groups
     means = [row.values[study.primary] for row in rows]
     reasons = (*_find_undefined(results), *find_cut(study, study.primary, zip(labels, means, strict=True)))
@@ -93,7 +95,7 @@ def _find_undefined(results: Results) -> list[Reason]:
     return share_reasons(reasons)
 
 
-def _build_row(results: Results, label: str, row: LabelledRow) -> Row:
+def _build_row(results: Results, label: str, row: LabelledRow, is_best: bool) -> Row:
     numbers, study = build_condition(results, row.trials), results.study
     primary = study.primary
     score, difference = build_estimates(numbers, primary)
@@ -107,7 +109,8 @@ def _build_row(results: Results, label: str, row: LabelledRow) -> Row:
         "method": spell_method(numbers[f"{primary}_method"], study),
         "shares": None if shares[0] is None else Shares(*shares),
     }
-    return Row(numbers | own, target=f"trial-{row.trials[0].id}", key=row.label)
+    best = frozenset([primary] if is_best else [])
+    return Row(numbers | own, target=f"trial-{row.trials[0].id}", best=best, key=row.label)
 
 
 def build_estimates(numbers: dict[str, Any], metric: str = "test_accuracy") -> tuple[Estimate, Estimate]:

@@ -16,6 +16,7 @@ from tune_app.export.folder import SUMMARY_FILE
 from tune_app.export.frames import build_frames, build_json, render_csv
 from tune_app.export.tables.document import build_document, build_tables
 from tune_app.export.tables.latex import render_latex
+from tune_app.export.tables.markdown import render_markdown
 from tune_app.records.results import Results
 from tune_app.session.verification.check import Check, count
 from tune_app.study.factors import FORMER_NAMES
@@ -44,11 +45,14 @@ def check_tables(folder: Path, results: Results) -> Check:
     ]
     files, cells = len(frames), sum(frame.size for frame in frames.values())
     if is_ours:
-        tables = build_tables(results, frames).on_paper
+        built = build_tables(results, frames)
+        tables = built.on_paper
         texts = {
             "table.md": build_document(results, tables),
             "table.tex": render_latex(tables, results.study.name),
             SUMMARY_FILE: build_json(results, frames),
+            **{f"{table.name}.md": f"{render_markdown(table)}\n" for table in built.pivots},
+            **{f"{table.name}.tex": render_latex([table], table.name) for table in built.pivots},
         }
         files += len(texts)
         for name, text in texts.items():
