@@ -11,8 +11,7 @@ from statsmodels.stats.multitest import multipletests
 
 from tests.builders import build_effect_results, build_effect_study, build_results, build_study, score_with_effect
 from tune_app.analysis import pairs as pairs_module
-from tune_app.analysis.pairs import build_pairs, build_ranking, find_beaten
-from tune_app.export.tables.best import find_best
+from tune_app.analysis.pairs import build_pairs, build_ranking, find_beaten, find_best
 from tune_app.export.tables.conditions import build_condition_table
 from tune_app.records.results import Results
 
@@ -64,6 +63,10 @@ def test_the_ranking_counts_the_decided_pairs_and_no_others(results: Results) ->
     leader = ranking.index[0]
     behind = frame[frame["row"] == leader].set_index("other_row")["effect"]
     assert ranking["behind"].drop(leader).to_dict() == pytest.approx(behind.to_dict())
+    p_values = frame[frame["row"] == leader].set_index("other_row")["p_value"]
+    adjusted = dict(zip(p_values.index, multipletests(p_values, method="holm")[1], strict=True))
+    assert ranking["p_holm"].drop(leader).to_dict() == pytest.approx(adjusted)
+    assert ranking["family"].iloc[1] == "the best against the rest, 5 comparisons"
 
 
 def test_pairs_are_over_the_replicates_that_both_have() -> None:
@@ -122,7 +125,8 @@ def test_the_best_is_marked_only_where_it_beats_each_other_one(results: Results,
     assert any(note.startswith("Bold: " if step else "None is bold: ") for note in table.notes)
     for row in marked:
         (group,) = (group for group in table.groups if row in group.rows)
-        assert {(row.key, other.key) for other in group.rows if other is not row} <= find_beaten(found)
+        others = [other.key for other in group.rows if other is not row]
+        assert {(row.key, other) for other in others} <= find_beaten(found)
     assert find_best(found, []) == ""
 
 

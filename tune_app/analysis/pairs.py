@@ -1,11 +1,12 @@
 """All pairs of the conditions that compete, by the primary metric, and the ranking that follows from them.
 
-The leading condition is chosen by the very numbers that it is then judged by. So what is said of it, too, is adjusted
-over all pairs, and not over those with the leader alone.
+Which one is better of any two is adjusted over all pairs. Which one is the best is adjusted over the comparisons of the
+leading one with the others alone: that set leaves the true best out no more often than it should (Hsu 1984), whichever
+leads, but of two of the others it says nothing.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from tune_app.analysis.contrasts import build_contrast, describe_estimate
 from tune_app.analysis.labels import Row, build_rows
 from tune_app.analysis.metrics import build_scores
 from tune_app.analysis.sides import Side
-from tune_app.analysis.t_tests import LEVEL, fill_in_holm
+from tune_app.analysis.t_tests import LEVEL, adjust_by_holm, fill_in_holm
 from tune_app.errors import RefusedError
 from tune_app.records.results import Results
 from tune_app.study.once import once
@@ -96,7 +97,7 @@ def find_winner(pair: Mapping[str, Any]) -> str:
     """The label of the condition that is better, empty where that is not decided."""
     if pair["status"] != DECIDED:
         return ""
-    return str(pair["row" if (pair["effect"] > 0) == (pair["better"] == "higher") else "other_row"])
+    return _name_better(pair)
 
 
 def find_beaten(results: Results) -> set[tuple[str, str]]:
@@ -155,13 +156,48 @@ def build_ranking(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(RANKING)).astype(types)
 
 
+def find_best(results: Results, labels: Iterable[str]) -> str:
+    """The label of the condition that is the best of these, by Holm over its comparisons; empty if undecided."""
+    names = list(dict.fromkeys(labels))
+    means = {label: mean for standing in find_standings(results) for label, mean in standing.means.items()}
+    if len(names) < 2 or any(name not in means for name in names):
+        return ""
+    better = results.study.describe_metric(results.study.primary).better
+    leader = (max if better == "higher" else min)(names, key=lambda name: means[name])
+    pairs = [p for p in find_pairs(results) if p["row"] == leader or p["other_row"] == leader]
+    own = [pair for pair in pairs if {pair["row"], pair["other_row"]} <= set(names)]
+    if len(own) < len(names) - 1 or any(pair["p_value"] is None for pair in own):
+        return ""
+    adjusted = adjust_by_holm([pair["p_value"] for pair in own])
+    is_best = all(_name_better(pair) == leader for pair in own) and adjusted.max() < 1 - LEVEL
+    return leader if is_best else ""
+
+
+def _compare_with_leader(results: Results, data: str, leader: str) -> dict[str, dict[str, Any]]:
+    """The pairs with the leading condition by the label of the other, with p adjusted over these pairs alone."""
+    found = [dict(p) for p in find_pairs(results) if p["data"] == data and p["row"] == leader]
+    fill_in_holm(found)
+    tested = [pair for pair in found if pair["p_value"] is not None]
+    for pair in tested:
+        pair["family"] = f"the best against the rest, {len(tested)} comparisons" + (
+            f" on {data}" if len(results.study.data.names) > 1 else ""
+        )
+        is_decided = pair["p_holm"] < 1 - LEVEL and _name_better(pair) == leader
+        pair["status"] = DECIDED if is_decided else OPEN
+    return {pair["other_row"]: pair for pair in found}
+
+
+def _name_better(pair: Mapping[str, Any]) -> str:
+    return str(pair["row" if (pair["effect"] > 0) == (pair["better"] == "higher") else "other_row"])
+
+
 def _rank(results: Results, standing: Standing, beaten: set[tuple[str, str]]) -> Iterator[dict[str, Any]]:
     metric, means = results.study.primary, [standing.means[row.label] for row in standing.rows]
     facts = results.study.describe_metric(metric)
     same = {"data": standing.data, "metric": metric, "unit": facts.unit, "better": facts.better}
     empty = dict.fromkeys(RANKING) | same | dict.fromkeys(("family", "status", "reason", "estimand"), "")
     leader = standing.rows[0].label
-    pairs = {p["other_row"]: p for p in find_pairs(results) if p["data"] == standing.data and p["row"] == leader}
+    pairs = _compare_with_leader(results, standing.data, leader)
     for row, mean in zip(standing.rows, means, strict=True):
         found = infer_mean(results, row.trials, metric, build_scores(results, row.trials, metric))
         low, high = found.test.interval if found.test else (None, None)

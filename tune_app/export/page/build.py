@@ -19,6 +19,7 @@ from tune_app.export.figures.study import collect_figures
 from tune_app.export.figures.write import drawing, write_drawn
 from tune_app.export.page.charts import ChartPool
 from tune_app.export.page.content import build_facts, build_verdicts
+from tune_app.export.page.further import place_further
 from tune_app.export.page.packing import MOST_UNPACKED, Packs, pack
 from tune_app.export.page.templates import HERE, open_templates
 from tune_app.export.page.trials import build_family, build_trials
@@ -98,9 +99,6 @@ def build_page(
         "reported": [render_page(table) for table in (*tables.reported, tables.check) if table],
         "audit": tables.audit and render_page(_leave_out(tables.audit, conclusions)),
         "conditions": render_page(tables.conditions),
-        "ranking": tables.ranking and render_page(tables.ranking),
-        "pairs": tables.pairs and render_page(tables.pairs),
-        "pivots": [render_page(table) for table in tables.pivots],
         "metrics": tables.metrics and render_page(tables.metrics),
         "contrasts": [render_page(table) for table in tables.contrasts],
         "effects": tables.effects and render_page(tables.effects),
@@ -119,6 +117,7 @@ def build_page(
         "script": Markup(script),
         "style": Markup(style),
     }
+    content |= place_further(tables)
     drawing_script = _escape(library())
     hashes = " ".join(_hash(text) for text in (drawing_script, script))
     page = open_templates().get_template("page.html")

@@ -1,17 +1,11 @@
-"""Which condition of a table is the best, where that is decided, and the note that says how."""
+"""The note below a table in which the best is bold."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from tune_app.analysis.pairs import find_beaten, find_pairs
+from tune_app.analysis.pairs import MOST_PAIRED, find_pairs, find_standings
 from tune_app.records.results import Results
 
-
-def find_best(results: Results, labels: Iterable[str]) -> str:
-    """The label of the condition that is decidedly better than each of the others; empty if there is none."""
-    names = list(dict.fromkeys(labels))
-    beaten = find_beaten(results)
-    found = (name for name in names if all((name, other) in beaten for other in names if other != name))
-    return next(found, "") if len(names) > 1 else ""
+RULE = "(p < 0.05, Holm over its comparisons with the others)"
 
 
 def build_best_note(results: Results, best: Sequence[str], what: str) -> list[str]:
@@ -19,10 +13,10 @@ def build_best_note(results: Results, best: Sequence[str], what: str) -> list[st
 
     `best` are those of the parts of a table, which are each called a `what`.
     """
-    families = list(dict.fromkeys(pair["family"] for pair in find_pairs(results) if pair["family"]))
-    if not families:
+    if not any(pair["p_value"] is not None for pair in find_pairs(results)):
         return []
-    rule = f"(p < 0.05, adjusted over {' and over '.join(families)})"
     if any(best):
-        return [f"Bold: the best of its {what}, where it is decided that it beats each other one there {rule}."]
-    return [f"None is bold: of no {what} it is decided that one beats each other {rule}."]
+        return [f"Bold: the best of its {what}, where that is decided {RULE}."]
+    if any(len(standing.rows) > MOST_PAIRED for standing in find_standings(results)):
+        return [f"None is bold: among more than {MOST_PAIRED} conditions only the leading one is compared."]
+    return [f"None is bold: of no {what} it is decided which is the best {RULE}."]

@@ -9,8 +9,9 @@ from tune_app.analysis.contrast_rows import SHARES
 from tune_app.analysis.labels import Row as LabelledRow
 from tune_app.analysis.labels import build_groups
 from tune_app.analysis.metrics import find_folds
+from tune_app.analysis.pairs import find_best
 from tune_app.analysis.undefined import describe_undefined
-from tune_app.export.tables.best import build_best_note, find_best
+from tune_app.export.tables.best import build_best_note
 from tune_app.export.tables.cut import find_cut
 from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Part, Reason, Row, Shares, Table
 from tune_app.export.tables.notes import build_label_note, share_reasons

@@ -16,7 +16,7 @@ def render_markdown(table: Table) -> str:
     layout = lay_out(table, Medium.PAPER)
     parts = [f"## {escape_markdown(table.title)}"]
     about = layout.caption.removeprefix(table.title).lstrip(":; ")
-    parts += [escape_markdown(text) for text in (f"{about[:1].upper()}{about[1:]}", table.scope) if text]
+    parts += [escape_markdown(text) for text in (about, table.scope) if text]
     for block in layout.blocks:
         parts += [f"### {escape_markdown(block.caption)}"] if block.caption else []
         parts.append(_render_block(block, layout.columns))

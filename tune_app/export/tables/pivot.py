@@ -12,7 +12,8 @@ import pandas as pd
 
 from tune_app.analysis.labels import Row as LabelledRow
 from tune_app.analysis.labels import build_group, build_rows
-from tune_app.export.tables.best import build_best_note, find_best
+from tune_app.analysis.pairs import find_best
+from tune_app.export.tables.best import build_best_note
 from tune_app.export.tables.cut import find_cut
 from tune_app.export.tables.model import Column, Estimate, Group, Kind, Row, Table, Value, list_records
 from tune_app.export.tables.notes import build_notes, share_reasons

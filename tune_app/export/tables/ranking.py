@@ -6,8 +6,7 @@ from typing import Any
 import pandas as pd
 
 from tune_app.analysis.labels import build_group
-from tune_app.analysis.pairs import MOST_PAIRED, Standing, find_standings
-from tune_app.export.tables.best import find_best
+from tune_app.analysis.pairs import MOST_PAIRED, Standing, find_best, find_pairs, find_standings
 from tune_app.export.tables.contrasts import spell_n
 from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Row, Table, list_records
 from tune_app.export.tables.notes import join_remarks, share_reasons
@@ -16,10 +15,9 @@ from tune_app.records.results import Results
 from tune_app.study.metrics import find_bounds
 
 BEHIND = (
-    "Behind: by how much the first one is better, over the pairs of fits that both have. Better than, worse than: of "
-    "how many others it is decided, by an adjusted p below 0.05."
+    "Behind: by how much the first one is better, over the pairs of fits that both have; p by Holm over the comparisons with it ({})."
 )
-CHOSEN = "The first one was chosen by the same numbers: so p is adjusted over {}, and not over those with it alone."
+COUNTED = "Better than, worse than: of how many others that is decided (p < 0.05, adjusted over {})."
 PAIRS = (
     Column("pair", "condition", wraps=True),
     Column("other", "minus", wraps=True),
@@ -41,7 +39,7 @@ def build_ranking_table(results: Results, ranking: pd.DataFrame) -> Table:
         Column("row", "row", wraps=True),
         Column("place", "place", Kind.COUNT),
         Column("score", study.primary.replace("_", " "), Kind.ESTIMATE, unit=facts.unit),
-        Column("score", "95% interval", Kind.INTERVAL, bounds=bounds, least=Medium.PAPER),
+        Column("score", "95% interval", Kind.INTERVAL, bounds=bounds, least=Medium.SCREEN),
         Column("lag", "behind", Kind.ESTIMATE, signed=True),
         Column("lag", "95% interval", Kind.INTERVAL, signed=True),
         Column("p_holm", "p, adjusted", Kind.P_VALUE),
@@ -50,9 +48,12 @@ def build_ranking_table(results: Results, ranking: pd.DataFrame) -> Table:
     )
     records = list_records(ranking)
     groups = tuple(_build_group(results, standing, records) for standing in find_standings(results))
-    sign = "" if facts.better == "higher" else " Behind is negative, as less is better."
-    families = list(dict.fromkeys(record["family"] for record in records if record["family"]))
-    notes = [BEHIND + sign, *([CHOSEN.format(" and over ".join(families))] if families else [])]
+    families, pairs = (
+        " and over ".join(dict.fromkeys(record["family"] for record in found if record["family"]))
+        for found in (records, find_pairs(results))
+    )
+    notes = [BEHIND.format(families), COUNTED.format(pairs)] if families else []
+    notes += ["Less is better: what is behind has a negative difference."] if facts.better == "lower" else []
     return Table(
         "ranking",
         f"Ranking by {study.primary.replace('_', ' ')}",

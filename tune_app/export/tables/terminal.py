@@ -36,7 +36,10 @@ def _render(table: Table, layout: Layout) -> list[RenderableType]:
     alone = len(layout.blocks) == 1
     caption = layout.caption.removeprefix(table.title).lstrip(":; ")
     above = [] if alone or not layout.settled else [Text(layout.settled.capitalize(), style="dim")]
-    blocks = [_render_block(caption if alone else block.caption, block, layout.columns) for block in layout.blocks]
+    file = f"{table.name}.md" if table.name.startswith("table-") else "table.md"
+    captions = [caption if alone else block.caption for block in layout.blocks]
+    pairs = zip(captions, layout.blocks, strict=True)
+    blocks = [_render_block(said, block, layout.columns, file) for said, block in pairs]
     return [*above, *blocks]
 
 
@@ -46,6 +49,7 @@ class FittingTable:
 
     rows: Sequence[Sequence[Cell]]
     columns: Sequence[Column]
+    file: str
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for shown in range(len(self.columns), 0, -1):
@@ -55,14 +59,14 @@ class FittingTable:
         yield table
         if left := self.columns[shown:]:
             names = ", ".join(column.heading for column in left)
-            yield Text(f"Too narrow for {names}: see table.md.", style="dim")
+            yield Text(f"Too narrow for {names}: see {self.file}.", style="dim")
 
 
-def _render_block(caption: str, block: Block, columns: Sequence[Column]) -> RenderableType:
+def _render_block(caption: str, block: Block, columns: Sequence[Column], file: str) -> RenderableType:
     """The block without columns that say nothing in it."""
     rows = block.rows
     shown = [place for place in range(len(columns)) if not place or any(row[place].text not in SILENT for row in rows)]
-    table = FittingTable([[row[place] for place in shown] for row in rows], [columns[place] for place in shown])
+    table = FittingTable([[row[place] for place in shown] for row in rows], [columns[place] for place in shown], file)
     return Lines(Text(caption, style="italic"), table) if caption else table
 
 
