@@ -15,7 +15,8 @@ from tune_app.records.results import Results
 from tune_app.study.metrics import find_bounds
 
 BEHIND = (
-    "Behind: by how much the first one is better, over the pairs of fits that both have; p by Holm over the comparisons with it ({})."
+    "Behind: by how much the first one is better, over the pairs of fits that both have; p by Holm over its "
+    "comparisons with the others ({})."
 )
 COUNTED = "Better than, worse than: of how many others that is decided (p < 0.05, adjusted over {})."
 PAIRS = (
