@@ -70,6 +70,16 @@ def test_several_folders_are_compared_on_a_page_of_their_own(tmp_path: Path, cap
     assert {path.name for path in (tmp_path / "compared").iterdir()} == {"comparison.csv", "changes.csv", "index.html"}
 
 
+def test_what_only_left_out_is_one_sentence_and_no_row(half_finished: Folder, capsys: Any) -> None:
+    assert report([str(half_finished.results)]) == 0
+    printed = capsys.readouterr().out
+    document = (half_finished.results / "table.md").read_text()
+    for text in (printed, document):
+        assert "1 of the 2 conditions has not been run, and no row here." in text
+        assert "0/3" not in text
+        assert "missing" not in text
+
+
 def test_a_comparison_never_overwrites_results(tmp_path: Path, capsys: Any) -> None:
     write_sources(tmp_path / "one", build_effect_results())
     before = {path: path.read_bytes() for path in (tmp_path / "one").iterdir()}

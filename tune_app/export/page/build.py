@@ -74,16 +74,14 @@ def build_page(
     `library` gives the JavaScript that draws the figures, and is asked for it at the very end. `failed` says why
     figures are left out, by name.
     """
-    audit = frames.get("audit")
     pool = ChartPool()
     for figure in figures:
         pool.add(figure.name, figure)
     packs = Packs() if len(results.study.grid_trials()) > MOST_UNPACKED else None
     trials = build_trials(results, frames["folds"], pool, packs)
     script, style = _read("page.js"), _read("page.css")
-    conclusions = [] if audit is None else build_conclusions(audit)
-    designs = frames.get("designs")
-    sentences = [] if designs is None else build_design_sentences(results, designs)
+    conclusions = build_conclusions(frames["audit"]) if "audit" in frames else []
+    sentences = build_design_sentences(results, frames["designs"]) if "designs" in frames else []
     verdicts, reasons = build_verdicts(results.study, frames["claims"])
     plan = build_plan_table(results)
     content = {

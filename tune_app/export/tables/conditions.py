@@ -11,6 +11,7 @@ from tune_app.analysis.labels import build_groups
 from tune_app.analysis.metrics import find_folds
 from tune_app.analysis.pairs import find_best
 from tune_app.analysis.undefined import describe_undefined
+from tune_app.analysis.unrun import describe_unrun, find_unrun
 from tune_app.export.tables.best import build_best_note
 from tune_app.export.tables.cut import find_cut
 from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Part, Reason, Row, Shares, Table
@@ -55,16 +56,19 @@ def build_columns(study: Study) -> tuple[Column, ...]:
 def build_condition_table(results: Results) -> Table:
     """A row for each condition, in groups that each say in their caption what their rows have in common."""
     study = results.study
-    best = [find_best(results, [row.label for row in group.rows]) for group in build_groups(study)]
+    unrun = find_unrun(results)
+    members = [(group, [row for row in group.rows if row.label not in unrun]) for group in build_groups(study)]
+    members = [(group, rows) for group, rows in members if rows]
+    best = [find_best(results, [row.label for row in rows]) for _, rows in members]
     groups = tuple(
-        Group(group.caption, tuple(_build_row(results, group.label(row), row, row.label == one) for row in group.rows))
-        for group, one in zip(build_groups(study), best, strict=True)
+        Group(group.caption, tuple(_build_row(results, group.label(row), row, row.label == one) for row in rows))
+        for (group, rows), one in zip(members, best, strict=True)
     )
     rows = [row for group in groups for row in group.rows]
     estimands = [row.values["estimand"] for row in rows]
-    notes = build_label_note(study.labelling.find_labels())
+    notes = [*describe_unrun(results), *build_label_note(study.labelling.find_labels())]
     notes += _build_interval_notes(rows) + build_best_note(results, best, "group" if len(groups) > 1 else "table")
-    labels = [row.label for group in build_groups(study) for row in group.rows]  # unique over all groups
+    labels = [row.key for row in rows]
     means = [row.values[study.primary] for row in rows]
     reasons = (*_find_undefined(results), *find_cut(study, study.primary, zip(labels, means, strict=True)))
     hidden = [] if do_differ(estimands) else [ESTIMAND]

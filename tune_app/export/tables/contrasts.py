@@ -8,6 +8,7 @@ from tune_app.analysis.comparable import APART
 from tune_app.analysis.contrast_rows import FAMILIES
 from tune_app.analysis.estimands import DETECTABLE
 from tune_app.analysis.labels import RowGroup, build_groups, build_rows
+from tune_app.analysis.unrun import find_unrun
 from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Row, Table, list_records
 from tune_app.export.tables.notes import join_remarks, share_reasons
 from tune_app.export.tables.scope import ESTIMAND, build_scope, do_differ, spell_estimand, spell_method
@@ -40,7 +41,12 @@ def build_contrast_tables(results: Results, contrasts: pd.DataFrame, metric: Met
 
     The contrasts that change more than one factor have a table of their own. A table without rows is left out.
     """
-    records = [record for record in list_records(contrasts) if record["metric"] == metric]
+    unrun = find_unrun(results)
+    records = [
+        record
+        for record in list_records(contrasts)
+        if record["metric"] == metric and not {record["row"], record["baseline_row"]} & unrun
+    ]
     families = [[record for record in records if record["family"] == family] for family in FAMILIES]
     return [
         _build_table(results, {record["row"]: record for record in members}, metric, family)

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from tune_app.analysis.claims import build_verdicts
 from tune_app.analysis.conditions import build_condition_scores
+from tune_app.analysis.unrun import describe_unrun
 from tune_app.export.tables.audit import build_audit_table
 from tune_app.export.tables.claims import build_claim_table
 from tune_app.export.tables.conditions import build_condition_table
@@ -154,6 +155,6 @@ def build_terminal_tables(results: Results) -> list[RenderableType]:
     said = set(scopes.values()) if is_one else [f"{title}: {scope}" for title, scope in scopes.items()]
     return [
         *(line for table in tables for line in render_terminal(table)),
-        *(Text(each, style="dim") for each in said),
+        *(Text(each, style="dim") for each in (*describe_unrun(results), *said)),
         *(line for table in pivots for line in render_titled(replace(table, scope=""))),
     ]

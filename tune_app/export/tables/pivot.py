@@ -13,6 +13,7 @@ import pandas as pd
 from tune_app.analysis.labels import Row as LabelledRow
 from tune_app.analysis.labels import build_group, build_rows
 from tune_app.analysis.pairs import find_best
+from tune_app.analysis.unrun import describe_unrun, find_unrun
 from tune_app.export.tables.best import build_best_note
 from tune_app.export.tables.cut import find_cut
 from tune_app.export.tables.model import Column, Estimate, Group, Kind, Row, Table, Value, list_records
@@ -53,10 +54,12 @@ def build_pivot_table(results: Results, scores: pd.DataFrame, choice: TableChoic
     built = [_build_group(results, choice.rows, across, columns, panel, found) for panel in shown]
     best = [one for _, winners in built for one in winners] if metric == study.primary else []
     facts = study.describe_metric(metric)
-    named = [record for panel in shown for row in panel if (record := found.get(row.label))]
+    unrun = find_unrun(results)
+    named = [found[row.label] for panel in shown for row in panel if row.label in found and row.label not in unrun]
     means = [(record["row"], Estimate(record["mean"], record["ci95_low"], record["ci95_high"])) for record in named]
     alone = [row.label for panel in panels if panel not in shown for row in panel]
-    notes = [CELLS, *(build_best_note(results, best, "column") if metric == study.primary else [])]
+    notes = [CELLS, *describe_unrun(results)]
+    notes += build_best_note(results, best, "column") if metric == study.primary else []
     notes += [f"Left out, as no other condition stands beside it: {'; '.join(alone)}."] if alone else []
     notes += build_notes(share_reasons([(r["row"], r["reason"]) for r in named if r["reason"]]), 0)
     notes += build_notes(find_cut(study, metric, means), 0)
@@ -124,7 +127,8 @@ def _build_group(
     """The group of a panel, and the best of each of its columns, empty where that is not decided."""
     caption = build_group(results.study, panel).labelling.build_caption((down, *across))
     by_column = [[row for row in panel if _pick(row, across) == levels] for levels in columns]
-    best = [find_best(results, [row.label for row in members]) for members in by_column]
+    run = [[row.label for row in members if row.label not in find_unrun(results)] for members in by_column]
+    best = [find_best(results, labels) for labels in run]
     rows = []
     for (level,) in _sort([_pick(row, (down,)) for row in panel]):
         values: dict[str, Value] = {"row": spell_level(down, level)}

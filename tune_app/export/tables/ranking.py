@@ -7,6 +7,7 @@ import pandas as pd
 
 from tune_app.analysis.labels import build_group
 from tune_app.analysis.pairs import MOST_PAIRED, Standing, find_best, find_pairs, find_standings
+from tune_app.analysis.unrun import find_unrun
 from tune_app.export.tables.contrasts import spell_n
 from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Row, Table, list_records
 from tune_app.export.tables.notes import join_remarks, share_reasons
@@ -47,7 +48,7 @@ def build_ranking_table(results: Results, ranking: pd.DataFrame) -> Table:
         Column("n_better_than", "better than", Kind.COUNT),
         Column("n_worse_than", "worse than", Kind.COUNT),
     )
-    records = list_records(ranking)
+    records = [record for record in list_records(ranking) if record["row"] not in find_unrun(results)]
     groups = tuple(_build_group(results, standing, records) for standing in find_standings(results))
     families, pairs = (
         " and over ".join(dict.fromkeys(record["family"] for record in found if record["family"]))
@@ -67,7 +68,9 @@ def build_ranking_table(results: Results, ranking: pd.DataFrame) -> Table:
 
 
 def _build_group(results: Results, standing: Standing, records: list[dict[str, Any]]) -> Group:
-    group = build_group(results.study, [*standing.rows, *(row for row, _ in standing.without)])
+    unrun = find_unrun(results)
+    members = [*standing.rows, *(row for row, _ in standing.without if row.label not in unrun)]
+    group = build_group(results.study, members)
     labels = {row.label: group.label(row) for row in group.rows}
     best = find_best(results, labels)
     rows = tuple(
