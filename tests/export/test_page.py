@@ -153,7 +153,7 @@ def test_shares_of_the_error_are_a_bar_with_its_numbers_beside(page: Any) -> Non
 
 def test_a_click_on_a_heading_sorts_and_another_turns_it_round(page: Any) -> None:
     def column() -> list[float]:
-        cells = "#table-conditions tbody td:nth-child(4)"
+        cells = "#table-conditions tbody td:nth-child(3)"
         return list(map(float, page.eval_on_selector_all(cells, "cells => cells.map(c => c.dataset.sort)")))
 
     heading = page.locator("#table-conditions thead th", has_text="test accuracy")

@@ -22,6 +22,7 @@ from tune_app.session.verification.check import Check, count
 from tune_app.study.factors import FORMER_NAMES
 
 COPIED = ("epochs", "folds")  # frames whose numbers are those of the records, digit by digit
+LATER = ("ranking", "pairs")  # files that an earlier state of this version did not write
 COMPUTED = "_wilson95_"  # in the names of their other columns
 WIDTH = 100  # characters of a cell that is quoted
 ROUNDING = 1e-9  # relative, of numbers that another version of a package may compute
@@ -37,7 +38,14 @@ def check_tables(folder: Path, results: Results) -> Check:
     if not any((folder / f"{name}.csv").exists() for name in frames):
         return Check("Tables", f"there are none, only what they follow from; `tune-report {folder}` writes them.")
     version, problems = _read_version(folder)
-    is_ours = version == __version__ and not any(_lacks_columns(folder / f"{n}.csv", frames[n]) for n in frames)
+    later = [name for name in LATER if name in frames]
+    is_earlier = bool(later) and not any((folder / f"{name}.csv").exists() for name in later)
+    frames = {name: frame for name, frame in frames.items() if not (is_earlier and name in later)}
+    is_ours = (
+        version == __version__
+        and not is_earlier
+        and not any(_lacks_columns(folder / f"{n}.csv", frames[n]) for n in frames)
+    )
     problems += [
         problem
         for name, frame in frames.items()
