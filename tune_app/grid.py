@@ -34,6 +34,8 @@ def build_parser() -> argparse.ArgumentParser:
     shipped = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.yaml")))
     add("study", nargs="?", default="quick", help=f"one that ships ({shipped}) or a YAML file; default quick")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key, such as recipe.epochs=1")
+    two_way = "a two-way table more, such as rows=regularizer columns=folds (metric=test_loss); may be given again"
+    add("--table", nargs="+", action="append", default=[], metavar="KEY=FACTOR", help=two_way)
     only = "run a part of the grid, such as model=cnn,folds=4; may be given more than once"
     add("--only", action="append", metavar="FACTOR=LEVEL,…", help=only)
     add("--check", action="store_true", help="import, probe and price without running anything")
@@ -184,13 +186,15 @@ def _build_session(options: argparse.Namespace) -> "Session":
     from tune_app.session.options import OptionValues, build_options
     from tune_app.session.session import Session
     from tune_app.session.studies import find_study
+    from tune_app.study.tables import build_override, parse_table
 
     console = Console()
     again = " ".join(quote_argument(argument) for argument in sys.argv[1:] if argument != "--fresh")
     chosen = {name: getattr(options, name) for name in OptionValues.__annotations__}
     only = ",".join(options.only) if options.only else None
+    tables = [build_override(parse_table(texts)) for texts in options.table]
     return Session(
-        find_study(options.study, options.set, options.allow),
+        find_study(options.study, [*options.set, *tables], options.allow),
         build_options(only, **chosen, command=f"{_name_command()} {again}".strip()),
         lambda line: _say(console, line),
         console,

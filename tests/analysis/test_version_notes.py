@@ -132,9 +132,8 @@ def test_tables_have_it_as_a_footnote_of_the_rows_concerned() -> None:
     results = results_with({"dropout": OLD})
     contrasts = build_contrasts(results)
     (table, *_) = build_contrast_tables(results, contrasts, "test_accuracy")
-    (note,) = [n for n in table.notes if ALIKE in n]
-    rows = note.partition(": ")[0].split("; ")
-    assert {pick_row(contrasts, "test_accuracy", "dropout", folds)["row"] for folds in (4, 10)} == set(rows)
+    (reason,) = [each for each in table.reasons if ALIKE in each.text]
+    assert {pick_row(contrasts, "test_accuracy", "dropout", folds)["row"] for folds in (4, 10)} == set(reason.rows)
 
 
 def test_two_folders_are_compared_with_the_versions_of_both() -> None:

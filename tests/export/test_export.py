@@ -15,6 +15,7 @@ from rich.console import Console
 
 from tests.builders import build_results, build_study, write_sources
 from tune_app.analysis.audit.costs import build_waterfall
+from tune_app.analysis.pairs import COLUMNS, RANKING
 from tune_app.export.folder import write_results
 from tune_app.export.frames import TIDY, build_frames, build_json, write_csv
 from tune_app.export.rounding import choose_decimals, format_estimate, format_number, format_p_value, format_share
@@ -66,6 +67,13 @@ def test_every_exported_column_is_documented(name: str) -> None:
     assert set(build_frames(build_audited_results())[name].columns) <= documented
 
 
+@pytest.mark.parametrize(("name", "columns"), [("ranking", RANKING), ("pairs", COLUMNS)])
+def test_every_column_of_who_is_better_is_documented(name: str, columns: tuple[str, ...]) -> None:
+    text = (ROOT / "docs" / "results.md").read_text()
+    (section,) = re.findall(rf"^## {name}\.csv.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert set(columns) <= set(re.findall(r"`(\w+)`", section))
+
+
 def test_every_file_is_documented(folder: Path) -> None:
     text = (ROOT / "docs" / "results.md").read_text()
     names = {path.relative_to(folder).parts[0] for path in folder.rglob("*")}
@@ -102,13 +110,13 @@ def test_the_verdicts_come_first_and_user_text_is_escaped(folder: Path) -> None:
     assert "&lt;b>x&lt;/b> \\| {a_b}" in markdown
     assert r"Dropout \& co. help by 5\% \textless{}b\textgreater{}x\textless{}/b\textgreater{}" in latex
     assert r"\textbar{} \{a\_b\}" in latex
-    assert latex.count(r"\toprule") == latex.count(r"\bottomrule") == latex.count(r"\begin{table}") == 3
+    assert latex.count("\\toprule\n") == latex.count("\\bottomrule\n") == latex.count(r"\begin{table}") == 4
     columns = {line.count("&") - line.count(r"\&") for line in latex.splitlines() if line.endswith(r"\\")}
-    assert columns == {10, 4, 8}
+    assert columns == {2, 4, 7}
     specifications = re.findall(r"\\begin\{tabular\}\{@\{\}(.*)@\{\}\}", latex)
     kinds = [re.sub(r"p\{.*?\}", "p", specification) for specification in specifications]
-    assert kinds == ["rpllrrrlrrr", "lrrrr", "lrrrrrrrl"], "words to the left, numbers to the right"
-    assert latex.count(r"\begin{itemize}") == 3, "how to read each of them, and the reason of the verdict"
+    assert kinds == ["rplrr", "lrr", "prrrrrrr", "lrrrl"], "words to the left, numbers to the right"
+    assert latex.count(r"\begin{minipage}") == 4, "how to read each of them, and the reason of the verdict"
 
 
 def test_a_study_without_claims_has_no_table_of_them(tmp_path: Path) -> None:
@@ -137,7 +145,9 @@ def test_words_of_users_never_break_a_table() -> None:
     assert "| [a] first \\| line and [/red] second |" in markdown
     rows = [line.strip() for line in latex.splitlines() if "b_c" in line.replace("\\", "") and line.endswith(r"\\")]
     assert rows
-    assert all(row.startswith("{}[b\\_c]") for row in rows), "or the bracket were an argument of the line break before"
+    assert all(row.startswith(("{}[b\\_c]", r"\raggedright [b\_c]")) for row in rows), (
+        "or the bracket were an argument of the line break before"
+    )
     console = Console(file=io.StringIO(), width=120)
     for table in build_terminal_tables(results_of(claims=[claim])):
         console.print(table)
@@ -145,9 +155,9 @@ def test_words_of_users_never_break_a_table() -> None:
 
 
 def test_a_long_table_runs_over_pages_in_latex() -> None:
-    grid = [{"model": "cnn", "width": [0.05 + 0.01 * n for n in range(40)], "folds": 3}]
+    grid = [{"model": "cnn", "width": [0.05 + 0.01 * n for n in range(70)], "folds": 3}]
     _, latex = render(results_of(claims=[], grid=grid, replicates=1))
-    assert latex.count(r"\begin{longtable}") == latex.count(r"\end{longtable}") == 2
+    assert latex.count(r"\begin{longtable}") == latex.count(r"\end{longtable}") == 3
     assert "tabular" not in latex
     assert "longtable" in latex.splitlines()[0]
 

@@ -51,7 +51,8 @@ def test_each_reported_figure_stands_beside_ours_with_the_verdict_on_the_differe
     assert first.notes == ("cnn, no regularizer: as printed.", "CNN+DP: model cnn, regularizer dropout.")
     (vgg,) = ({column.heading: spell(row, column) for column in second.columns} for row in second.rows)
     assert (vgg["difference"], vgg["reported figure is"]) == ("–", "of another experiment")
-    assert second.notes == ("vgg10, no regularizer: ours has width 0.125.",)
+    (reason,) = second.reasons
+    assert (reason.rows, reason.text) == (("vgg10, no regularizer",), "ours has width 0.125.")
 
 
 def test_the_headline_counts_the_figures_of_the_same_experiment() -> None:

@@ -182,14 +182,10 @@ def test_an_argument_that_one_of_two_networks_takes_is_no_change_of_its_own(tmp_
     }
 
 
-def test_companions_are_on_screen_with_their_intervals_and_say_what_they_speak_of(tables: StudyTables) -> None:
+def test_companions_are_in_the_csv_file_and_the_table_says_so(tables: StudyTables) -> None:
     one, _ = tables.contrasts
-    on_screen = [column.heading for column in one.select_columns(Medium.SCREEN)]
-    assert {"p (sign flip)", "median effect", "P(superior)"} <= set(on_screen)
-    assert on_screen.count("its 95% interval") == 2
-    on_paper = [column.heading for column in one.select_columns(Medium.PAPER)]
-    assert not {"p (sign flip)", "median effect", "P(superior)"} & set(on_paper)
-    assert any("they count fits, on these very images" in note for note in one.notes)
+    assert not {"p (sign flip)", "median effect", "P(superior)"} & {column.heading for column in one.columns}
+    assert any("is in contrasts.csv; it counts fits, on these very images" in note for note in one.notes)
 
 
 def test_times_that_did_not_run_in_turns_are_one_note(tables: StudyTables) -> None:
@@ -204,8 +200,9 @@ def test_a_shipped_study_says_where_an_interval_is_cut_and_of_which_row(
     scores = build_condition_scores(report)
     beyond = scores[(scores["metric"] == "test_accuracy") & (scores["ci95_high"] > 1)]["row"].tolist()
     assert beyond, "by the formula"
-    (note,) = (note for note in tables.conditions.notes if "is cut at" in note)
-    assert note == f"{'; '.join(beyond)}: the interval is cut at 1, where accuracy ends; conditions.csv has it uncut."
+    (reason,) = (reason for reason in tables.conditions.reasons if "is cut at" in reason.text)
+    assert reason.text == "the interval is cut at 1, where accuracy ends; conditions.csv has it uncut."
+    assert list(reason.rows) == beyond
     (figure,) = (figure for figure in collect_figures(report)[0] if figure.name == "scores")
     assert "Intervals are cut where the metric ends; conditions.csv has them uncut." in figure.caption
     assert frames["conditions"]["ci95_high"].max() > 1

@@ -150,7 +150,7 @@ def test_an_interval_that_is_cut_where_its_metric_ends_says_so(tmp_path: Path) -
     document = (results / "table.md").read_text()
     (row,) = read_table(document, "Conditions")
     assert re.search(r", 1\.0+\]$", row["95% interval"])
-    assert "net: the interval is cut at 1, where auroc ends; conditions.csv has it uncut." in document
+    assert "\n- the interval is cut at 1, where auroc ends; conditions.csv has it uncut." in document
 
 
 def test_an_undefined_score_has_its_reason_below_the_tables(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_two_results_are_compared_by_condition_and_by_setting() -> None:
     comparison = tune_app.compare_results(first, "second")
     accuracy = comparison.scores[comparison.scores["metric"] == "test_accuracy"]
     assert list(accuracy["mean_second"] - accuracy["mean_first"]) == pytest.approx([-0.1, -0.1])
-    assert comparison.changes.to_dict("records") == [{"key": "study.seed", "first": "0", "second": "3"}]
+    assert comparison.changes.to_dict("records") == [{"key": "study.seed", "A": "0", "B": "3"}]
     assert "A: small<br>B: second" in comparison._repr_html_()
     with pytest.raises(tune_app.ResultsError, match="nothing is not a results folder"):
         tune_app.compare_results(first, "nothing")

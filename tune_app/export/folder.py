@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -21,8 +22,11 @@ from tune_app.export.page import PAGE_FILE, write_page
 from tune_app.export.parquet import write_parquet
 from tune_app.export.tables.document import build_document, build_tables
 from tune_app.export.tables.latex import render_latex
+from tune_app.export.tables.markdown import render_markdown
+from tune_app.export.tables.pivot import name_pivots
 from tune_app.records import RECORDS_FILE, read_records, write_whole
 from tune_app.records.results import Results, build_sources
+from tune_app.study.schema import TableChoice
 
 SUMMARY_FILE = "results.json"
 
@@ -62,8 +66,10 @@ def _loses_records(folder: Path, results: Results) -> bool:
     return bool(damaged or there.completed() - results.records.completed())
 
 
-def write_results(folder: Path, results: Results, sources: bool = True) -> list[str]:
+def write_results(folder: Path, results: Results, sources: bool = True, more: Sequence[TableChoice] = ()) -> list[str]:
     """Write tables, figures and page, with `sources` the records, study and environment too.
+
+    `more` are two-way tables beside those that the study asks for.
 
     Each file appears whole or not at all; ResultsError if the folder refuses one. Returns a sentence for each figure
     that cannot be drawn: it costs that figure, never the tables.
@@ -74,9 +80,12 @@ def write_results(folder: Path, results: Results, sources: bool = True) -> list[
     frames = build_frames(results)
     writers |= {f"{name}.csv": partial(write_csv, frame=frame) for name, frame in frames.items()}
     writers |= {f"{name}.parquet": partial(write_parquet, frame=frames[name]) for name in TIDY}
-    tables = build_tables(results, frames)
+    tables = build_tables(results, frames, more)
     writers["table.md"] = lambda path: write_whole(path, build_document(results, tables.on_paper))
     writers["table.tex"] = lambda path: write_whole(path, render_latex(tables.on_paper, results.study.name))
+    for table in tables.pivots:
+        writers[f"{table.name}.md"] = partial(write_whole, text=f"{render_markdown(table)}\n")
+        writers[f"{table.name}.tex"] = partial(write_whole, text=render_latex([table], table.name))
     writers[PAGE_FILE] = lambda path: undrawn.extend(write_page(path.parent, results, frames, tables))
     writers[SUMMARY_FILE] = lambda path: write_whole(
         path, build_json(results, frames, whole=not undrawn)
@@ -101,4 +110,5 @@ def is_current(folder: Path, results: Results) -> bool:
     except (OSError, ValueError, KeyError, TypeError):
         return False
     names = [*build_sources(results), *(f"{name}.csv" for name in TIDY | SUMMARIES), "table.md", "table.tex", PAGE_FILE]
+    names += [f"{name}{suffix}" for name in name_pivots(results.study.tables) for suffix in (".md", ".tex")]
     return bool(made_from == build_stamp(results)) and all((folder / name).is_file() for name in names)

@@ -22,6 +22,7 @@ from tune_app.analysis.looking import build_looks
 from tune_app.analysis.networks import build_networks
 from tune_app.analysis.outlook import build_final_outlook
 from tune_app.analysis.over_data import build_data_sets
+from tune_app.analysis.pairs import build_pairs, build_ranking
 from tune_app.records import write_whole
 from tune_app.records.results import Results, build_digest
 
@@ -44,6 +45,8 @@ OCCASIONAL: dict[str, Callable[[Results], pd.DataFrame]] = {
     "effects": build_effects,
     "data_sets": build_data_sets,
     "looks": build_looks,
+    "ranking": build_ranking,
+    "pairs": build_pairs,
 }
 
 FORMULA = ("=", "+", "-", "@", "\t", "\n")  # how what a spreadsheet computes begins

@@ -1,6 +1,6 @@
 """Results as users meet them: a study's records with every table, figure and file that follows from them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,14 @@ from tune_app.export.frames import build_frames
 from tune_app.export.page import PAGE_FILE
 from tune_app.export.tables.claims import build_claim_table
 from tune_app.export.tables.conditions import build_condition_table
-from tune_app.export.tables.document import build_terminal_tables
+from tune_app.export.tables.document import build_pivots, build_terminal_tables
+from tune_app.export.tables.model import Table
 from tune_app.export.tables.notebook import render_notebook
 from tune_app.records import RecordSet
 from tune_app.records.results import Results as StoredResults
 from tune_app.records.results import read_results as read_stored
 from tune_app.study import Study
+from tune_app.study.schema import TableChoice
 
 
 class Results:
@@ -137,13 +139,14 @@ class Results:
         curves, confusions = (frame[frame["trial"] == trial] if len(frame) else frame for frame in frames)
         return {figure.name: figure for figure in build_trial_figures(curves, confusions)}
 
-    def write(self, folder: str | Path, *, sources: bool = True) -> Path:
+    def write(self, folder: str | Path, *, sources: bool = True, tables: Sequence[TableChoice] = ()) -> Path:
         """Write the whole results folder and return the page's path; ResultsError if the folder refuses.
 
         ExportError, once everything else is written, if a figure cannot be drawn.
 
         Without `sources` the study and its records stay as they are there, and everything that follows from them is
-        written again. A folder with records that these results lack is refused: writing would lose them.
+        written again. `tables` are two-way tables beside those of the study. A folder with records that these results
+        lack is refused: writing would lose them.
         """
         path = Path(folder)
         if sources and choose_folder(path, self.stored) != path:
@@ -152,10 +155,14 @@ class Results:
                 "delete that one first"
             )
         check_writable(path, "or copy the results to a folder that can be written")
-        undrawn = write_results(path, self.stored, sources=sources)
+        undrawn = write_results(path, self.stored, sources=sources, more=tables)
         if undrawn:
             raise ExportError("\n".join(undrawn))
         return path / PAGE_FILE
+
+    def build_tables(self, tables: Sequence[TableChoice] = ()) -> list[Table]:
+        """The two-way tables that the study asks for, and those of `tables`."""
+        return list(build_pivots(self.stored, self.conditions, tables))
 
     def _frame(self, build: Callable[[StoredResults], pd.DataFrame]) -> pd.DataFrame:
         if build not in self._built:

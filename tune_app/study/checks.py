@@ -12,6 +12,7 @@ from tune_app.study.labels import build_labelling
 from tune_app.study.metrics import list_known
 from tune_app.study.protocol import AS_REPORTED, DEFECTS, find_idle_defects, slices_batches
 from tune_app.study.spec import TrialSpec
+from tune_app.study.tables import find_table_problems
 
 
 def find_problems(study: ExpandedStudy, catalog: Catalog | None) -> list[str]:
@@ -28,6 +29,8 @@ def find_problems(study: ExpandedStudy, catalog: Catalog | None) -> list[str]:
     if has_all_factors and not factors and not (catalog and catalog.is_reduced):
         problems += [*_find_baseline_problems(study), *_find_repetitions(study), *_find_claim_problems(study)]
         problems += _find_more_problems(study)
+        for number, choice in enumerate(study.tables, start=1):
+            problems += [f"tables, entry {number}: {problem}" for problem in find_table_problems(study, choice)]
         problems += _find_label_problems(study)
     for name in study.data.names if catalog else ():
         sizes = catalog.datasets.get(name) if catalog else None

@@ -17,6 +17,7 @@ from tune_app.study import Baseline, Catalog, Claim, DataChoice, GridEntry, Labe
 from tune_app.study.mending import MendedStudy, mend, rename_unknown_keys
 from tune_app.study.messages import LISTS, explain
 from tune_app.study.plain_yaml import LONGEST_TEXT, PlainYamlError, read_yaml, write_yaml
+from tune_app.study.schema import TableChoice
 
 SHIPPED = Path(__file__).resolve().parents[1] / "studies"
 _SECTIONS: dict[str, type[BaseModel]] = {
@@ -26,6 +27,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "baseline": Baseline,
     "claims": Claim,
     "labels": Label,
+    "tables": TableChoice,
 }
 
 
@@ -128,6 +130,7 @@ def build_yaml(study: Study) -> str:
         "test",
         "families",
         "more",
+        "tables",
     ):  # sections that most studies have not
         if content.get(name) in ({}, [], None, "auto", {"also": [], "keep_scores": False}):
             content.pop(name, None)
@@ -153,6 +156,9 @@ def _apply_override(content: dict[str, Any], override: str) -> list[str]:
                 f"--set {override}: {part!r} in {key!r} is no section and no entry (from 0) of a list; sections are "
                 f"{', '.join(_SECTIONS)}"
             ]
+    if isinstance(place, list) and last == "+":
+        place.append(value)
+        return []
     if isinstance(place, list):
         return [f"--set {override}: name a key inside the entry, such as grid.0.folds=4"]
     if not isinstance(place, dict):

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from tune_app.errors import StudyError, choices, find_near
 
-LISTS = ("grid", "claims", "labels")
+LISTS = ("grid", "claims", "labels", "tables")
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from tune_app.study.more import MoreReplicates
 from tune_app.study.signatures import Signature
 
 LONGEST_LABEL = 60  # characters
+DATA = "data"  # the factor of a study over several data sets
 
 
 class DataChoice(Frozen):
@@ -114,6 +115,17 @@ class MetricChoice(Frozen):
         return tuple(dict.fromkeys((*([self.primary] if self.primary else []), *self.also)))
 
 
+class TableChoice(Frozen):
+    """A two-way table of a metric, the primary one if none is named: a row and a column for each level of two factors.
+
+    Of a study over several data sets each is a column; where `columns` is left out, these alone are.
+    """
+
+    rows: str
+    columns: str | None = None
+    metric: str | None = None
+
+
 class StudySchema(Frozen):
     """The keys of a study, each valid by itself."""
 
@@ -141,6 +153,7 @@ class StudySchema(Frozen):
     # Holm's families of claims, by name: how the sentences of each begin. What is in none is in the family `claims`.
     families: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     more: tuple[MoreReplicates, ...] = ()  # replicates that a run until its claims were decided has added
+    tables: tuple[TableChoice, ...] = ()  # two-way tables beside those of every study
     labels: tuple[Label, ...] = ()  # display names; without any, the levels that vary
     define: dict[str, Definition] = Field(default_factory=dict)
     signatures: dict[str, Signature] = Field(default_factory=dict)  # of what is defined, as read when the study was run

@@ -24,6 +24,7 @@ from tune_app.export.page.baseline import build_choice
 from tune_app.export.page.charts import ChartPool
 from tune_app.export.page.content import build_facts
 from tune_app.export.page.files import list_files
+from tune_app.export.page.further import place_further
 from tune_app.export.page.packing import MOST_UNPACKED, Packs, pack
 from tune_app.export.page.placed import place
 from tune_app.export.page.templates import HERE, open_templates
@@ -134,6 +135,7 @@ def build_page(
         "style": Markup(style),
     }
     content |= _place_tables(tables, study, content["conclusions"])
+    content |= place_further(tables, study)
     content["choice"] = build_choice(frames.get("pairs"), str(frames["contrasts"]["baseline_row"].mode().get(0, "")))
     content["plan"] = plan and place(plan, study)
     present = {*ALWAYS, *(name.replace("_", "-") for name, value in content.items() if value)}

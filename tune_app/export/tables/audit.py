@@ -1,5 +1,6 @@
 """What each defect costs, in groups by setting, and the conclusions below."""
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -8,37 +9,37 @@ from tune_app.analysis.audit.conclusions import build_conclusions
 from tune_app.analysis.audit.settings import SHARED, Setting, find_settings
 from tune_app.analysis.labels import ROWS_A_GROUP, build_row_label
 from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Row, Table, list_records
-from tune_app.export.tables.notes import build_notes, share_reasons
+from tune_app.export.tables.notes import share_reasons
 from tune_app.export.tables.scope import ESTIMAND, build_scope
 from tune_app.records.results import Results
 
 PROTOCOL = ("protocol",)  # settings are conditions without it
 SETTING = Column("row", "row", wraps=True)
 COLUMNS = (
-    Column("defect", "defect"),
-    Column("way", "way"),
-    Column("replicates_without", "n without", Kind.COUNT),
-    Column("replicates_with", "n with", Kind.COUNT),
+    Column("defect", "defect", wraps=True),
+    Column("way", "way", wraps=True, settles=True),
+    Column("replicates_without", "n without", Kind.COUNT, least=Medium.PAPER, settles=True),
+    Column("replicates_with", "n with", Kind.COUNT, least=Medium.PAPER, settles=True),
     Column("collapsed_without", "collapsed without", Kind.COUNT, least=Medium.SCREEN),
-    Column("collapsed_with", "collapsed with", Kind.COUNT),
+    Column("collapsed_with", "collapsed with", Kind.COUNT, least=Medium.PAPER, settles=True),
     Column("accuracy_without", "without", Kind.NUMBER),
     Column("accuracy_with", "with", Kind.NUMBER),
     Column("cost", "cost", Kind.ESTIMATE, signed=True),
     Column("cost", "95% interval", Kind.INTERVAL, signed=True),
-    Column("cost_median", "median", Kind.NUMBER, signed=True),
+    Column("cost_median", "median", Kind.NUMBER, signed=True, least=Medium.PAPER),
     Column("share_of_gap", "of the gap", Kind.SHARE),
-    Column("share_low", "from", Kind.SHARE),
-    Column("share_high", "to", Kind.SHARE),
-    Column("share_interval", "interval by", least=Medium.SCREEN),
-    Column("share_of_reported_gap", "of the reported gap", Kind.SHARE),
-    Column("explains", "explains"),
-    Column("p_value", "p", Kind.P_VALUE),
+    Column("share_low", "from", Kind.SHARE, least=Medium.PAPER),
+    Column("share_high", "to", Kind.SHARE, least=Medium.PAPER),
+    Column("share_interval", "interval by", least=Medium.SCREEN, settles=True),
+    Column("share_of_reported_gap", "of the reported gap", Kind.SHARE, least=Medium.PAPER),
+    Column("explains", "explains", wraps=True),
+    Column("p_value", "p", Kind.P_VALUE, least=Medium.PAPER),
     Column("p_holm", "p (Holm)", Kind.P_VALUE),
     Column("explains_unadjusted", "before adjustment", least=Medium.SCREEN),
-    Column("test", "test", least=Medium.SCREEN),
-    Column("family", "family", least=Medium.SCREEN),
-    Column("method", "method", least=Medium.SCREEN),
-    ESTIMAND,
+    Column("test", "test", least=Medium.SCREEN, settles=True),
+    Column("family", "family", least=Medium.SCREEN, settles=True),
+    Column("method", "method", least=Medium.SCREEN, settles=True),
+    replace(ESTIMAND, least=Medium.PAPER),
 )
 EXPLANATION = (
     "Costs are test accuracies (share) without the defect minus with it; n are replicates. Verdicts speak of these "
@@ -52,7 +53,7 @@ def build_audit_table(results: Results, audit: pd.DataFrame) -> Table:
     settings = {build_row_label(setting.spec, results.study, PROTOCOL): setting for setting in find_settings(results)}
     records = list_records(audit)
     reasons = share_reasons([(f"{record['setting']}, {record['defect']}", record["reason"]) for record in records])
-    notes = (EXPLANATION, *_explain(audit), *build_conclusions(audit), *build_notes(reasons, len(records)))
+    notes = (EXPLANATION, *_explain(audit), *build_conclusions(audit))
     scope = build_scope([(record["estimand"], "test_accuracy") for record in records], results.study)
     named = {record["setting"]: settings[record["setting"]] for record in records}
     if len(records) >= ROWS_A_GROUP * len(named):
@@ -60,9 +61,9 @@ def build_audit_table(results: Results, audit: pd.DataFrame) -> Table:
             _build_group(results, {label: setting}, [record for record in records if record["setting"] == label])
             for label, setting in named.items()
         )
-        return Table("audit", "What the defects cost", COLUMNS, groups, notes, scope)
+        return Table("audit", "What the defects cost", COLUMNS, groups, notes, scope, tuple(reasons))
     group = _build_group(results, named, records)
-    return Table("audit", "What the defects cost", (SETTING, *COLUMNS), (group,), notes, scope)
+    return Table("audit", "What the defects cost", (SETTING, *COLUMNS), (group,), notes, scope, tuple(reasons))
 
 
 def _explain(audit: pd.DataFrame) -> list[str]:
@@ -91,7 +92,8 @@ def _build_group(results: Results, settings: dict[str, Setting], records: list[d
                 **record,
                 "row": labelling.label(conditions[record["setting"]], PROTOCOL),
                 "cost": Estimate(record["cost"], record["ci95_low"], record["ci95_high"]),
-            }
+            },
+            key=f"{record['setting']}, {record['defect']}",
         )
         for record in records
     )

@@ -30,11 +30,13 @@ def _spell_estimate(value: Estimate, column: Column) -> str:
     low, high = value.low, value.high
     has_interval = low is not None and high is not None and not is_missing(low, Kind.NUMBER)
     decimals = choose_decimals((high - low) / 2 if has_interval else None)  # type: ignore[operator]
-    if column.kind is Kind.ESTIMATE:
-        return format_number(value.value, decimals, sign)
+    number = format_number(value.value, decimals, sign)
+    if column.kind is Kind.ESTIMATE or not has_interval:
+        return number
     least, greatest = column.bounds or (float("-inf"), float("inf"))
     ends = (max(low, least), min(high, greatest))  # type: ignore[type-var]
-    return f"[{', '.join(format_number(end, decimals, sign) for end in ends)}]"
+    interval = f"[{', '.join(format_number(end, decimals, sign) for end in ends)}]"
+    return f"{number} {interval}" if column.kind is Kind.BOTH else interval
 
 
 def _spell_number(value: float, column: Column) -> str:

@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 
 from tune_app.export.tables.contrasts import spell_n
-from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Row, Table, list_records
-from tune_app.export.tables.notes import Reason, number_claims, share_reasons
+from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Reason, Row, Table, list_records
+from tune_app.export.tables.notes import number_claims, share_reasons
 from tune_app.export.tables.scope import ESTIMAND, build_scope, do_differ, spell_estimand
 from tune_app.study import Study
 
@@ -22,7 +22,7 @@ COLUMNS = (
     Column("estimand", "speaks of", least=Medium.PAPER),
     Column("n", "n", least=Medium.PAPER),
     Column("power", "power", Kind.SHARE, least=Medium.PAPER),
-    Column("needed_replicates", "replicates for 80%", Kind.COUNT),
+    Column("needed_replicates", "replicates for 80%", Kind.COUNT, least=Medium.PAPER),
     Column("needed_replicates_90", "for 90%", Kind.COUNT, least=Medium.PAPER),
     Column("ci95", "95% interval, unadjusted", Kind.INTERVAL, signed=True, least=Medium.PAPER),
 )

@@ -9,10 +9,13 @@ from tune_app.analysis.contrast_rows import SHARES
 from tune_app.analysis.labels import Row as LabelledRow
 from tune_app.analysis.labels import build_groups
 from tune_app.analysis.metrics import find_folds
+from tune_app.analysis.pairs import find_best
 from tune_app.analysis.undefined import describe_undefined
+from tune_app.analysis.unrun import describe_unrun, find_unrun
+from tune_app.export.tables.best import build_best_note
 from tune_app.export.tables.cut import find_cut
-from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Part, Row, Shares, Table
-from tune_app.export.tables.notes import Reason, build_label_note, build_notes, share_reasons
+from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Part, Reason, Row, Shares, Table
+from tune_app.export.tables.notes import build_label_note, share_reasons
 from tune_app.export.tables.scope import ESTIMAND, build_scope, do_differ, spell_estimand, spell_method
 from tune_app.records.results import Results
 from tune_app.study import Study
@@ -29,8 +32,8 @@ def build_columns(study: Study) -> tuple[Column, ...]:
     bounds = find_bounds(primary, study.define)  # the CSV files have the formula's ends
     return (
         Column("row", "row", wraps=True),
-        Column("fits", "fits", Kind.PART),
-        Column("replicates", "replicates", Kind.COUNT),
+        Column("fits", "fits", Kind.PART, settles=True),
+        Column("replicates", "replicates", Kind.COUNT, settles=True),
         Column(primary, heading, Kind.ESTIMATE, unit=unit),
         Column(primary, "95% interval", Kind.INTERVAL, bounds=bounds),
         ESTIMAND,
@@ -53,35 +56,38 @@ def build_columns(study: Study) -> tuple[Column, ...]:
 def build_condition_table(results: Results) -> Table:
     """A row for each condition, in groups that each say in their caption what their rows have in common."""
     study = results.study
+    unrun = find_unrun(results)
+    members = [(group, [row for row in group.rows if row.label not in unrun]) for group in build_groups(study)]
+    members = [(group, rows) for group, rows in members if rows]
+    best = [find_best(results, [row.label for row in rows]) for _, rows in members]
     groups = tuple(
-        Group(group.caption, tuple(_build_row(results, group.label(row), row) for row in group.rows))
-        for group in build_groups(study)
+        Group(group.caption, tuple(_build_row(results, group.label(row), row, row.label == one) for row in rows))
+        for (group, rows), one in zip(members, best, strict=True)
     )
     rows = [row for group in groups for row in group.rows]
     estimands = [row.values["estimand"] for row in rows]
-    notes = build_label_note(study.labelling.find_labels())
-    notes += _build_interval_notes(study, rows)
-    notes += build_notes(_find_undefined(results), len(rows))
-    labels = [row.label for group in build_groups(study) for row in group.rows]  # unique over all groups
+    notes = [*describe_unrun(results), *build_label_note(study.labelling.find_labels())]
+    notes += _build_interval_notes(rows) + build_best_note(results, best, "group" if len(groups) > 1 else "table")
+    labels = [row.key for row in rows]
     means = [row.values[study.primary] for row in rows]
-    notes += build_notes(find_cut(study, study.primary, zip(labels, means, strict=True)), len(rows))
+    reasons = (*_find_undefined(results), *find_cut(study, study.primary, zip(labels, means, strict=True)))
     hidden = [] if do_differ(estimands) else [ESTIMAND]
     hidden += [] if do_differ(row.values["method"] for row in rows) else [METHOD]
     columns = [column for column in build_columns(study) if column not in hidden]
     scope = build_scope([(row.values[f"{study.primary}_estimand"], study.primary) for row in rows], study)
-    return Table("conditions", "Conditions", tuple(columns), groups, tuple(notes), scope)
+    shares = (
+        f"Seeds / {study.sample}s / both: what the squared error of the mean is made of. More replicates make the "
+        f"first part smaller, more test {study.sample}s the second, either of them the third."
+    )
+    return Table(
+        "conditions", "Conditions", tuple(columns), groups, tuple(notes), scope, reasons, (("shares", shares),)
+    )
 
 
-def _build_interval_notes(study: Study, rows: list[Row]) -> list[str]:
-    """How the intervals came about, and how to read their shares."""
+def _build_interval_notes(rows: list[Row]) -> list[str]:
+    """How the intervals came about."""
     methods = dict.fromkeys(str(row.values["method"]) for row in rows if row.values["method"])
-    notes = [f"The interval is the {' or the '.join(methods)}."] if methods else []
-    if any(row.values["shares"] for row in rows):
-        notes.append(
-            f"Seeds / {study.sample}s / both: what the squared error of the mean is made of. More replicates make the "
-            f"first part smaller, more test {study.sample}s the second, either of them the third."
-        )
-    return notes
+    return [f"The interval is the {' or the '.join(methods)}."] if methods else []
 
 
 def _find_undefined(results: Results) -> list[Reason]:
@@ -90,11 +96,11 @@ def _find_undefined(results: Results) -> list[Reason]:
     for group in build_groups(results.study):
         for row in group.rows:
             fits = [record for spec in row.trials for record in find_folds(results, spec) if record]
-            reasons.append((group.label(row), describe_undefined(fits, results.study.primary)))
+            reasons.append((row.label, describe_undefined(fits, results.study.primary)))
     return share_reasons(reasons)
 
 
-def _build_row(results: Results, label: str, row: LabelledRow) -> Row:
+def _build_row(results: Results, label: str, row: LabelledRow, is_best: bool) -> Row:
     numbers, study = build_condition(results, row.trials), results.study
     primary = study.primary
     score, difference = build_estimates(numbers, primary)
@@ -108,7 +114,8 @@ def _build_row(results: Results, label: str, row: LabelledRow) -> Row:
         "method": spell_method(numbers[f"{primary}_method"], study),
         "shares": None if shares[0] is None else Shares(*shares),
     }
-    return Row(numbers | own, target=f"trial-{row.trials[0].id}")
+    best = frozenset([primary] if is_best else [])
+    return Row(numbers | own, target=f"trial-{row.trials[0].id}", best=best, key=row.label)
 
 
 def build_estimates(numbers: dict[str, Any], metric: str = "test_accuracy") -> tuple[Estimate, Estimate]:

@@ -8,8 +8,9 @@ from tune_app.analysis.comparable import APART
 from tune_app.analysis.contrast_rows import FAMILIES
 from tune_app.analysis.estimands import DETECTABLE
 from tune_app.analysis.labels import RowGroup, build_groups, build_rows
+from tune_app.analysis.unrun import find_unrun
 from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Row, Table, list_records
-from tune_app.export.tables.notes import build_notes, join_remarks, share_reasons
+from tune_app.export.tables.notes import join_remarks, share_reasons
 from tune_app.export.tables.scope import ESTIMAND, build_scope, do_differ, spell_estimand, spell_method
 from tune_app.records.results import Results
 from tune_app.study import Metric, Study
@@ -25,18 +26,12 @@ COLUMNS = (
     ESTIMAND,
     Column("p_value", "p", Kind.P_VALUE, least=Medium.SCREEN),
     Column("p_holm", "p (Holm)", Kind.P_VALUE),
-    Column("p_worse", "P(worse)", Kind.PROBABILITY),
-    Column("p_equivalent", "P(equal)", Kind.PROBABILITY),
-    Column("p_better", "P(better)", Kind.PROBABILITY),
-    Column("smallest_detectable", "detectable", Kind.SPREAD),
-    Column("n", "n"),
-    Column("p_sign_flip", "p (sign flip)", Kind.P_VALUE, least=Medium.SCREEN),
-    Column("median", "median effect", Kind.ESTIMATE, signed=True, least=Medium.SCREEN),
-    Column("median", "its 95% interval", Kind.INTERVAL, signed=True, least=Medium.SCREEN),
-    Column("superior", "P(superior)", Kind.ESTIMATE, least=Medium.SCREEN),
-    Column("superior", "its 95% interval", Kind.INTERVAL, least=Medium.SCREEN),
-    Column("method", "method", least=Medium.SCREEN),
-    Column("status", "status", least=Medium.SCREEN),
+    Column("p_worse", "P(worse)", Kind.PROBABILITY, least=Medium.PAPER),
+    Column("p_equivalent", "P(equal)", Kind.PROBABILITY, least=Medium.PAPER),
+    Column("p_better", "P(better)", Kind.PROBABILITY, least=Medium.PAPER),
+    Column("smallest_detectable", "detectable", Kind.SPREAD, least=Medium.PAPER),
+    Column("n", "n", settles=True, wraps=True),
+    Column("method", "method", least=Medium.SCREEN, settles=True),
 )
 TITLES = dict(zip(FAMILIES, ("", ", more than one factor changed"), strict=True))
 
@@ -46,7 +41,12 @@ def build_contrast_tables(results: Results, contrasts: pd.DataFrame, metric: Met
 
     The contrasts that change more than one factor have a table of their own. A table without rows is left out.
     """
-    records = [record for record in list_records(contrasts) if record["metric"] == metric]
+    unrun = find_unrun(results)
+    records = [
+        record
+        for record in list_records(contrasts)
+        if record["metric"] == metric and not {record["row"], record["baseline_row"]} & unrun
+    ]
     families = [[record for record in records if record["family"] == family] for family in FAMILIES]
     return [
         _build_table(results, {record["row"]: record for record in members}, metric, family)
@@ -67,6 +67,7 @@ def _build_table(results: Results, records: dict[str, dict[str, Any]], metric: M
         f"{group.caption}; compared with {rows[0].values['baseline']}" if is_captioned else group.caption
         for group, rows in groups
     ]
+    reasons = [(row, join_remarks(record)) for row, record in records.items() if record["reason"] != APART]
     unit = study.describe_metric(metric).unit
     title = f"Contrasts of {metric.replace('_', ' ')}" + (f" ({unit})" if unit else "")
     return Table(
@@ -76,6 +77,7 @@ def _build_table(results: Results, records: dict[str, dict[str, Any]], metric: M
         tuple(Group(caption, rows) for caption, (_, rows) in zip(captions, groups, strict=True)),
         tuple(_build_notes(study, records)),
         build_scope([(record["estimand"], metric) for record in records.values()], study),
+        tuple(share_reasons(reasons, leave_out=(DETECTABLE,))),
     )
 
 
@@ -103,11 +105,10 @@ def _build_notes(study: Study, records: dict[str, dict[str, Any]]) -> list[str]:
         notes.append(f"Times without an interval: {APART}")
     if any(not pd.isna(record["p_superior"]) for record in records.values()):
         notes.append(
-            "The sign-flip p, the median effect and P(superior), which is the chance that a fit of the row beats one "
-            f"of its baseline, are on the page and in contrasts.csv; they count fits, on these very {study.sample}s."
+            "What assumes less, the sign-flip p, the median effect and P(superior), the chance that a fit of the row "
+            f"beats one of its baseline, is in contrasts.csv; it counts fits, on these very {study.sample}s."
         )
-    reasons = [(row, join_remarks(record)) for row, record in records.items() if record["reason"] != APART]
-    return notes + build_notes(share_reasons(reasons, leave_out=(DETECTABLE,)), len(records))
+    return notes
 
 
 def _build_row(study: Study, record: dict[str, Any], label: str, baseline: str) -> Row:
@@ -117,12 +118,11 @@ def _build_row(study: Study, record: dict[str, Any], label: str, baseline: str) 
             "row": label,
             "baseline": baseline,
             "effect": Estimate(record["effect"], record["ci95_low"], record["ci95_high"]),
-            "median": Estimate(record["median_effect"], record["median_low"], record["median_high"]),
-            "superior": Estimate(record["p_superior"], record["p_superior_low"], record["p_superior_high"]),
             "estimand": spell_estimand(record["estimand"], study),
             "method": spell_method(record["method"], study),
             "n": spell_n(record),
-        }
+        },
+        key=record["row"],
     )
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from tune_app.export.tables.model import Estimate, Value
-from tune_app.export.tables.notes import Reason, share_reasons
+from tune_app.export.tables.model import Estimate, Reason, Value
+from tune_app.export.tables.notes import share_reasons
 from tune_app.study import Study
 from tune_app.study.metrics import find_bounds
 

@@ -4,7 +4,7 @@ import pandas as pd
 
 from tune_app.analysis.designed import choose_scale
 from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Row, Table, list_records
-from tune_app.export.tables.notes import build_notes, share_reasons
+from tune_app.export.tables.notes import share_reasons
 from tune_app.export.tables.scope import build_scope
 from tune_app.records.results import Results
 
@@ -14,7 +14,7 @@ COLUMNS = (
     Column("effect", "95% interval", Kind.INTERVAL, signed=True),
     Column("p_value", "p", Kind.P_VALUE, least=Medium.SCREEN),
     Column("p_holm", "p (Holm)", Kind.P_VALUE),
-    Column("n_pairs", "pairs", Kind.COUNT),
+    Column("n_pairs", "pairs", Kind.COUNT, settles=True),
     Column("aliased_with", "aliased with", wraps=True),
 )
 CAPTIONS = {
@@ -39,17 +39,21 @@ def build_design_table(results: Results, designs: pd.DataFrame) -> Table:
         caption = CAPTIONS.get(str(family), str(family))
         groups.append(Group(f"{model}: {caption}" if several else caption, tuple(map(_build_row, list_records(rows)))))
     records = list_records(designs)
-    reasons = share_reasons([(f"{r['component']}, {r['family']}", r["reason"]) for r in records if r["reason"]])
+    reasons = share_reasons([(_name(record), record["reason"]) for record in records if record["reason"]])
     return Table(
         "designs",
         f"What each component does to {metric}",
         COLUMNS,
         tuple(groups),
-        tuple(build_notes(reasons, len(records))),
-        build_scope([(record["estimand"], results.study.primary) for record in records], results.study),
+        scope=build_scope([(record["estimand"], results.study.primary) for record in records], results.study),
+        reasons=tuple(reasons),
     )
+
+
+def _name(record: dict[str, object]) -> str:
+    return f"{record['component']}, {record['family']}"
 
 
 def _build_row(record: dict[str, object]) -> Row:
     effect = Estimate(record["estimate"], record["ci95_low"], record["ci95_high"])  # type: ignore[arg-type]
-    return Row(record | {"effect": effect})  # type: ignore[arg-type]
+    return Row(record | {"effect": effect}, key=_name(record))  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
 """The tables of a study in the order to read them, and what must be known to read them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 from rich.console import RenderableType
@@ -9,6 +9,7 @@ from rich.text import Text
 
 from tune_app.analysis.claims import build_verdicts
 from tune_app.analysis.conditions import build_condition_scores
+from tune_app.analysis.unrun import describe_unrun
 from tune_app.export.tables.audit import build_audit_table
 from tune_app.export.tables.claims import build_claim_table
 from tune_app.export.tables.conditions import build_condition_table
@@ -20,12 +21,15 @@ from tune_app.export.tables.markdown import escape_markdown, render_markdown
 from tune_app.export.tables.metrics import build_metric_table
 from tune_app.export.tables.model import Medium, Table
 from tune_app.export.tables.outlook import build_outlook_table
+from tune_app.export.tables.pivot import build_pivot_table, name_pivots
+from tune_app.export.tables.ranking import build_pair_table, build_ranking_table
 from tune_app.export.tables.reading import build_reading
 from tune_app.export.tables.reference import build_check_table, build_reported_tables
-from tune_app.export.tables.terminal import render_terminal
+from tune_app.export.tables.terminal import render_terminal, render_titled
 from tune_app.records.results import Results
 from tune_app.study import Study
 from tune_app.study.metrics import list_summarised
+from tune_app.study.schema import TableChoice
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,9 @@ class StudyTables:
     metrics: Table | None = None
     effects: Table | None = None
     outlook: Table | None = None
+    ranking: Table | None = None
+    pairs: Table | None = None
+    pivots: tuple[Table, ...] = ()
 
     @property
     def on_paper(self) -> list[Table]:
@@ -59,6 +66,7 @@ class StudyTables:
             self.check,
             self.designs,
             self.conditions,
+            self.ranking,
             self.metrics,
             *self.contrasts,
             self.effects,
@@ -66,8 +74,8 @@ class StudyTables:
         return [table for table in found if table]
 
 
-def build_tables(results: Results, frames: Mapping[str, pd.DataFrame]) -> StudyTables:
-    """The tables of a study, from its results and the frames of `build_frames`."""
+def build_tables(results: Results, frames: Mapping[str, pd.DataFrame], more: Sequence[TableChoice] = ()) -> StudyTables:
+    """The tables of a study, from its results and the frames of `build_frames`; `more` are two-way tables."""
     audit, check = frames.get("audit"), frames.get("reference_check")
     contrasts, *others = [
         tuple(build_contrast_tables(results, frames["contrasts"], metric))
@@ -87,7 +95,17 @@ def build_tables(results: Results, frames: Mapping[str, pd.DataFrame]) -> StudyT
         metrics=build_metric_table(results, frames["conditions"]),
         effects=build_effect_table(results, frames["effects"]) if "effects" in frames else None,
         outlook=outlook if outlook.rows else None,
+        ranking=build_ranking_table(results, frames["ranking"]) if "ranking" in frames else None,
+        pivots=build_pivots(results, frames["conditions"], more),
+        pairs=build_pair_table(results, frames["pairs"]) if "pairs" in frames else None,
     )
+
+
+def build_pivots(results: Results, scores: pd.DataFrame, more: Sequence[TableChoice] = ()) -> tuple[Table, ...]:
+    """The two-way tables that the study asks for, and those of `more`; `scores` is conditions.csv."""
+    choices = tuple(dict.fromkeys((*results.study.tables, *more)))
+    pairs = zip(choices, name_pivots(choices), strict=True)
+    return tuple(build_pivot_table(results, scores, choice, name) for choice, name in pairs)
 
 
 def build_document(results: Results, tables: list[Table]) -> str:
@@ -128,10 +146,15 @@ def build_terminal_tables(results: Results) -> list[RenderableType]:
     claims = build_claim_table(results.study, build_verdicts(results))
     several = len(results.study.metrics.named) > 1
     metrics = build_metric_table(results, build_condition_scores(results)) if several else None
+    pivots = build_pivots(results, build_condition_scores(results)) if results.study.tables else ()
     tables = [table for table in (claims, build_condition_table(results), metrics) if table and table.rows]
     if metrics and len(metrics.select_columns(Medium.TERMINAL)) == 1:  # nothing but its rows' names
         tables.remove(metrics)
     scopes = {table.title: table.scope for table in tables if table.scope and table is not metrics}
     is_one = len(set(scopes.values())) == 1
     said = set(scopes.values()) if is_one else [f"{title}: {scope}" for title, scope in scopes.items()]
-    return [*(line for table in tables for line in render_terminal(table)), *(Text(each, style="dim") for each in said)]
+    return [
+        *(line for table in tables for line in render_terminal(table)),
+        *(Text(each, style="dim") for each in (*describe_unrun(results), *said)),
+        *(line for table in pivots for line in render_titled(replace(table, scope=""))),
+    ]

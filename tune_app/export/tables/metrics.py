@@ -10,7 +10,7 @@ from tune_app.analysis.labels import Row as LabelledRow
 from tune_app.analysis.labels import build_groups
 from tune_app.export.rounding import choose_decimals
 from tune_app.export.tables.model import Column, Group, Kind, Medium, Row, Table, Value, list_records
-from tune_app.export.tables.notes import build_notes, share_reasons
+from tune_app.export.tables.notes import share_reasons
 from tune_app.records.results import Results
 
 EXPLANATION = (
@@ -56,12 +56,19 @@ def build_metric_table(results: Results, scores: pd.DataFrame) -> Table | None:
     for group in build_groups(results.study):
         rows = tuple(_build_row(group.label(row), row, found) for row in group.rows)
         groups.append(Group(group.caption, rows))
-        reasons += [(group.label(row), reason) for row in group.rows for reason in found.list_reasons(row)]
+        reasons += [(row.label, reason) for row in group.rows for reason in found.list_reasons(row)]
     columns = [column for metric in found.metrics for column in _build_columns(results, metric, found)]
     notes = [EXPLANATION] if found.pooled else []
-    notes += build_notes(share_reasons(reasons), sum(len(group.rows) for group in groups))
     named = (Column("row", "row", wraps=True), *columns)
-    return Table("metrics", "Metrics, means over folds and replicates", named, tuple(groups), tuple(notes), SCOPE)
+    return Table(
+        "metrics",
+        "Metrics, means over folds and replicates",
+        named,
+        tuple(groups),
+        tuple(notes),
+        SCOPE,
+        tuple(share_reasons(reasons)),
+    )
 
 
 def _collect(results: Results, scores: pd.DataFrame) -> Scores:
@@ -75,7 +82,7 @@ def _build_row(label: str, row: LabelledRow, scores: Scores) -> Row:
     values: dict[str, Value] = {"row": label}
     for metric in scores.metrics:
         values |= {metric: scores.means[metric, row.label]["mean"], metric + POOLED: scores.find_pooled(metric, row)}
-    return Row(values, target=f"trial-{row.trials[0].id}")
+    return Row(values, target=f"trial-{row.trials[0].id}", key=row.label)
 
 
 def _build_columns(results: Results, metric: str, scores: Scores) -> list[Column]:

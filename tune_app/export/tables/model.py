@@ -20,6 +20,7 @@ class Kind(Enum):
     SPREAD = "spread"  # an uncertainty itself, which decides its own decimals
     ESTIMATE = "estimate"  # the value of an `Estimate`
     INTERVAL = "interval"  # the interval of an `Estimate`
+    BOTH = "estimate with interval"
     RANGE = "range"  # of a `Range`
     PART = "part"  # of a `Part`
     SHARES = "shares"  # of a `Shares`
@@ -29,8 +30,9 @@ class Medium(IntEnum):
     """Where a table is read, from the one with the least room to the one with the most."""
 
     TERMINAL = 0
-    PAPER = 1
-    SCREEN = 2
+    PRINT = 1  # a column of LaTeX
+    PAPER = 2  # Markdown, a notebook
+    SCREEN = 3
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Column:
     """A column: the name of its values, its heading and their unit, their kind.
 
     `least` is the medium with the least room that shows it. `signed` numbers show a plus, intervals end at `bounds`,
-    and words that may be long wrap.
+    and words that may be long wrap. What `settles` is said in the caption where all rows have the same.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Column:
     signed: bool = False
     bounds: tuple[float, float] | None = None
     wraps: bool = False
+    settles: bool = False
 
     @property
     def is_text(self) -> bool:
@@ -102,10 +105,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """Values by the names of their columns; `target` is the id of the section that the row's first cell leads to."""
+    """Values by the names of their columns; `target` is the id of the section that the row's first cell leads to.
+
+    `best` are the names of columns whose value is the best, and decidedly so. Footnotes speak of the row by its `key`,
+    where that is another than its first cell.
+    """
 
     values: Mapping[str, Value]
     target: str = ""
+    best: frozenset[str] = frozenset()
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,10 +126,19 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Reason:
+    """Sentences, and the keys of the rows that they are about."""
+
+    rows: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True)
 class Table:
     """`name` is an identifier, unique in a document. The first column names the row; `notes` are sentences.
 
-    `scope` is the sentence that says what the numbers speak of, empty for a table of facts.
+    `scope` is the sentence that says what the numbers speak of, empty for a table of facts. `reasons` are what must be
+    known of some rows, which `layout` makes footnotes of; `explained` are notes for media that show the column named.
     """
 
     name: str
@@ -129,6 +147,8 @@ class Table:
     groups: tuple[Group, ...]
     notes: tuple[str, ...] = ()
     scope: str = ""
+    reasons: tuple[Reason, ...] = ()
+    explained: tuple[tuple[str, str], ...] = ()
 
     @property
     def rows(self) -> list[Row]:

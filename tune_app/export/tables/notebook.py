@@ -3,23 +3,27 @@
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from tune_app.export.tables.cells import spell
-from tune_app.export.tables.model import Group, Medium, Table
+from tune_app.export.tables.layout import Block, Cell, lay_out
+from tune_app.export.tables.model import Column, Medium, Table
 
 LEFT = ' style="text-align: left"'  # words; notebooks set cells flush right
 
 
 def render_notebook(table: Table) -> str:
     """The groups each under its caption, as on paper, and the notes as a list; everything is escaped."""
+    layout = lay_out(table, Medium.PAPER)
     scope = [f"<p>{escape(table.scope)}</p>"] if table.scope else []
-    parts = [f"<h4>{escape(table.title)}</h4>", *scope, *(_render_group(table, group) for group in table.groups)]
-    return "\n".join([*parts, build_html_list(table.notes)])
+    blocks = [_render_block(block, layout.columns) for block in layout.blocks]
+    return "\n".join([f"<h4>{escape(layout.caption)}</h4>", *scope, *blocks, build_html_list(layout.notes)])
 
 
-def _render_group(table: Table, group: Group) -> str:
-    columns = table.select_columns(Medium.PAPER, group)
+def _render_block(block: Block, columns: Sequence[Column]) -> str:
     headings = [(column.title, column.is_text) for column in columns]
-    return build_html_table(headings, ([spell(row, column) for column in columns] for row in group.rows), group.caption)
+    return build_html_table(headings, ([_spell(cell) for cell in row] for row in block.rows), block.caption)
+
+
+def _spell(cell: Cell) -> str:
+    return f"{cell.text}{cell.mark}{cell.pad}"
 
 
 def build_html_table(headings: Sequence[tuple[str, bool]], rows: Iterable[Sequence[str]], caption: str = "") -> str:

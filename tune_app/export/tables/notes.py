@@ -2,20 +2,12 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from tune_app.export.tables.model import Reason
 from tune_app.study import Label
 
 _CLAUSE = re.compile(r"(?<=[.;])\s+")
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Sentences, and the rows that they are about."""
-
-    rows: tuple[str, ...]
-    text: str
 
 
 def share_reasons(reasons: Iterable[tuple[str, str]], leave_out: Sequence[str] = ()) -> list[Reason]:

@@ -1,8 +1,10 @@
 """Tables for the page's template: every cell has its text and what it sorts by."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tune_app.export.tables.cells import find_sort_key, spell
+from tune_app.export.tables.cells import find_sort_key
+from tune_app.export.tables.layout import Cell, lay_out
 from tune_app.export.tables.model import Column, Medium, Row, Shares, Table, Value
 
 
@@ -10,13 +12,16 @@ from tune_app.export.tables.model import Column, Medium, Row, Shares, Table, Val
 class PageCell:
     """`sort` is empty where there is nothing to sort by; `href` leads to a section of the page.
 
-    `parts` are those of a bar beside the text, each with its start and its width in percent.
+    `text` ends with what aligns decimal points, `mark` is that of footnotes, `is_best` asks for weight. `parts` are
+    those of a bar beside the text, each with its start and its width in percent.
     """
 
     text: str
     sort: str
     href: str = ""
     parts: tuple[tuple[str, str], ...] = ()
+    mark: str = ""
+    is_best: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,23 +39,28 @@ class PageTable:
 
 def render_page(table: Table) -> PageTable:
     """The table with all its columns; a single group's caption is part of the table's."""
-    columns = table.select_columns(Medium.SCREEN)
-    several = len(table.groups) > 1
+    layout = lay_out(table, Medium.SCREEN)
     groups = tuple(
-        (group.caption if several else "", tuple(_build_cells(row, columns) for row in group.rows))
-        for group in table.groups
+        (
+            block.caption,
+            tuple(_build_cells(row, cells, layout.columns) for row, cells in zip(group.rows, block.rows, strict=True)),
+        )
+        for group, block in zip(table.groups, layout.blocks, strict=True)
     )
-    return PageTable(table.name, table.title, table.caption, table.scope, tuple(columns), groups, table.notes)
+    return PageTable(table.name, table.title, layout.caption, table.scope, layout.columns, groups, layout.notes)
 
 
-def _build_cells(row: Row, columns: list[Column]) -> tuple[PageCell, ...]:
+def _build_cells(row: Row, cells: Sequence[Cell], columns: Sequence[Column]) -> tuple[PageCell, ...]:
     keys = [find_sort_key(row, column) for column in columns]
     sorts = ["" if key is None else key if isinstance(key, str) else f"{float(key):.7g}" for key in keys]
-    texts = [spell(row, column) for column in columns]
-    texts = [text if column.is_text else text.replace("-", "−") for text, column in zip(texts, columns, strict=True)]
+    texts = [
+        cell.text if column.is_text else cell.text.replace("-", "−") + cell.pad
+        for cell, column in zip(cells, columns, strict=True)
+    ]
     hrefs = [f"#{row.target}" if row.target else "", *[""] * (len(columns) - 1)]
     parts = [_build_parts(row.values.get(column.name)) for column in columns]
-    return tuple(map(PageCell, texts, sorts, hrefs, parts))
+    marks, best = [cell.mark for cell in cells], [cell.is_best for cell in cells]
+    return tuple(map(PageCell, texts, sorts, hrefs, parts, marks, best))
 
 
 def _build_parts(value: Value) -> tuple[tuple[str, str], ...]:

@@ -1,5 +1,7 @@
 """The reported figures: beside ours, and among our replicates run as reported."""
 
+from typing import Any
+
 import pandas as pd
 
 from tune_app.analysis.audit.reference_check import iterate_checks
@@ -7,7 +9,7 @@ from tune_app.analysis.reported import Counterpart, find_counterparts
 from tune_app.export.tables.conditions import build_estimates
 from tune_app.export.tables.cut import find_cut
 from tune_app.export.tables.model import Column, Group, Kind, Medium, Range, Row, Table, list_records
-from tune_app.export.tables.notes import build_label_note, build_notes, share_reasons
+from tune_app.export.tables.notes import build_label_note, share_reasons
 from tune_app.export.tables.scope import build_scope
 from tune_app.records.results import Results
 
@@ -18,18 +20,18 @@ REPORTED = (
     Column("ours", "95% interval", Kind.INTERVAL, bounds=(0, 1)),
     Column("difference", "difference", Kind.ESTIMATE, signed=True),
     Column("verdict", "reported figure is", wraps=True),
-    Column("place", "among replicates run as reported", wraps=True),
+    Column("place", "among replicates run as reported", wraps=True, least=Medium.PAPER),
 )
 CHECK = (
     Column("row", "row", wraps=True),
-    Column("batch_size", "batch size", Kind.COUNT),
+    Column("batch_size", "batch size", Kind.COUNT, settles=True),
     Column("reported_test_accuracy", "reported", Kind.NUMBER),
     Column("as_reported", "as reported", Kind.RANGE),
     Column("as_reported_replicates", "replicates", Kind.COUNT),
     Column("replicates_below", "below", Kind.COUNT),
-    Column("place", "place"),
-    Column("range_coverage", "range holds", Kind.SHARE),
-    Column("sound", "sound", Kind.RANGE),
+    Column("place", "place", wraps=True),
+    Column("range_coverage", "range holds", Kind.SHARE, least=Medium.PAPER),
+    Column("sound", "sound", Kind.RANGE, least=Medium.PAPER),
     Column("sound_replicates", "replicates, sound", Kind.COUNT, least=Medium.SCREEN),
 )
 SETTING = ("protocol", "batch_size")  # what the columns say, not the labels
@@ -78,14 +80,13 @@ def _build_reported_table(results: Results, title: str, counterparts: list[Count
         REPORTED,
         (Group(labelling.build_caption(), tuple(rows)),),
         (
-            *build_notes(share_reasons(reasons), len(rows)),
-            *build_notes(find_cut(results.study, "test_accuracy", means), len(rows)),
             *dict.fromkeys(figures),
             *build_label_note(labelling.find_labels()),
         ),
         build_scope(
             [(each.numbers["test_accuracy_estimand"], "test_accuracy") for each in counterparts], results.study
         ),
+        (*share_reasons(reasons), *find_cut(results.study, "test_accuracy", means)),
     )
 
 
@@ -103,16 +104,22 @@ def build_check_table(results: Results, checks: pd.DataFrame) -> Table:
                     name: Range(*(record[f"{name}_{what}"] for what in ("mean", "min", "max")))
                     for name in ("as_reported", "sound")
                 },
-            }
+            },
+            key=_name(record),
         )
         for record, condition in zip(records, conditions, strict=True)
     )
-    reasons = share_reasons([(f"{r['row']}, batch size {r['batch_size']}", r["reason"]) for r in records])
+    reasons = share_reasons([(_name(record), record["reason"]) for record in records])
     return Table(
         "reference",
         "Reported figures among replicates (mean, least to greatest)",
         CHECK,
         (Group(labelling.build_caption(SETTING), rows),),
-        (EXPLANATION, *build_notes(reasons, len(records))),
+        (EXPLANATION,),
         f"Ranges and places speak of one more replicate, on these very {results.study.sample}s.",
+        tuple(reasons),
     )
+
+
+def _name(record: dict[str, Any]) -> str:
+    return f"{record['row']}, batch size {record['batch_size']}"

@@ -16,11 +16,13 @@ from tune_app.export.folder import SUMMARY_FILE
 from tune_app.export.frames import build_frames, build_json, render_csv
 from tune_app.export.tables.document import build_document, build_tables
 from tune_app.export.tables.latex import render_latex
+from tune_app.export.tables.markdown import render_markdown
 from tune_app.records.results import Results
 from tune_app.session.verification.check import Check, count
 from tune_app.study.factors import FORMER_NAMES
 
 COPIED = ("epochs", "folds")  # frames whose numbers are those of the records, digit by digit
+LATER = ("ranking", "pairs")  # files that an earlier state of this version did not write
 COMPUTED = "_wilson95_"  # in the names of their other columns
 WIDTH = 100  # characters of a cell that is quoted
 ROUNDING = 1e-9  # relative, of numbers that another version of a package may compute
@@ -36,7 +38,14 @@ def check_tables(folder: Path, results: Results) -> Check:
     if not any((folder / f"{name}.csv").exists() for name in frames):
         return Check("Tables", f"there are none, only what they follow from; `tune-report {folder}` writes them.")
     version, problems = _read_version(folder)
-    is_ours = version == __version__ and not any(_lacks_columns(folder / f"{n}.csv", frames[n]) for n in frames)
+    later = [name for name in LATER if name in frames]
+    is_earlier = bool(later) and not any((folder / f"{name}.csv").exists() for name in later)
+    frames = {name: frame for name, frame in frames.items() if not (is_earlier and name in later)}
+    is_ours = (
+        version == __version__
+        and not is_earlier
+        and not any(_lacks_columns(folder / f"{n}.csv", frames[n]) for n in frames)
+    )
     problems += [
         problem
         for name, frame in frames.items()
@@ -44,11 +53,14 @@ def check_tables(folder: Path, results: Results) -> Check:
     ]
     files, cells = len(frames), sum(frame.size for frame in frames.values())
     if is_ours:
-        tables = build_tables(results, frames).on_paper
+        built = build_tables(results, frames)
+        tables = built.on_paper
         texts = {
             "table.md": build_document(results, tables),
             "table.tex": render_latex(tables, results.study.name),
             SUMMARY_FILE: build_json(results, frames),
+            **{f"{table.name}.md": f"{render_markdown(table)}\n" for table in built.pivots},
+            **{f"{table.name}.tex": render_latex([table], table.name) for table in built.pivots},
         }
         files += len(texts)
         for name, text in texts.items():

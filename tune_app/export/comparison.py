@@ -1,0 +1,60 @@
+"""Results compared, written: a page, and the numbers as CSV beside it."""
+
+import base64
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+import pandas as pd
+from markupsafe import Markup
+
+from tune_app.errors import ResultsError
+from tune_app.export.frames import write_csv
+from tune_app.export.page import PAGE_FILE
+from tune_app.export.page.templates import HERE, open_templates
+from tune_app.export.tables.model import Table
+from tune_app.export.tables.page import render_page
+from tune_app.records import RECORDS_FILE, write_whole
+
+
+def write_comparison(
+    folder: Path, names: Sequence[tuple[str, str]], tables: Sequence[Table], scores: pd.DataFrame, changes: pd.DataFrame
+) -> Path:
+    """Write `index.html`, `comparison.csv` and `changes.csv`; the page's path. `names` are (letter, folder or study).
+
+    ResultsError where the folder is one of results, or cannot be written.
+    """
+    if (folder / RECORDS_FILE).exists():
+        raise ResultsError(f"{folder} holds a study's results, which a comparison would overwrite; name another folder")
+    style = (HERE / "page.css").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    title = f"{', '.join(Path(name).name for _, name in names[:-1])} and {Path(names[-1][1]).name} compared"
+    page = (
+        open_templates()
+        .get_template("comparison.html")
+        .render(
+            title=title,
+            sides=[(letter, name, _find_page(folder, name)) for letter, name in names],
+            tables=[render_page(table) for table in tables],
+            style=Markup(style),
+            style_hash=f"'sha256-{digest}'",
+        )
+    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_csv(folder / "comparison.csv", scores)
+        write_csv(folder / "changes.csv", changes)
+        write_whole(folder / PAGE_FILE, page)
+    except OSError as error:
+        raise ResultsError(f"{folder} cannot be written: {error.strerror}; choose another one with --to") from error
+    return folder / PAGE_FILE
+
+
+def _find_page(folder: Path, name: str) -> str:
+    """The way from the folder to a side's own page, empty where there is none."""
+    page = Path(name) / PAGE_FILE
+    if not page.is_file():
+        return ""
+    return quote(os.path.relpath(page.resolve(), folder.resolve()).replace(os.sep, "/"))
