@@ -5,12 +5,15 @@
 
 import base64
 import json
+import re
 import signal
 import sys
 from functools import lru_cache
 from typing import Any
 
 import vl_convert
+
+POINT = 0.75  # of a pixel, 96 of which are an inch: a PDF's unit is a point, of which 72 are
 
 
 @lru_cache(maxsize=1)
@@ -21,20 +24,34 @@ def build_library() -> str:
 
 
 def draw(request: dict[str, Any]) -> dict[str, Any]:
-    """`figures` (name → specifications, light and dark) and `scale` in; the same names with SVG, SVG and PNG out.
+    """`figures` (name → specifications: light, dark, then for print) and `scale` in, the same names drawn out.
 
-    A figure that cannot be drawn is in `failed` (name → why) instead.
+    Each is SVG, SVG, PNG and a PDF for each that is for print. A figure that cannot be drawn is in `failed` (name →
+    why) instead.
     """
     drawn, failed = {}, {}
     for name, specs in request["figures"].items():
         try:
-            light, dark = (vl_convert.vegalite_to_svg(spec) for spec in specs)
-            png = base64.b64encode(vl_convert.svg_to_png(light, scale=request["scale"])).decode("ascii")
+            light, dark, *prints = (vl_convert.vegalite_to_svg(spec) for spec in specs)
+            png = _encode(vl_convert.svg_to_png(light, scale=request["scale"]))
+            pdfs = [_encode(vl_convert.svg_to_pdf(shrink(svg))) for svg in prints]
         except Exception as error:
             failed[name] = f"{type(error).__name__}: {error}"
             continue
-        drawn[name] = light, dark, png
+        drawn[name] = light, dark, png, pdfs
     return {"figures": drawn, "failed": failed, "library": build_library()}
+
+
+def shrink(svg: str) -> str:
+    """The drawing with a size in points instead of pixels; its content is scaled with it."""
+    size = re.compile(r'width="([0-9.]+)" height="([0-9.]+)" viewBox=')
+    return size.sub(
+        lambda m: f'width="{float(m[1]) * POINT:g}" height="{float(m[2]) * POINT:g}" viewBox=', svg, count=1
+    )
+
+
+def _encode(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
 
 
 def main() -> None:

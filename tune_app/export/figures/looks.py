@@ -4,11 +4,13 @@ import altair as alt
 import pandas as pd
 
 from tune_app.export.figures.figure import Drawing, build_data
+from tune_app.export.figures.layout import HEADER, break_heading
 from tune_app.export.figures.theme import WIDTH
 from tune_app.study.metrics import SHARE
 
 ROOM = 3.0  # half-widths of the last interval that a panel shows beyond the effects
 COLUMNS = 2  # panels beside each other
+PANEL_WIDTH = (WIDTH - 90) // COLUMNS
 
 
 def build_looks_chart(looks: pd.DataFrame) -> Drawing:
@@ -18,7 +20,9 @@ def build_looks_chart(looks: pd.DataFrame) -> Drawing:
     """
     ends = looks["replicates"].min() - 0.5, looks["replicates"].max() + 0.5
     shown = pd.concat([_fit_panel(path, *ends) for _, path in looks.groupby("sentence", sort=False)])
-    sentences = list(dict.fromkeys(shown["sentence"]))
+    shown["heading"] = shown["sentence"].map(lambda sentence: break_heading(sentence, PANEL_WIDTH))
+    headings = list(dict.fromkeys(shown["heading"]))
+    rows = -(-len(headings) // COLUMNS)
     data = build_data(shown)
     units = set(looks["unit"])
     title = "Effect (percentage points)" if units == {SHARE} else "Effect"
@@ -56,10 +60,10 @@ def build_looks_chart(looks: pd.DataFrame) -> Drawing:
             ),
             base.mark_point(style="mean", filled=True).encode(x=x, y=y, color=color, shape=shape, tooltip=tooltip),
         )
-        .properties(width=(WIDTH - 90) // COLUMNS, height=150)
+        .properties(width=PANEL_WIDTH, height=max(60, 420 // rows - 60))
         .facet(
             facet=alt.Facet(
-                "sentence:N", title=None, sort=sentences, header=alt.Header(labelLimit=(WIDTH - 60) // COLUMNS)
+                "heading:N", title=None, sort=headings, header=alt.Header(**HEADER, labelLimit=PANEL_WIDTH + 40)
             ),
             columns=COLUMNS,
         )

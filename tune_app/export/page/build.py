@@ -46,7 +46,7 @@ def write_page(folder: Path, results: Results, frames: Mapping[str, pd.DataFrame
     figures, failed = collect_figures(results, frames["contrasts"], waterfall)
     library = ""
     try:
-        with drawing(figures) as finish:
+        with drawing(figures, prints=is_complete(results)) as finish:
             page = build_page(results, figures, frames, tables, lambda: finish().library)
             write_drawn(folder / FIGURES_FOLDER, finish())
             failed |= finish().failed
@@ -79,7 +79,7 @@ def build_page(
         pool.add(figure.name, figure)
     packs = Packs() if len(results.study.grid_trials()) > MOST_UNPACKED else None
     trials = build_trials(results, frames["folds"], pool, packs)
-    script, style = _read("page.js"), _read("page.css")
+    script, style = _read("fit.js") + _read("page.js"), _read("page.css")
     conclusions = [] if audit is None else build_conclusions(audit)
     designs = frames.get("designs")
     sentences = [] if designs is None else build_design_sentences(results, designs)
@@ -120,6 +120,12 @@ def build_page(
     hashes = " ".join(_hash(text) for text in (drawing_script, script))
     page = open_templates().get_template("page.html")
     return page.render(content, library=Markup(drawing_script), hashes=hashes, style_hash=_hash(style))
+
+
+def is_complete(results: Results) -> bool:
+    """Whether every fit of the study is there: only then its figures are drawn for print."""
+    planned = (trial.spec for trial in results.study.grid_trials())
+    return all(results.records.is_completed(spec.id, fold) for spec in planned for fold in range(spec.folds))
 
 
 def _lacks_test_labels(results: Results) -> bool:
