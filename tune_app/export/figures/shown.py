@@ -19,11 +19,15 @@ MOST_PICTURES = 6  # rows of pictures
 
 @dataclass(frozen=True)
 class Shown:
-    """The conditions by their labels, those first that figures must show; `metric` says by what others are the best."""
+    """The conditions by their labels, those first that figures must show; `metric` says by what others are the best.
+
+    `baseline` is the label of the one that most are compared with, None where nothing is compared.
+    """
 
     ranked: Sequence[str]
     named: int
     metric: str
+    baseline: str | None = None
 
     def choose(self, most: int) -> frozenset[str]:
         """The labels of those that a figure of so many shows."""
@@ -64,4 +68,5 @@ def choose_shown(results: Results) -> Shown:
         named += [build_row_label(specs[0], study) for specs in sides]
         named += [label for label, summary in found.items() if not pd.isna(summary["reported_test_accuracy"])]
     named = list(dict.fromkeys(named))
-    return Shown(list(dict.fromkeys([*named, *best])), len(named), study.primary.replace("_", " "))
+    metric = study.primary.replace("_", " ")
+    return Shown(list(dict.fromkeys([*named, *best])), len(named), metric, named[0] if baselines else None)

@@ -12,6 +12,7 @@ from tune_app.analysis.designed import build_designs, build_designs_cells, choos
 from tune_app.analysis.looking import build_looks
 from tune_app.analysis.over_data import build_over_data
 from tune_app.analysis.schedule import build_schedule
+from tune_app.analysis.thresholds import ROC, build_threshold_curves
 from tune_app.errors import ExportError
 from tune_app.export.figures.confusion import (
     build_confused_chart,
@@ -30,6 +31,7 @@ from tune_app.export.figures.schedule import MOST_BARS, build_schedule_chart
 from tune_app.export.figures.scores import KINDS, build_scores, build_scores_chart
 from tune_app.export.figures.shares import build_shares, build_shares_chart, name_sources
 from tune_app.export.figures.shown import MOST_PANELS, MOST_PICTURES, MOST_ROWS, Shown, choose_shown
+from tune_app.export.figures.thresholds import build_thresholds_chart
 from tune_app.export.figures.titles import (
     title_audit,
     title_confused,
@@ -38,6 +40,8 @@ from tune_app.export.figures.titles import (
     title_critical_difference,
     title_curves,
     title_looks,
+    title_precision_recall,
+    title_roc,
     title_schedule,
     title_scores,
     title_shares,
@@ -77,6 +81,7 @@ def collect_figures(
         "designs": lambda: _build_designs(results),
         "critical-difference": lambda: _build_critical_difference(results),
         "curves": lambda: _build_curves(results, shown),
+        "thresholds": lambda: _build_thresholds(results, shown),
         "confusions": lambda: _build_confusions(results, shown),
         "schedule": lambda: _build_schedule(results),
     }
@@ -240,6 +245,22 @@ def _build_confusions(results: Results, shown: Shown) -> list[Figure]:
         found.append(
             Figure("confused", title_confused(confused), caption, build_confused_chart(confused, results.test))
         )
+    return found
+
+
+def _build_thresholds(results: Results, shown: Shown) -> list[Figure]:
+    whole = build_threshold_curves(results)
+    found = []
+    for kind in dict.fromkeys(whole["curve"]):
+        curves = whole[whole["curve"] == kind]
+        caption = (
+            "The second class is the positive one. Each curve is of one fit; the line is their mean over folds and "
+            f"replicates at equal {'false-positive rates' if kind == ROC else 'recalls'}, the band runs from the "
+            "lowest to the highest fit and is no interval. The axes end where all fits are about equal."
+        )
+        chart = build_thresholds_chart(shown.select(curves, MOST_PANELS), kind, shown.baseline)
+        title = title_roc(curves) if kind == ROC else title_precision_recall(curves)
+        found.append(Figure(kind, title, caption + shown.remark(MOST_PANELS), chart))
     return found
 
 

@@ -207,6 +207,29 @@ def title_confused(confused: pd.DataFrame) -> str:
     return f"{count} test {'image is' if every == 1 else 'images are'} wrong in every fit of {name}"
 
 
+def title_roc(curves: pd.DataFrame) -> str:
+    """Which condition finds most of the second class at a false-positive rate of 5%; `curves` has row, x, mean."""
+    low, high, best = _find_ends(curves, 0.05)
+    found = "of the second class is found on average"
+    if low == high:
+        return f"At 5% false alarms, {high} {found}"
+    return f"At 5% false alarms, {low} to {high} {found}, the most by {best}"
+
+
+def title_precision_recall(curves: pd.DataFrame) -> str:
+    """Which condition has the highest precision at a recall of 90%; `curves` has row, x and mean."""
+    low, high, best = _find_ends(curves, 0.9)
+    where = "Where 90% of the second class is found, precision is on average"
+    return f"{where} {high}" if low == high else f"{where} {low} to {high}, the highest of {best}"
+
+
+def _find_ends(curves: pd.DataFrame, x: float) -> tuple[str, str, str]:
+    """The lowest and the highest mean at `x` in percent, and which condition has it."""
+    rows = curves[(curves["x"] - x).abs() < 1e-9].sort_values("mean", kind="stable").to_dict("records")
+    low, high = (f"{100 * rows[place]['mean']:.1f}%" for place in (0, -1))
+    return low, high, spell_label(rows[-1]["row"])
+
+
 def title_schedule(schedule: pd.DataFrame) -> str:
     """Fits, time and how many ran at once; `schedule` as `build_schedule` gives it."""
     minutes = float(schedule["end_minutes"].max())
