@@ -22,7 +22,11 @@ CELL = 24
 MATRIX = 260  # pixels of a matrix of many classes
 ROOM = 16  # of a cell with a number in it
 _MATRIX = ["row", "true", "predicted", "count", "share"]
-BESIDE: dict[str, Any] = {"labelPadding": 4, "labelOffset": 0}  # labels of rows, in narrow figures too
+BESIDE: dict[str, Any] = {
+    "labelPadding": 4,
+    "labelOffset": 0,
+    "labelAlign": "right",
+}  # labels of rows, in narrow figures too
 DARK_SHARE = 0.25  # cells above this share are dark in the light theme: their text changes colour
 
 
@@ -77,10 +81,11 @@ def _build_matrix_template(classes: int) -> dict[str, Any]:
 
 def _draw_matrix(data: dict[str, Any] | alt.NamedData, classes: int) -> Drawing:
     cell = min(CELL, MATRIX / classes)
-    sparse = alt.Axis(labelAngle=0, ticks=False, domain=False, labelOverlap="parity", **BESIDE)
+    sparse = alt.Axis(labelAngle=0, ticks=False, domain=False, labelOverlap="parity")
+    upright = alt.Axis(ticks=False, domain=False, labelOverlap="parity", **BESIDE)
     base = alt.Chart(data).encode(
         x=alt.X("predicted:O", title="Predicted", axis=sparse),
-        y=alt.Y("true:O", title="True", axis=sparse, scale=alt.Scale(type="band")),
+        y=alt.Y("true:O", title="True", axis=upright, scale=alt.Scale(type="band")),
         tooltip=[
             alt.Tooltip("true:O"),
             alt.Tooltip("predicted:O"),

@@ -65,7 +65,7 @@ def build_curves_chart(curves: pd.DataFrame, metric: str) -> alt.FacetChart:
     x, y = _axes(last, metric, "low", title)
     color = alt.Color("split:N", title=None, scale=alt.Scale(domain=list(SPLITS)))
     band = alt.Chart().mark_area(style="band", line=False, point=False).encode(x=x, y=y, y2="high:Q", color=color)
-    shown["heading"] = shown["row"].map(lambda row: break_heading(row, PANEL))
+    shown["heading"] = shown["row"].map(lambda row: break_heading(row, PANEL - GAP))
     headings = list(dict.fromkeys(shown["heading"]))
     facet = alt.Facet("heading:N", title=None, sort=headings, header=alt.Header(**HEADER))
     return (

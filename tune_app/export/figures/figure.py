@@ -10,7 +10,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from tune_app.export.figures.layout import fit
+from tune_app.export.figures.layout import find_label_offset, fit
 from tune_app.export.figures.theme import NARROW, WIDTH, build_config
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ class Figure:
         spec["description"] = f"{self.title}. {self.caption}"
         if dark is not None:
             spec["config"] = build_config(dark, width < NARROW)
-            if width < NARROW and isinstance(spec.get("height"), dict):  # labels at the upper edge of their rows
-                spec["config"]["axisYBand"]["labelOffset"] = 8 - spec["height"]["step"] / 2
+            if width < NARROW and spec.get("width") == width:
+                spec["config"]["axisYBand"]["labelOffset"] = find_label_offset(spec)
         if titled:
             spec["title"] = {"text": _wrap(self.title, width // 8), "subtitle": _wrap(self.caption, width // 6)}
         return spec

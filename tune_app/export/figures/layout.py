@@ -10,17 +10,18 @@ from typing import Any
 from tune_app.export.figures.theme import ABOVE, COLUMN, NARROW, WIDTH
 
 PANEL = 130  # the least width of a panel with its gap
-MARGIN = 62  # beside panels, for their axis
+MARGIN = 70  # beside panels, for their axis
 GAP = 14  # between panels
 DOWN = 7  # pixels by which marks make room for the labels above them
 BAR = 0.42  # of a row's height, under its label
 WIDEST = 860  # a figure in a browser's window
+PICTURES = 4  # in a row of a narrow figure
 HIGHEST = 780  # pixels of a plot that stands on a page with its axis and caption
 BEHIND = ("baseline", "heading")  # styles that stay where they are
 # What page/fit.js goes by.
 LAYOUT: dict[str, Any] = {
     **{"panel": PANEL, "margin": MARGIN, "gap": GAP, "narrow": NARROW, "widest": WIDEST},
-    **{"above": ABOVE, "down": DOWN, "bar": BAR, "behind": BEHIND},
+    **{"above": ABOVE, "down": DOWN, "bar": BAR, "behind": BEHIND, "pictures": PICTURES},
 }
 
 
@@ -30,26 +31,43 @@ def fit(spec: dict[str, Any], width: int) -> dict[str, Any]:
     A chart whose width is `WIDTH` takes what its labels leave. Panels become fewer in a row; those that have a width,
     share it. Charts of neither kind stay as they are.
     """
-    if width < NARROW and isinstance(spec.get("height"), dict) and "layer" in spec:
-        layers = [_lower(layer) for layer in spec["layer"] if layer["mark"].get("style") != "aside"]
-        spec = spec | {"height": {"step": spec["height"]["step"] + ABOVE}, "layer": layers}
     if "facet" in spec and "columns" in spec:
         return _fit_panels(spec, width)
-    if spec.get("width") == WIDTH:
-        return spec | {"width": width, "autosize": {"type": "fit-x", "contains": "padding"}}
-    return spec
+    if width < NARROW and any(layer["mark"]["type"] == "image" for layer in spec.get("layer", ())):
+        spec = spec | {"transform": [{"filter": f"datum.rank <= {PICTURES}"}]}
+    if spec.get("width") != WIDTH:
+        return spec
+    height, rows = spec["height"], count_rows(spec)
+    if isinstance(height, dict):  # a width that is fitted needs a height in pixels
+        height = height["step"] * rows
+    if width < NARROW and any(_has_rows(layer["encoding"].get("y", {})) for layer in spec["layer"]):
+        layers = [_lower(layer) for layer in spec["layer"] if layer["mark"].get("style") != "aside"]
+        spec, height = spec | {"layer": layers}, height + ABOVE * rows
+    return spec | {"width": width, "height": height, "autosize": {"type": "fit-x", "contains": "padding"}}
+
+
+def count_rows(spec: dict[str, Any]) -> int:
+    """The rows of a chart with labels at its left; 1 for any other chart."""
+    vertical = (layer.get("encoding", {}).get("y", {}) for layer in spec.get("layer", ()))
+    return next((len(y["scale"]["domain"]) for y in vertical if _has_rows(y)), 1)
+
+
+def _has_rows(y: dict[str, Any]) -> bool:
+    return y.get("type") == "nominal" and "domain" in (y.get("scale") or {})
+
+
+def find_label_offset(spec: dict[str, Any]) -> float:
+    """How far the label of a row in a narrow chart is moved, to the row's upper edge."""
+    return float(8 - spec["height"] / count_rows(spec) / 2)
 
 
 def _fit_panels(spec: dict[str, Any], width: int) -> dict[str, Any]:
     inner = spec["spec"]
-    panel = inner.get("width")
-    if isinstance(panel, dict):  # its cells have a size of their own
+    if isinstance(inner.get("width"), dict):  # its cells have a size of their own
         return spec | {"columns": 1} if width < NARROW else spec
     columns = max(1, min(spec["columns"], (width - MARGIN) // PANEL))
-    return spec | {
-        "columns": columns,
-        "spec": inner | {"width": (width - MARGIN - (columns - 1) * GAP) // columns},
-    }
+    panel = (width - MARGIN - (columns - 1) * GAP) // columns
+    return spec | {"columns": columns, "spec": inner | {"width": panel}}
 
 
 def _lower(layer: dict[str, Any]) -> dict[str, Any]:
@@ -64,13 +82,7 @@ def _lower(layer: dict[str, Any]) -> dict[str, Any]:
 
 def has_column(spec: dict[str, Any]) -> bool:
     """Whether a specification that was fitted to a column is for print there: no panels, and no higher than a page."""
-    step = spec["height"].get("step", 0) if isinstance(spec.get("height"), dict) else 0
-    rows = next((len(y["scale"]["domain"]) for y in _list_vertical(spec) if "domain" in y.get("scale", {})), 1)
-    return spec.get("width") == COLUMN and step * rows <= HIGHEST
-
-
-def _list_vertical(spec: dict[str, Any]) -> list[dict[str, Any]]:
-    return [layer["encoding"]["y"] for layer in spec.get("layer", ()) if "y" in layer["encoding"]]
+    return spec.get("width") == COLUMN and float(spec["height"]) <= HIGHEST
 
 
 def break_heading(text: str, width: float) -> str:

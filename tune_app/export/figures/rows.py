@@ -45,12 +45,18 @@ def draw_headings(places: Sequence[str]) -> alt.Chart:
 
 def label_rows(study: Study) -> dict[str, tuple[str, str]]:
     """The heading and the short label of each condition, by its label in the tables' column `row`."""
-    groups = build_groups(study)
     return {
-        row.label: (group.caption if len(groups) > 1 else "", group.label(row))
-        for group in groups
+        row.label: (_trim(study, group.caption), group.label(row))
+        for group in build_groups(study)
         for row in group.rows
     }
+
+
+def _trim(study: Study, caption: str) -> str:
+    """The caption of a group without what the captions of all groups of the study say."""
+    captions = [set(group.caption.split(", ")) for group in build_groups(study)]
+    shared = set.intersection(*captions)
+    return ", ".join(part for part in caption.split(", ") if part not in shared)
 
 
 def label_contrasts(results: Results, contrasts: pd.DataFrame) -> pd.DataFrame:
@@ -72,4 +78,4 @@ def spell_pair(study: Study, first: str, second: str) -> tuple[str, str, str]:
     """What two conditions, by their labels in a table, are called beside each other, and what they have in common."""
     rows = {row.label: row for row in build_rows(study)}
     group = build_group(study, [rows[first], rows[second]])
-    return group.label(rows[first]), group.label(rows[second]), group.caption
+    return group.label(rows[first]), group.label(rows[second]), _trim(study, group.caption)

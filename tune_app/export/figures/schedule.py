@@ -29,7 +29,7 @@ def build_schedule_chart(schedule: pd.DataFrame) -> Drawing:
     if step < ROOM:
         shown["text"] = None
     base = alt.Chart(build_data(shown.drop(columns=["host", "device", "lane", "trial"])))
-    y = alt.Y("where:N", title=None, sort=lanes, scale=alt.Scale(type="band"))
+    y = alt.Y("where:N", title=None, sort=lanes, scale=alt.Scale(type="band", domain=lanes))
     tooltip = [
         alt.Tooltip("row:N", title="condition"),
         alt.Tooltip("replicate:Q"),

@@ -47,6 +47,7 @@ NARROW_CONFIG: dict[str, dict[str, Any]] = {
     "axisYBand": {"labelAlign": "left", "labelPadding": -4, "labelLimit": 290, "ticks": False},
     "legend": {"direction": "vertical", "columns": 1},
     "axis": {"labelLimit": 150},
+    "header": {"labelFontSize": 10.5},
 }
 
 
@@ -62,6 +63,7 @@ def _build_wide(dark: bool) -> dict[str, Any]:
             "labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal", "labelLimit": 240,
             "labelFlush": False,
         },
+        "axisYBand": {"labelPadding": 5},
         "axisQuantitative": {"labelOverlap": "parity", "labelSeparation": 4},  # a narrow page has room for every other
         "header": {"labelColor": ink, "labelFontSize": 12, "labelFontWeight": "bold", "labelLimit": 340},
         "legend": {

@@ -26,7 +26,7 @@ def build_thresholds_chart(curves: pd.DataFrame, kind: str, baseline: str | None
     shown = curves.drop(columns="curve").assign(kind=KINDS[0])
     others = shown.assign(mean=shown["x"].map(of_baseline), low=None, high=None, kind=KINDS[1])
     whole = pd.concat([shown, others[(others["row"] != baseline) & others["mean"].notna()].astype(shown.dtypes)])
-    whole["heading"] = whole["row"].map(lambda row: break_heading(row, PANEL))
+    whole["heading"] = whole["row"].map(lambda row: break_heading(row, PANEL - GAP))
     headings = list(dict.fromkeys(whole["heading"]))
     across, up = AXES.get(kind, RECALL)
     last, least = find_ends(curves, kind)

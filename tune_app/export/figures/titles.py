@@ -236,5 +236,6 @@ def title_schedule(schedule: pd.DataFrame) -> str:
     time = f"{minutes:,.0f} minutes" if minutes >= 10 else f"{minutes:.1f} minutes"
     places = len(schedule[["host", "device", "lane"]].drop_duplicates())
     failed = int((schedule["status"] == "failed").sum())
-    at_once = f", up to {places} at a time" if places > 1 else ", one after the other"
-    return f"{len(schedule):,} fits took {time}{at_once}" + (f"; {failed:,} failed" if failed else "")
+    at_once = f", up to {places} at a time" if places > 1 else ", one after the other" * (len(schedule) > 1)
+    fits = f"{len(schedule):,} fit{'s' * (len(schedule) > 1)}"
+    return f"{fits} took {time}{at_once}" + (f"; {failed:,} failed" if failed else "")
