@@ -13,6 +13,9 @@ from typing import Any
 
 import vl_convert
 
+MOST_CALLS = 60  # of two fonts every second one is in order
+_RUN = re.compile(rb"(?:^ +/\w+ \d+ 0 R\r?\n){2,}", re.MULTILINE)
+_FONT = re.compile(rb"^(\d+) 0 obj\r?\n<<\r?\n  /Type /Font\r?\n  /Subtype /Type0", re.MULTILINE)
 POINT = 0.75  # of a pixel, 96 of which are an inch: a PDF's unit is a point, of which 72 are
 
 
@@ -34,7 +37,7 @@ def draw(request: dict[str, Any]) -> dict[str, Any]:
         try:
             light, dark, *prints = (vl_convert.vegalite_to_svg(spec) for spec in specs)
             png = _encode(vl_convert.svg_to_png(light, scale=request["scale"]))
-            pdfs = [_encode(vl_convert.svg_to_pdf(shrink(svg))) for svg in prints]
+            pdfs = [_encode(draw_pdf(shrink(svg))) for svg in prints]
         except Exception as error:
             failed[name] = f"{type(error).__name__}: {error}"
             continue
@@ -48,6 +51,21 @@ def shrink(svg: str) -> str:
     return size.sub(
         lambda m: f'width="{float(m[1]) * POINT:g}" height="{float(m[2]) * POINT:g}" viewBox=', svg, count=1
     )
+
+
+def draw_pdf(svg: str) -> bytes:
+    """The drawing as PDF, the same bytes for the same drawing.
+
+    The library lists what a page uses, and writes its fonts, in an order that differs from call to call: lists are
+    sorted, which moves nothing else, and it is called until the fonts stand in order.
+    """
+    content = b""
+    for _ in range(MOST_CALLS):
+        content = _RUN.sub(lambda run: b"".join(sorted(run[0].splitlines(True))), vl_convert.svg_to_pdf(svg))
+        fonts = [int(number) for number in _FONT.findall(content)]
+        if fonts == sorted(fonts):
+            break
+    return content
 
 
 def _encode(content: bytes) -> str:

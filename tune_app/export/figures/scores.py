@@ -109,7 +109,8 @@ def build_scores_chart(scores: pd.DataFrame) -> Drawing:
         for name in _X[1]:
             shown[f"{name}_cut"] = (shown[name] < low) | (shown[name] > high)
             shown[name] = shown[name].astype(float).clip(low, high)
-    return _draw(shown, scale, axis, _spell_title(scores, distance))
+    metric = str(scores.attrs["metric"]).replace("_", " ")
+    return _draw(shown, scale, axis, _spell_title(scores, distance), metric)
 
 
 _X = (["x_score"], ["x_ci95_low", "x_ci95_high", "x_band_low", "x_band_high"])
@@ -125,7 +126,7 @@ def _build_linear(places: list[float]) -> tuple[alt.Scale, alt.Axis]:
     return alt.Scale(domain=domain, nice=False), alt.Axis(tickCount=8)
 
 
-def _draw(shown: pd.DataFrame, scale: alt.Scale, axis: alt.Axis, title: str) -> Drawing:
+def _draw(shown: pd.DataFrame, scale: alt.Scale, axis: alt.Axis, title: str, metric: str) -> Drawing:
     places = list_places(shown)
     kinds = [kind for kind in KINDS if (shown["kind"] == kind).any()]
     base = alt.Chart(build_data(shown.drop(columns=["heading", "label"])))
@@ -135,7 +136,7 @@ def _draw(shown: pd.DataFrame, scale: alt.Scale, axis: alt.Axis, title: str) -> 
     tooltip = [
         alt.Tooltip("row:N", title="condition"),
         alt.Tooltip("kind:N", title="mark"),
-        alt.Tooltip("score:Q", format=".4f"),
+        alt.Tooltip("score:Q", title=metric, format=".4f"),
         alt.Tooltip("ci95_low:Q", title="interval from", format=".4f"),
         alt.Tooltip("ci95_high:Q", title="to", format=".4f"),
         alt.Tooltip("detail:N", title="of"),
