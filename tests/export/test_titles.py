@@ -18,6 +18,7 @@ from tune_app.export.figures.titles import (
     title_roc,
     title_schedule,
     title_scores,
+    title_scores_over_data,
     title_shares,
 )
 
@@ -91,6 +92,13 @@ def test_the_best_mean_is_the_lowest_where_lower_is_better() -> None:
     )
 
 
+def test_over_data_sets_the_best_is_counted() -> None:
+    scores = {("net", "a"): 0.9, ("net", "b"): 0.8, ("forest", "a"): 0.7, ("forest", "b"): 0.85, ("net", "c"): 0.5}
+    means = pd.DataFrame([(*key, score) for key, score in scores.items()], columns=["name", "dataset", "score"])
+    found = title_scores_over_data(means, "test_accuracy", "higher")
+    assert found == "net has the best mean test accuracy on 2 of 3 data sets"
+
+
 def curve(row: str, *values: float) -> pd.DataFrame:
     frame = pd.DataFrame({"epoch": range(1, len(values) + 1), "mean": values})
     return frame.assign(row=row, metric="loss", split="validation")
@@ -156,7 +164,10 @@ def test_other_figures_answer_too() -> None:
     assert title_critical_difference(ranks, 2.0).endswith("told apart from none of the others")
     effect = {"component": "norm", "estimate": -0.02, "ci95_low": -0.03, "ci95_high": -0.01, "p_holm": 0.001}
     assert title_effects([effect], 100, " points").format(metric="accuracy") == "norm lowers accuracy by 2.00 points"
-    assert title_effects([effect | {"p_holm": 0.2}], 100, "") == "No component is shown to have an effect"
+    assert (
+        title_effects([effect | {"p_holm": 0.2}], 100, "")
+        == "No effect of a component is decided after Holm's adjustment"
+    )
     rates = pd.DataFrame({"row": ["a", "b"], "x": [0.05, 0.05], "mean": [0.9, 0.95]})
     assert (
         title_roc(rates) == "At 5% false alarms, 90.0% to 95.0% of the second class is found on average, the most by b"

@@ -65,8 +65,9 @@ def _fit_panels(spec: dict[str, Any], width: int) -> dict[str, Any]:
     inner = spec["spec"]
     if isinstance(inner.get("width"), dict):  # its cells have a size of their own
         return spec | {"columns": 1} if width < NARROW else spec
-    columns = max(1, min(spec["columns"], (width - MARGIN) // PANEL))
-    panel = (width - MARGIN - (columns - 1) * GAP) // columns
+    has_own = spec.get("resolve", {}).get("scale", {}).get("y") == "independent"  # an axis for each panel
+    columns = max(1, min(spec["columns"], width // (PANEL + MARGIN) if has_own else (width - MARGIN) // PANEL))
+    panel = (width - MARGIN * (columns if has_own else 1) - (columns - 1) * GAP) // columns
     return spec | {"columns": columns, "spec": inner | {"width": panel}}
 
 

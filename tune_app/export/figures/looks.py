@@ -4,13 +4,12 @@ import altair as alt
 import pandas as pd
 
 from tune_app.export.figures.figure import Drawing, build_data
-from tune_app.export.figures.layout import HEADER, break_heading
-from tune_app.export.figures.theme import WIDTH
+from tune_app.export.figures.layout import HEADER, MARGIN, break_heading
 from tune_app.study.metrics import SHARE
 
 ROOM = 3.0  # half-widths of the last interval that a panel shows beyond the effects
-COLUMNS = 2  # panels beside each other
-PANEL_WIDTH = (WIDTH - 90) // COLUMNS
+COLUMNS = 3  # panels beside each other
+PANEL_WIDTH = 140  # about, once it is fitted
 
 
 def build_looks_chart(looks: pd.DataFrame) -> Drawing:
@@ -23,9 +22,10 @@ def build_looks_chart(looks: pd.DataFrame) -> Drawing:
     shown["heading"] = shown["sentence"].map(lambda sentence: break_heading(sentence, PANEL_WIDTH))
     headings = list(dict.fromkeys(shown["heading"]))
     rows = -(-len(headings) // COLUMNS)
+    lines = max(heading.count("|") + 1 for heading in headings)
     data = build_data(shown)
     units = set(looks["unit"])
-    title = "Effect (percentage points)" if units == {SHARE} else "Effect"
+    title = "Effect (points)" if units == {SHARE} else "Effect"
     x = alt.X(
         "replicates:Q",
         title="Replicates",
@@ -60,12 +60,12 @@ def build_looks_chart(looks: pd.DataFrame) -> Drawing:
             ),
             base.mark_point(style="mean", filled=True).encode(x=x, y=y, color=color, shape=shape, tooltip=tooltip),
         )
-        .properties(width=PANEL_WIDTH, height=max(60, 420 // rows - 60))
+        .properties(width=PANEL_WIDTH, height=max(50, 500 // rows - 13 * lines - 34))
         .facet(
-            facet=alt.Facet(
-                "heading:N", title=None, sort=headings, header=alt.Header(**HEADER, labelLimit=PANEL_WIDTH + 40)
-            ),
+            facet=alt.Facet("heading:N", title=None, sort=headings, header=alt.Header(**HEADER, labelFontSize=11)),
             columns=COLUMNS,
+            spacing={"row": 13 * lines + 34, "column": MARGIN - 8},
+            bounds="flush",  # so that panels stand in line, whatever their axes and headings need
         )
         .resolve_scale(y="independent")
     )

@@ -7,7 +7,7 @@ import altair as alt
 import pandas as pd
 
 from tune_app.analysis.conditions import build_condition
-from tune_app.analysis.labels import build_rows
+from tune_app.analysis.labels import Row, build_row_label, build_rows
 from tune_app.analysis.sides import find_contrasts
 from tune_app.export.figures.figure import Drawing, build_data
 from tune_app.export.figures.layout import choose_step
@@ -16,15 +16,18 @@ from tune_app.export.figures.scales import Distance, choose_distance
 from tune_app.export.figures.theme import WIDTH
 from tune_app.export.tables.cut import find_cut_ends
 from tune_app.records.results import Results
+from tune_app.study import Study
 from tune_app.study.metrics import find_bounds
 
 KINDS = ("one fold", "mean, 95% interval", "reported figure")
-COLUMNS = ("row", "heading", "label", "kind", "score", "ci95_low", "ci95_high", "band_low", "band_high", "detail")
+_WHERE = ("row", "name", "dataset", "heading", "label")
+COLUMNS = (*_WHERE, "kind", "score", "ci95_low", "ci95_high", "band_low", "band_high", "detail")
 
 
 def build_scores(results: Results) -> pd.DataFrame:
-    """One row per mark: row, its heading and label, kind (of `KINDS`), score by the primary metric, interval, detail.
+    """One row per mark, with `COLUMNS`: its kind of `KINDS`, the score by the primary metric, its interval.
 
+    `row` is the label of the condition, `name` that without the data set, `heading` and `label` stand beside the row.
     `band_low` and `band_high`, of means, are the interval of the baseline that the row is compared with. Attributes:
     `metric`, `unit` (in words), `numbers`, the (estimand, metric) of each mean, `methods`, those of the intervals,
     `is_cut`, whether one is cut where the metric ends, and `distance`, a logarithmic axis, or None for a linear one.
@@ -41,7 +44,7 @@ def build_scores(results: Results) -> pd.DataFrame:
     bands = _find_baselines(results)
     marks: list[dict[str, Any]] = []
     for row in rows:
-        summary, where = summaries[row.label], dict(zip(COLUMNS, (row.label, *labels[row.label]), strict=False))
+        summary, where = summaries[row.label], _place(row, study, labels[row.label])
         marks += [where | fold for fold in _list_folds(results, row.trials, metric)]
         own = dict(zip(("ci95_low", "ci95_high"), intervals[row.label], strict=True))
         band = dict(zip(("band_low", "band_high"), intervals.get(bands.get(row.label, ""), (None, None)), strict=True))
@@ -63,6 +66,11 @@ def build_scores(results: Results) -> pd.DataFrame:
         "distance": choose_distance(means, bounds, study.describe_metric(metric).better),
     }
     return scores
+
+
+def _place(row: Row, study: Study, labels: tuple[str, str]) -> dict[str, str]:
+    spec = row.trials[0]
+    return dict(zip(_WHERE, (row.label, build_row_label(spec, study, ("data",)), spec.dataset, *labels), strict=True))
 
 
 def _list_folds(results: Results, trials: Any, metric: str) -> list[dict[str, Any]]:
@@ -129,7 +137,7 @@ def _build_linear(places: list[float]) -> tuple[alt.Scale, alt.Axis]:
 def _draw(shown: pd.DataFrame, scale: alt.Scale, axis: alt.Axis, title: str, metric: str) -> Drawing:
     places = list_places(shown)
     kinds = [kind for kind in KINDS if (shown["kind"] == kind).any()]
-    base = alt.Chart(build_data(shown.drop(columns=["heading", "label"])))
+    base = alt.Chart(build_data(shown.drop(columns=["name", "dataset", "heading", "label"])))
     y = build_rows_axis(places)
     color = alt.Color("kind:N", title=None, scale=alt.Scale(domain=kinds))
     shape = alt.Shape("kind:N", title=None, scale=alt.Scale(domain=kinds))

@@ -44,6 +44,7 @@ from tune_app.export.figures.titles import (
     title_roc,
     title_schedule,
     title_scores,
+    title_scores_over_data,
     title_shares,
 )
 from tune_app.export.tables.scope import build_scope, spell_method
@@ -111,11 +112,9 @@ def _build_scores(results: Results, shown: Shown) -> list[Figure]:
         caption += " An arrow ends an interval that reaches beyond the axis."
     caption += " A reported figure is one test of one network." if KINDS[2] in set(scores["kind"]) else ""
     caption += shown.remark(MOST_ROWS)
-    title = title_scores(
-        whole[whole["kind"] == KINDS[1]],
-        scores.attrs["metric"],
-        results.study.describe_metric(results.study.primary).better,
-    )
+    spell = title_scores_over_data if len(results.study.data.names) > 1 else title_scores
+    better = results.study.describe_metric(results.study.primary).better
+    title = spell(whole[whole["kind"] == KINDS[1]], results.study.primary, better)
     return [Figure("scores", title, caption, build_scores_chart(scores))]
 
 
@@ -157,7 +156,8 @@ def _build_looks(results: Results) -> list[Figure]:
         return []
     caption = (
         "Each claim's effect with its adjusted interval after each look; the band is what the claim allows. A verdict "
-        "is reached when the interval lies inside it, or outside. Ends beyond a panel are cut off."
+        "is reached when the interval lies inside it, or outside. Points are percentage points. Ends beyond a panel "
+        "are cut off."
     )
     return [Figure("looks", title_looks(looks), caption, build_looks_chart(looks))]
 

@@ -25,6 +25,19 @@ def title_scores(means: pd.DataFrame, metric: str, better: str) -> str:
     return f"Mean {words} runs from {low} to {high}; the best is of {spell_label(best)}"
 
 
+def title_scores_over_data(means: pd.DataFrame, metric: str, better: str) -> str:
+    """On how many data sets which condition has the best mean; `means` has name, dataset and score."""
+    words = metric.replace("_", " ")
+    scores = means.pivot_table(index="dataset", columns="name", values="score", sort=False)
+    if scores.empty:
+        return f"No condition has a mean {words} yet"
+    best = scores.idxmax(axis=1) if better == "higher" else scores.idxmin(axis=1)
+    counts = best.value_counts()
+    return (
+        f"{spell_label(str(counts.index[0]))} has the best mean {words} on {counts.iloc[0]} of {len(scores)} data sets"
+    )
+
+
 def _spell_mean(row: Mapping[Any, Any]) -> str:
     width = None if pd.isna(row["ci95_low"]) else (row["ci95_high"] - row["ci95_low"]) / 2
     return format_number(row["score"], min(3, choose_decimals(width)))
@@ -128,7 +141,7 @@ def title_effects(rows: Sequence[Mapping[Any, Any]], scale: float, unit: str) ->
     """Which component's effect is the largest of those decided; `rows` of the first family that is drawn."""
     decided = [row for row in rows if not pd.isna(row["p_holm"]) and row["p_holm"] < 1 - LEVEL]
     if not decided:
-        return "No component is shown to have an effect"
+        return "No effect of a component is decided after Holm's adjustment"
     row = max(decided, key=lambda row: abs(row["estimate"]))
     size = abs(row["estimate"]) * scale
     decimals = choose_decimals(scale * (row["ci95_high"] - row["ci95_low"]) / 2)

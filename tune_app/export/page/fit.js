@@ -12,8 +12,11 @@ function fitChart(content, spec, config, available) {
       if (isNarrow) spec.columns = 1;
       return;
     }
-    spec.columns = Math.max(1, Math.min(spec.columns, Math.floor((available - margin) / panel)));
-    spec.spec.width = Math.floor((available - margin - (spec.columns - 1) * gap) / spec.columns);
+    const hasOwn = spec.resolve?.scale?.y === "independent"; // an axis for each panel
+    const most = hasOwn ? available / (panel + margin) : (available - margin) / panel;
+    spec.columns = Math.max(1, Math.min(spec.columns, Math.floor(most)));
+    const axes = margin * (hasOwn ? spec.columns : 1);
+    spec.spec.width = Math.floor((available - axes - (spec.columns - 1) * gap) / spec.columns);
     return;
   }
   if (isNarrow && spec.layer?.[0].mark.type === "image") spec.transform = [{ filter: `datum.rank <= ${pictures}` }];
