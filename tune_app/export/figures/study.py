@@ -256,7 +256,7 @@ def _build_thresholds(results: Results, shown: Shown) -> list[Figure]:
         caption = (
             "The second class is the positive one. Each curve is of one fit; the line is their mean over folds and "
             f"replicates at equal {'false-positive rates' if kind == ROC else 'recalls'}, the band runs from the "
-            "lowest to the highest fit and is no interval. The axes end where all fits are about equal."
+            "lowest to the highest fit and is no interval. The axes show where fits differ."
         )
         chart = build_thresholds_chart(shown.select(curves, MOST_PANELS), kind, shown.baseline)
         title = title_roc(curves) if kind == ROC else title_precision_recall(curves)

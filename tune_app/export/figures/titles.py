@@ -233,7 +233,7 @@ def title_precision_recall(curves: pd.DataFrame) -> str:
     """Which condition has the highest precision at a recall of 90%; `curves` has row, x and mean."""
     low, high, best = _find_ends(curves, 0.9)
     where = "Where 90% of the second class is found, precision is on average"
-    return f"{where} {high}" if low == high else f"{where} {low} to {high}, the highest of {best}"
+    return f"{where} {high}" if low == high else f"{where} {low} to {high}, the highest with {best}"
 
 
 def _find_ends(curves: pd.DataFrame, x: float) -> tuple[str, str, str]:
