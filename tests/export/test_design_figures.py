@@ -25,7 +25,7 @@ def effects_of(*designs: str) -> pd.DataFrame:
 def rows_of(figure: Figure) -> list[dict[str, object]]:
     found = []
     for rows in figure.build_spec()["datasets"].values():
-        found += rows
+        found += [row for row in rows if "estimate" in row or "mean" in row]
     return found or list(figure.build_spec()["data"]["values"])
 
 

@@ -1,6 +1,7 @@
 """Figures, from small frames that are shaped like real ones."""
 
 import base64
+import re
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from tests.builders import build_study, fold_record, results_of
 from tune_app import data
 from tune_app.analysis.confusion import build_confusions, count_confusions, rank_confused
+from tune_app.analysis.contrast_rows import build_contrasts
 from tune_app.analysis.curves import build_curves
 from tune_app.analysis.schedule import build_plan_table, build_schedule
 from tune_app.errors import ExportError
@@ -56,6 +58,7 @@ CONTRASTS = pd.DataFrame(
         "estimand": ["new images", "", ""],
         "differs": "regularizer: none → batchnorm",
         "family": "one factor",
+        "better": ["higher", "higher", "lower"],
     }
 )
 STEPS.attrs |= {"setting": "CNN+BN", "method": "Shapley value over all sets of defects"}
@@ -93,31 +96,44 @@ def results(digits: data.Data) -> Results:
     return replace(whole, test=build_test_set(whole, digits))
 
 
-def test_a_study_gives_every_figure_as_svg_and_png(results: Results, tmp_path: Path) -> None:
-    write_figures(tmp_path, build_figures(results, CONTRASTS, STEPS))
+def test_a_study_gives_every_figure_as_svg_png_and_pdf(results: Results, tmp_path: Path) -> None:
+    contrasts = build_contrasts(results).assign(effect=0.002, ci95_low=-0.003, ci95_high=0.007, p_holm=0.1)
+    figures = build_figures(results, contrasts, STEPS)
+    write_figures(tmp_path, figures)
     names = ["scores", "shares", "contrasts", "audit", "accuracy", "loss", "confusion", "confused", "schedule"]
-    assert {path.name for path in tmp_path.iterdir()} == {
-        f"{name}{ending}" for name in names for ending in (".svg", ".dark.svg", ".png")
-    }
+    files = {f"{name}{ending}" for name in names for ending in (".svg", ".dark.svg", ".png", ".pdf")}
+    in_columns = ("scores", "shares", "contrasts", "audit", "schedule")
+    files |= {f"{name}.column.pdf" for name in in_columns}
+    assert {path.name for path in tmp_path.iterdir()} == files
     for path in tmp_path.glob("*.svg"):
         texts = "".join(ElementTree.parse(path).getroot().itertext())
         assert len(texts) > 20, path
     assert (tmp_path / "scores.png").read_bytes().startswith(b"\x89PNG")
+    for name, inches in (("scores.pdf", 6.9), ("scores.column.pdf", 3.35)):
+        content = (tmp_path / name).read_bytes()
+        box = re.search(rb"/MediaBox \[0 0 ([0-9.]+) ([0-9.]+)\]", content)
+        assert box is not None
+        assert float(box[1]) / 72 == pytest.approx(inches, abs=0.01)
+        assert b"/FontFile2" in content, "its type is embedded"
+    for figure in figures:
+        high = re.search(r'height="([0-9.]+)"', (tmp_path / f"{figure.name}.svg").read_text())
+        assert high is not None
+        assert float(high[1]) <= 720, figure.name
 
 
 def test_the_same_results_give_the_same_bytes(results: Results, tmp_path: Path) -> None:
-    for _ in range(2):
-        write_figures(tmp_path / "again", build_figures(results))
-        before = {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()}
-    write_figures(tmp_path / "again", build_figures(results))
-    assert {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()} == before
+    def read() -> dict[str, bytes]:
+        write_figures(tmp_path / "again", [f for f in build_figures(results) if f.name in ("scores", "confusion")])
+        return {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()}
+
+    assert read() == read()
 
 
 def test_a_figure_that_is_no_longer_made_goes(results: Results, tmp_path: Path) -> None:
-    write_figures(tmp_path, build_figures(results))
-    write_figures(tmp_path, build_figures(replace(results, test=None)))
-    assert not list(tmp_path.glob("confus*"))
-    assert (tmp_path / "scores.svg").exists()
+    scores, *others = build_figures(results)
+    write_figures(tmp_path, [scores, next(figure for figure in others if figure.name == "confusion")])
+    write_figures(tmp_path, [scores])
+    assert {path.name.partition(".")[0] for path in tmp_path.iterdir()} == {"scores"}
 
 
 def test_curves_hold_mean_lowest_and_highest_fit(results: Results) -> None:
@@ -194,13 +210,14 @@ def test_a_waterfall_ends_where_its_last_total_stands() -> None:
 
 def test_the_forest_shows_the_contrasts_of_test_accuracy_that_have_an_interval() -> None:
     datasets = build_forest_chart(CONTRASTS).to_dict()["datasets"].values()
-    (rows,) = [rows for rows in datasets if "label" in rows[0]]
-    assert [row["label"] for row in rows] == ["CNN+BN − CNN"]
+    (rows,) = [rows for rows in datasets if "effect" in rows[0]]
+    assert [(row["row"], row["baseline_row"]) for row in rows] == [("CNN+BN", "CNN")]
     assert rows[0]["effect"] == pytest.approx(0.2)
+    assert rows[0]["reading"] == "not decided"
 
 
 class Broken(Figure):
-    def build_spec(self, dark: bool | None = None, titled: bool = True) -> dict[str, Any]:
+    def build_spec(self, dark: bool | None = None, titled: bool = True, width: int = 0) -> dict[str, Any]:
         return {"mark": "no such mark", "datasets": {}, "description": ""}
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.builders import build_results, build_study
 from tune_app.analysis.labels import build_rows
 from tune_app.export.figures import build_figures
-from tune_app.export.figures.shown import MOST_CONDITIONS, choose_shown
+from tune_app.export.figures.shown import MOST_PANELS, MOST_PICTURES, MOST_ROWS, choose_shown
 from tune_app.export.folder import write_results
 from tune_app.export.frames import build_frames
 from tune_app.export.page import PAGE_FILE
@@ -35,19 +35,33 @@ def build_large_results(conditions: int, replicates: int = 1) -> Results:
 
 
 def test_figures_of_many_conditions_show_the_baseline_and_the_best() -> None:
-    results = build_large_results(MOST_CONDITIONS + 10)
-    shown = choose_shown(results)
+    results = build_large_results(MOST_ROWS + 10)
     labels = [row.label for row in build_rows(results.study)]
-    assert shown.labels == frozenset((labels[0], *labels[11:]))
     figures = {figure.name: figure for figure in build_figures(results, build_frames(results)["contrasts"])}
-    for name in ("scores", "accuracy", "loss", "confusion", "confused"):
-        assert "Of 70 conditions it shows the baseline and the 59 with the best test accuracy" in figures[name].caption
-    rows = {row["row"] for data in figures["scores"].build_spec()["datasets"].values() for row in data}
-    assert rows == shown.labels
+    for name, most in (("scores", MOST_ROWS), ("accuracy", MOST_PANELS), ("confused", MOST_PICTURES)):
+        remark = f"Of 38 conditions it shows the baseline and the {most - 1} with the best test accuracy"
+        assert remark in figures[name].caption, name
+    rows = {row["row"] for data in figures["scores"].build_spec()["datasets"].values() for row in data if "row" in row}
+    assert rows == {labels[0], *labels[11:]}
 
 
 def test_figures_of_fewer_conditions_show_all() -> None:
-    assert choose_shown(build_large_results(MOST_CONDITIONS)).labels is None
+    shown = choose_shown(build_large_results(MOST_ROWS))
+    assert len(shown.choose(MOST_ROWS)) == MOST_ROWS
+    assert shown.remark(MOST_ROWS) == ""
+
+
+def test_what_claims_are_about_is_shown_before_what_is_best() -> None:
+    results = build_large_results(MOST_ROWS + 10)
+    labels = [row.label for row in build_rows(results.study)]
+    claim = {
+        "sentence": "A claim.", "metric": "test_accuracy", "expect": "higher",
+        "levels": {"learning_rate": 0.003}, "against": {"learning_rate": 0.002},
+    }  # fmt: skip
+    study = build_study(grid=[entry.model_dump(exclude_unset=True) for entry in results.study.grid], claims=[claim])
+    shown = choose_shown(replace(results, study=study))
+    assert shown.ranked[:3] == [labels[0], labels[2], labels[1]]
+    assert "those that claims are about" in shown.remark(MOST_ROWS)
 
 
 @pytest.mark.slow

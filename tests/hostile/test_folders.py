@@ -130,9 +130,9 @@ def test_archives_are_read_without_running_or_growing(
         assert not (folder / "ran").exists()
 
 
-@pytest.mark.parametrize("name", ["test.npz", "pseudo.npz"])
+@pytest.mark.parametrize("name", ["test.npz", "pseudo.npz", "threshold_curves.csv"])
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x80\x04cos\nsystem\n."])
-def test_archives_that_are_none_are_a_message(folder: Path, name: str, content: bytes) -> None:
+def test_files_that_are_something_else_are_a_message(folder: Path, name: str, content: bytes) -> None:
     (folder / name).write_bytes(content)
     with pytest.raises(TuneAppError, match=name) as caught:
         read_results(folder)

@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from tests.own_study import OwnStudy
+from tune_app.export.figures import build_figures
 from tune_app.records.results import build_pseudo_key, read_results
 
 LOAD = """
@@ -80,3 +81,27 @@ def test_a_metric_added_afterwards_has_its_interval_too_and_a_changed_one_anothe
     assert after["estimand"]["test_log_loss"] == "new images"
     assert after["ci95_low"]["test_share"] != before["ci95_low"]["test_share"]
     assert after["ci95_low"]["test_auroc"] == before["ci95_low"]["test_auroc"]
+
+
+def test_the_curves_of_a_study_of_two_classes_are_kept_with_its_results(study: OwnStudy) -> None:
+    results = read_results(study.path / "results" / "own")
+    assert results.thresholds is not None
+    assert set(results.thresholds["fits"]) == {2}
+    assert results.thresholds.groupby("curve")["trial"].nunique().to_dict() == {"precision-recall": 4, "roc": 4}
+    record = next(record for record in results.records.folds.values() if record.fold == 0)
+    other = results.records.folds[record.trial, 1]
+    rates = []
+    for fit in (record, other):
+        with np.load(study.path / "runs" / "own" / str(fit.outputs)) as arrays:
+            outputs, targets = arrays["outputs"].astype(np.float64), arrays["targets"]
+        rates.append(roc_auc_score(targets, outputs[:, 1] - outputs[:, 0]))
+    curve = results.thresholds.query(f"trial == '{record.trial}' and curve == 'roc'")
+    assert np.trapezoid(curve["mean"], curve["x"]) == pytest.approx(np.mean(rates), abs=0.01)
+    figures = results_figures(study)
+    assert {"roc", "precision-recall"} <= figures.keys()
+    assert figures["roc"].startswith("At 5% false alarms, ")
+
+
+def results_figures(study: OwnStudy) -> dict[str, str]:
+    """The titles of the study's figures by name."""
+    return {figure.name: figure.title for figure in build_figures(read_results(study.path / "results" / "own"))}

@@ -20,6 +20,7 @@ from tune_app.records.environments import check_environment
 from tune_app.records.files import read_text, write_bytes_whole, write_whole
 from tune_app.records.model import FoldRecord, RecordSet
 from tune_app.records.store import RECORDS_FILE, Damaged, read_records, write_records
+from tune_app.records.thresholds import THRESHOLD_FILE, read_thresholds
 from tune_app.study import Study
 from tune_app.study.file import build_yaml, read_study
 from tune_app.study.signatures import SHIPPED
@@ -96,6 +97,7 @@ class Results:
     pooled: pd.DataFrame | None = None  # scores over all held-out samples together, of metrics that do not average
     damaged: tuple[Damaged, ...] = ()  # lines of the records that were left out; number 0 is the last
     pseudo: PseudoValues | None = None  # by `build_pseudo_key`, of metrics that labels alone do not give
+    thresholds: pd.DataFrame | None = None  # ROC and precision-recall curves, a row for each of `THRESHOLD_COLUMNS`
 
 
 def read_results(folder: Path) -> Results:
@@ -115,7 +117,8 @@ def read_results(folder: Path) -> Results:
     study, pseudo = read_study(folder / STUDY_FILE), _read_pseudo(folder)
     looks = read_text(folder / LOOKS_FILE)
     extras = _read_extras(folder)
-    return Results(study, records, reference, *extras, text, looks, read_pooled(folder), damaged, pseudo)
+    curves = read_thresholds(folder)
+    return Results(study, records, reference, *extras, text, looks, read_pooled(folder), damaged, pseudo, curves)
 
 
 def _read_pseudo(folder: Path) -> PseudoValues | None:
@@ -164,6 +167,9 @@ def build_sources(results: Results) -> dict[str, Callable[[Path], None]]:
     pooled = results.pooled
     if pooled is not None and len(pooled):
         writers[POOLED_FILE] = lambda path: write_plan(path, pooled)
+    thresholds = results.thresholds
+    if thresholds is not None and len(thresholds):
+        writers[THRESHOLD_FILE] = lambda path: write_plan(path, thresholds)
     if results.looks:
         writers[LOOKS_FILE] = lambda path: write_whole(path, results.looks)
     pseudo = results.pseudo
@@ -199,6 +205,8 @@ def build_digest(results: Results) -> str:
         else [results.pooled.to_csv(index=False, float_format="%.9g")]
     )
     texts += [f"{key} {values.tobytes().hex()}" for key, values in sorted((results.pseudo or {}).items())]
+    if results.thresholds is not None and len(results.thresholds):
+        texts.append(results.thresholds.to_csv(index=False, float_format="%.9g"))
     for text in texts:
         digest.update(text.encode() + b"\0")
     return digest.hexdigest()

@@ -8,7 +8,7 @@ from tune_app.data import Data
 from tune_app.records import RecordSet
 from tune_app.records.results import Results
 from tune_app.session.kept import find_looks
-from tune_app.session.notes import find_environment, find_plan, find_pseudo_values, pool
+from tune_app.session.notes import find_environment, find_plan, find_pseudo_values, find_thresholds, pool
 from tune_app.session.testset import build_test_set
 
 if TYPE_CHECKING:
@@ -24,8 +24,10 @@ def gather_results(session: "Session", records: RecordSet) -> Results:
 
 
 def add_context(session: "Session", results: Results, folder: Path) -> Results:
-    """With where the fits ran and what they were planned to cost."""
-    return replace(results, environment=find_environment(session), plan=find_plan(session, folder))
+    """With where the fits ran, what they were planned to cost, and their ROC curves where there are such."""
+    environment, plan = find_environment(session), find_plan(session, folder)
+    thresholds = find_thresholds(session, results.records)
+    return replace(results, environment=environment, plan=plan, thresholds=thresholds)
 
 
 def add_test_set(session: "Session", results: Results, dataset: dict[str, Data] | None = None) -> Results:

@@ -154,3 +154,12 @@ def pool(session: "Session", records: RecordSet) -> pd.DataFrame | None:
     from tune_app.session.backfill import build_pooled
 
     return build_pooled(records, session.study, session.folder)
+
+
+def find_thresholds(session: "Session", records: RecordSet) -> pd.DataFrame | None:
+    """ROC and precision-recall curves, where fits left scores of two classes in side files."""
+    if not any(record.outputs for record in records.folds.values()):
+        return None
+    from tune_app.session.thresholds import build_thresholds
+
+    return build_thresholds(records, session.specs, session.folder)

@@ -3,9 +3,15 @@
 import altair as alt
 import pandas as pd
 
+from tune_app.analysis.t_tests import LEVEL
 from tune_app.export.figures.figure import Drawing, build_data
+from tune_app.export.figures.layout import choose_step
+from tune_app.export.figures.rows import add_places, build_rows_axis, draw_headings, list_places
+from tune_app.export.figures.scales import build_effect_scale
 from tune_app.export.figures.theme import WIDTH
 from tune_app.study.metrics import SHARE
+
+READINGS = ("difference decided (Holm, 5% level)", "not decided", "not tested")
 
 
 def select_drawable(contrasts: pd.DataFrame) -> pd.DataFrame:
@@ -16,38 +22,43 @@ def select_drawable(contrasts: pd.DataFrame) -> pd.DataFrame:
     return shown
 
 
-def build_forest_chart(contrasts: pd.DataFrame) -> alt.VConcatChart:
+def build_forest_chart(contrasts: pd.DataFrame) -> Drawing:
     """Effect and 95% interval of each contrast, with zero and the region of practical equivalence behind them.
 
-    `contrasts` has the columns of contrasts.csv; only those of the primary metric that have an interval are drawn.
-    Those that change one factor are a panel with an axis of its own, those that change more another.
+    `contrasts` has the columns of contrasts.csv; only those of the primary metric that have an interval are drawn, all
+    on one axis. `heading` and `label`, where there are such columns, are what a row stands under and what it is called.
     """
     contrasts = select_drawable(contrasts)
-    metric = str(contrasts["metric"].iloc[0]).replace("_", " ")
     is_share = bool((contrasts["unit"] == SHARE).all())
-    title = f"Difference in {metric}" + (" (percentage points)" if is_share else "")
-    shown = contrasts[["method", "p_holm", "differs", "family"]].copy()
-    shown["label"] = contrasts["row"] + " − " + contrasts["baseline_row"]
+    shown = contrasts[["row", "baseline_row", "method", "p_holm", "differs"]].copy()
+    shown["heading"] = contrasts["heading"] if "heading" in contrasts else "Against " + contrasts["baseline_row"]
+    shown["label"] = contrasts["label"] if "label" in contrasts else contrasts["row"]
     for name in ("effect", "ci95_low", "ci95_high", "rope"):
-        shown[name] = contrasts[name] * (100 if is_share else 1)
+        shown[name] = contrasts[name].astype(float) * (100 if is_share else 1)
     shown["minus_rope"] = -shown["rope"]
-    shown["outside"] = (shown["ci95_low"] > 0) | (shown["ci95_high"] < 0)
-    shown["reading"] = shown["outside"].map({True: "interval without zero", False: "interval with zero"})
-    families = [family for _, family in shown.groupby("family", sort=False)]
-    panels = [_build_panel(family, title, is_named=len(families) > 1) for family in families]
-    chart: alt.VConcatChart = alt.vconcat(*panels).resolve_legend(color="shared", shape="shared")
-    return chart
+    shown["reading"] = [read_contrast(p_holm) for p_holm in shown["p_holm"]]
+    ends = [*shown["ci95_low"], *shown["ci95_high"]]
+    scale, axis, note = build_effect_scale(shown["effect"], ends, float(shown["rope"].max()))
+    metric = str(contrasts["metric"].iloc[0]).replace("_", " ")
+    notes = "; ".join(filter(None, ("percentage points" if is_share else "", note)))
+    title = [f"Difference in {metric}", *([f"({notes})"] if notes else [])]
+    return _draw_forest(add_places(shown), title, scale, axis)
 
 
-def _build_panel(shown: pd.DataFrame, title: str, is_named: bool) -> Drawing:
-    labels = list(dict.fromkeys(shown["label"]))
-    lines = "[split(datum.label, ' − ')[0], '− ' + split(datum.label, ' − ')[1]]"
-    y = alt.Y("label:N", title=None, sort=labels, axis=alt.Axis(labelExpr=lines, labelLineHeight=12, labelOffset=-5))
-    readings = ["interval without zero", "interval with zero"]
+def read_contrast(p_holm: float | None) -> str:
+    """What the figure says of a contrast, of `READINGS`."""
+    return READINGS[2 if pd.isna(p_holm) else int(p_holm >= 1 - LEVEL)]
+
+
+def _draw_forest(shown: pd.DataFrame, title: list[str], scale: alt.Scale, axis: alt.Axis) -> Drawing:
+    places = list_places(shown)
+    readings = [reading for reading in READINGS if (shown["reading"] == reading).any()]
+    y = build_rows_axis(places)
     color = alt.Color("reading:N", title=None, scale=alt.Scale(domain=readings))
     shape = alt.Shape("reading:N", title=None, scale=alt.Scale(domain=readings))
     tooltip = [
-        alt.Tooltip("label:N", title="contrast"),
+        alt.Tooltip("row:N", title="condition"),
+        alt.Tooltip("baseline_row:N", title="against"),
         alt.Tooltip("effect:Q", format="+.3f", title="effect"),
         alt.Tooltip("ci95_low:Q", format="+.3f", title="interval from"),
         alt.Tooltip("ci95_high:Q", format="+.3f", title="to"),
@@ -55,19 +66,22 @@ def _build_panel(shown: pd.DataFrame, title: str, is_named: bool) -> Drawing:
         alt.Tooltip("differs:N"),
         alt.Tooltip("method:N"),
     ]
-    base = alt.Chart(build_data(shown))
+    base = alt.Chart(build_data(shown.drop(columns=["minus_rope", "rope", "heading", "label"])))
     band = alt.Chart(build_data(shown[["minus_rope", "rope"]].drop_duplicates()))
     zero = alt.Chart(build_data(pd.DataFrame({"zero": [0]})))
-    x = alt.X("minus_rope:Q", title=title, scale=alt.Scale(padding=10))
-    low, effect = alt.X("ci95_low:Q", title=title), alt.X("effect:Q", title=title)
-    chart = alt.layer(
-        band.mark_rect(style="rope").encode(x=x, x2="rope:Q"),
-        zero.mark_rule(style="zero").encode(x=alt.X("zero:Q", title=title)),
-        base.mark_rule(style="interval").encode(x=low, x2="ci95_high:Q", y=y, color=color, tooltip=tooltip),
-        base.mark_point(style="mean", filled=True).encode(x=effect, y=y, color=color, shape=shape, tooltip=tooltip),
-    ).properties(width=WIDTH, height=alt.Step(34))
-    heading = f"{str(shown['family'].iloc[0]).capitalize()} changed"
-    return chart.properties(title=alt.TitleParams(heading, fontSize=12)) if is_named else chart
+    x = {
+        name: alt.X(f"{name}:Q", title=title, scale=scale, axis=axis)
+        for name in ("minus_rope", "zero", "ci95_low", "effect")
+    }
+    return alt.layer(
+        band.mark_rect(style="rope").encode(x=x["minus_rope"], x2="rope:Q"),
+        zero.mark_rule(style="zero").encode(x=x["zero"]),
+        draw_headings(places),
+        base.mark_rule(style="interval").encode(x=x["ci95_low"], x2="ci95_high:Q", y=y, color=color, tooltip=tooltip),
+        base.mark_point(style="mean", filled=True).encode(
+            x=x["effect"], y=y, color=color, shape=shape, tooltip=tooltip
+        ),
+    ).properties(width=WIDTH, height=alt.Step(choose_step(len(places))))
 
 
 def build_waterfall_chart(steps: pd.DataFrame) -> Drawing:
@@ -102,7 +116,7 @@ def _draw_waterfall(shown: pd.DataFrame) -> Drawing:
     title = "Test accuracy (%)"
     order = list(shown["step"])
     base = alt.Chart(build_data(shown))
-    y = alt.Y("step:N", title=None, sort=order, scale=alt.Scale(domain=order))
+    y = alt.Y("step:N", title=None, sort=order, scale=alt.Scale(type="band", domain=order))
     directions = ["raises", "lowers", "score"]
     color = alt.Color("direction:N", title=None, scale=alt.Scale(domain=directions))
     tooltip = [
@@ -124,4 +138,4 @@ def _draw_waterfall(shown: pd.DataFrame) -> Drawing:
         whiskers.encode(x=low, x2="high:Q", y=y),
         totals.encode(x=x, y=y, color=color, tooltip=tooltip),
         base.mark_text(style="value", align="left", dx=8).encode(x=right, y=y, text="text:N"),
-    ).properties(width=WIDTH, height=alt.Step(30))
+    ).properties(width=WIDTH, height=alt.Step(choose_step(len(shown), 30)))

@@ -8,6 +8,7 @@ import pandas as pd
 
 from tune_app.analysis.curves import SPLITS
 from tune_app.export.figures.figure import ROWS, Filled, build_data, build_values
+from tune_app.export.figures.layout import GAP, HEADER, PANEL, break_heading
 from tune_app.export.figures.theme import DASHES, SHAPES
 
 DIGITS = 4  # of the values of single fits, of which there are many
@@ -64,11 +65,13 @@ def build_curves_chart(curves: pd.DataFrame, metric: str) -> alt.FacetChart:
     x, y = _axes(last, metric, "low", title)
     color = alt.Color("split:N", title=None, scale=alt.Scale(domain=list(SPLITS)))
     band = alt.Chart().mark_area(style="band", line=False, point=False).encode(x=x, y=y, y2="high:Q", color=color)
-    rows = list(dict.fromkeys(shown["row"]))
+    shown["heading"] = shown["row"].map(lambda row: break_heading(row, PANEL - GAP))
+    headings = list(dict.fromkeys(shown["heading"]))
+    facet = alt.Facet("heading:N", title=None, sort=headings, header=alt.Header(**HEADER))
     return (
         alt.layer(band, lines, data=build_data(shown))
-        .properties(width=190, height=130)
-        .facet(facet=alt.Facet("row:N", title=None, sort=rows), columns=4)
+        .properties(width=PANEL - GAP, height=110)
+        .facet(facet=facet, columns=4, spacing={"row": 12, "column": GAP})
     )
 
 

@@ -6,6 +6,7 @@ import altair as alt
 import pandas as pd
 
 from tune_app.export.figures.figure import Drawing, build_data
+from tune_app.export.figures.layout import choose_step
 from tune_app.export.figures.theme import WIDTH
 
 TITLE = "average rank (1 is best)"
@@ -56,7 +57,7 @@ def _draw(ranks: pd.DataFrame, bars: pd.DataFrame, rows: list[str]) -> Drawing:
     bar = f"indexof(datum.label, '{TOGETHER} ') === 0"
     label = f"{bar} ? (datum.label === '{TOGETHER} 1' ? '{TOGETHER}' : '') : datum.label"
     labels = alt.Axis(labelExpr=label, ticks=False)
-    y = alt.Y("row:N", title=None, sort=rows, scale=alt.Scale(domain=rows), axis=labels)
+    y = alt.Y("row:N", title=None, sort=rows, scale=alt.Scale(type="band", domain=rows), axis=labels)
     conditions, lines = alt.Chart(build_data(ranks)), alt.Chart(build_data(bars))
     kinds = ["average rank", WIDE, TOGETHER]
     color = alt.Color("kind:N", title=None, scale=alt.Scale(domain=kinds), legend=None)
@@ -71,4 +72,4 @@ def _draw(ranks: pd.DataFrame, bars: pd.DataFrame, rows: list[str]) -> Drawing:
             x=rank, y=y, color=alt.ColorDatum("average rank"), tooltip=tooltip
         ),
         conditions.mark_text(style="value", align="left", dx=10).encode(x=rank, y=y, text="text:N"),
-    ).properties(width=WIDTH, height=alt.Step(26))
+    ).properties(width=WIDTH, height=alt.Step(choose_step(len(rows), 26)))

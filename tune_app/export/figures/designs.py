@@ -9,7 +9,10 @@ import pandas as pd
 from tune_app.analysis.design_sentences import choose_decimals
 from tune_app.analysis.designs import ADD_IN, INTERACTION, LEAVE_OUT, MAIN, MEAN_OF_BOTH, OWED, SHAPLEY
 from tune_app.export.figures.figure import Drawing, Figure, build_data
+from tune_app.export.figures.layout import GAP, HEADER, choose_step
+from tune_app.export.figures.rows import add_places, build_rows_axis, draw_headings, list_places
 from tune_app.export.figures.theme import DASHES, WIDTH
+from tune_app.export.figures.titles import title_effects, title_interactions
 
 EFFECT = "Effect on test accuracy (percentage points)"
 SCORE = "Test accuracy (%)"
@@ -23,8 +26,8 @@ HEADINGS = {
     MEAN_OF_BOTH: "Mean of leaving out and adding in",
     OWED: "Owed to the others: leaving out − adding in",
 }
+READINGS = ("interval without zero", "interval with zero", "no interval")
 COLUMNS = 3  # panels beside each other
-GAP = 26
 
 
 def build_design_figures(
@@ -39,7 +42,11 @@ def build_design_figures(
     if not select_attributions(effects).empty:
         caption = f"Each bar is an effect on {metric}, the line across its end the 95% interval over paired folds."
         chart = build_attribution_chart(effects, axis, scale)
-        figures.append(Figure("attribution", "What each component does", caption, chart))
+        drawn = select_attributions(effects)
+        family = next(family for family in HEADINGS if (drawn["family"] == family).any())
+        unit = " points" if "percentage points" in axis else ""
+        title = title_effects(drawn[drawn["family"] == family].to_dict("records"), scale, unit)
+        figures.append(Figure("attribution", title.format(metric=metric), caption, chart))
     if not cells.empty:
         caption = (
             f"Mean {metric} by the sides of two components; parallel lines are no interaction. Above each panel: "
@@ -47,7 +54,7 @@ def build_design_figures(
         )
         title = SCORE if metric == "test accuracy" else f"{metric.capitalize()}{' (%)' if scale == 100 else ''}"
         chart = build_interaction_chart(cells, title, scale)
-        figures.append(Figure("interactions", "How components go together", caption, chart))
+        figures.append(Figure("interactions", title_interactions(cells), caption, chart))
     return figures
 
 
@@ -57,7 +64,7 @@ def select_attributions(effects: pd.DataFrame) -> pd.DataFrame:
 
 
 def build_attribution_chart(effects: pd.DataFrame, title: str = EFFECT, scale: float = 100) -> Drawing:
-    """A panel of bars per family of effects, each bar with its 95% interval, on one axis with zero.
+    """Bars under a heading for each family of effects, each with its 95% interval, on one axis with zero.
 
     `effects` has the columns of `build_design_effects`; `scale` turns its scores into what `title` says.
     """
@@ -65,23 +72,21 @@ def build_attribution_chart(effects: pd.DataFrame, title: str = EFFECT, scale: f
     shown = effects[["component", "p_holm", "n_pairs", "aliased_with"]].copy()
     for name in ("estimate", "ci95_low", "ci95_high"):
         shown[name] = effects[name] * scale
-    shown["heading"] = effects["family"].map(HEADINGS)
+    shown["heading"], shown["label"] = effects["family"].map(HEADINGS), effects["component"]
     outside = (shown["ci95_low"] > 0) | (shown["ci95_high"] < 0)
-    shown["reading"] = outside.map({True: "interval without zero", False: "interval with zero"})
-    shown.loc[shown["ci95_low"].isna(), "reading"] = "no interval"
-    shown["zero"] = 0
-    return _draw_attributions(shown, title)
+    shown["reading"] = outside.map({True: READINGS[0], False: READINGS[1]})
+    shown.loc[shown["ci95_low"].isna(), "reading"] = READINGS[2]
+    order = list(HEADINGS.values())
+    shown = shown.sort_values("heading", key=lambda headings: headings.map(order.index), kind="stable")
+    return _draw_attributions(add_places(shown), title)
 
 
 def _draw_attributions(shown: pd.DataFrame, title: str) -> Drawing:
-    readings = ["interval without zero", "interval with zero", "no interval"]
-    readings = readings[:2] if "no interval" not in set(shown["reading"]) else readings
-    components = list(dict.fromkeys(shown["component"]))
-    headings = [heading for heading in HEADINGS.values() if heading in set(shown["heading"])]
+    readings = [reading for reading in READINGS if (shown["reading"] == reading).any()]
+    places = list_places(shown)
+    opacities = [0.9 if reading == READINGS[0] else 0.35 for reading in readings]
     color = alt.Color("reading:N", title=None, scale=alt.Scale(domain=readings))
-    opacity = alt.Opacity(
-        "reading:N", title=None, scale=alt.Scale(domain=readings, range=[0.9, 0.35, 0.35][: len(readings)])
-    )
+    opacity = alt.Opacity("reading:N", title=None, scale=alt.Scale(domain=readings, range=opacities))
     tooltip = [
         alt.Tooltip("component:N"),
         alt.Tooltip("estimate:Q", format="+.3f", title="effect"),
@@ -91,24 +96,22 @@ def _draw_attributions(shown: pd.DataFrame, title: str) -> Drawing:
         alt.Tooltip("n_pairs:Q", title="pairs"),
         alt.Tooltip("aliased_with:N", title="aliased with"),
     ]
-    y = alt.Y("component:N", title=None, sort=components)
-    end, low = (
-        alt.X(f"{name}:Q", title=title, scale=alt.Scale(padding=12, nice=False)) for name in ("estimate", "ci95_low")
+    y = build_rows_axis(places)
+    end, low, zero = (
+        alt.X(f"{name}:Q", title=title, scale=alt.Scale(padding=12, nice=False))
+        for name in ("estimate", "ci95_low", "zero")
     )
-    base = alt.Chart()
-    layers = alt.layer(
+    base = alt.Chart(build_data(shown.drop(columns="label")))
+    return alt.layer(
         base.mark_bar(style="bar", height={"band": 0.62}).encode(
             x=end, x2=alt.datum(0), y=y, color=color, opacity=opacity, tooltip=tooltip
         ),
-        base.mark_rule(style="zero").encode(x=alt.X("zero:Q", title=title)),
+        alt.Chart(build_data(pd.DataFrame({"zero": [0]}))).mark_rule(style="zero").encode(x=zero),
         base.transform_filter("isValid(datum.ci95_low)")
         .mark_rule(style="whisker")
         .encode(x=low, x2="ci95_high:Q", y=y),
-        data=build_data(shown),
-    ).properties(width=WIDTH, height=alt.Step(24))
-    row = alt.Row("heading:N", title=None, sort=headings, header=alt.Header(orient="top", labelAnchor="start"))
-    chart: alt.FacetChart = layers.facet(row=row, spacing=14).resolve_scale(y="independent")
-    return chart
+        draw_headings(places),
+    ).properties(width=WIDTH, height=alt.Step(choose_step(len(places))))
 
 
 def build_interaction_chart(
@@ -163,7 +166,7 @@ def _draw_interactions(shown: pd.DataFrame, title: str) -> Drawing:
         for line, dash in zip(domain, DASHES[1::-1], strict=True)
     ]
     headings = list(dict.fromkeys(shown["heading"]))
-    header = alt.Header(labelExpr="split(datum.value, '|')", labelLineHeight=15)
+    header = alt.Header(**HEADER)
     width = (WIDTH - (COLUMNS - 1) * GAP) / COLUMNS
     return (
         alt.layer(

@@ -5,12 +5,18 @@
 
 import base64
 import json
+import re
 import signal
 import sys
 from functools import lru_cache
 from typing import Any
 
 import vl_convert
+
+MOST_CALLS = 60  # of two fonts every second one is in order
+_RUN = re.compile(rb"(?:^ +/\w+ \d+ 0 R\r?\n){2,}", re.MULTILINE)
+_FONT = re.compile(rb"^(\d+) 0 obj\r?\n<<\r?\n  /Type /Font\r?\n  /Subtype /Type0", re.MULTILINE)
+POINT = 0.75  # of a pixel, 96 of which are an inch: a PDF's unit is a point, of which 72 are
 
 
 @lru_cache(maxsize=1)
@@ -21,20 +27,49 @@ def build_library() -> str:
 
 
 def draw(request: dict[str, Any]) -> dict[str, Any]:
-    """`figures` (name → specifications, light and dark) and `scale` in; the same names with SVG, SVG and PNG out.
+    """`figures` (name → specifications: light, dark, then for print) and `scale` in, the same names drawn out.
 
-    A figure that cannot be drawn is in `failed` (name → why) instead.
+    Each is SVG, SVG, PNG and a PDF for each that is for print. A figure that cannot be drawn is in `failed` (name →
+    why) instead.
     """
     drawn, failed = {}, {}
     for name, specs in request["figures"].items():
         try:
-            light, dark = (vl_convert.vegalite_to_svg(spec) for spec in specs)
-            png = base64.b64encode(vl_convert.svg_to_png(light, scale=request["scale"])).decode("ascii")
+            light, dark, *prints = (vl_convert.vegalite_to_svg(spec) for spec in specs)
+            png = _encode(vl_convert.svg_to_png(light, scale=request["scale"]))
+            pdfs = [_encode(draw_pdf(shrink(svg))) for svg in prints]
         except Exception as error:
             failed[name] = f"{type(error).__name__}: {error}"
             continue
-        drawn[name] = light, dark, png
+        drawn[name] = light, dark, png, pdfs
     return {"figures": drawn, "failed": failed, "library": build_library()}
+
+
+def shrink(svg: str) -> str:
+    """The drawing with a size in points instead of pixels; its content is scaled with it."""
+    size = re.compile(r'width="([0-9.]+)" height="([0-9.]+)" viewBox=')
+    return size.sub(
+        lambda m: f'width="{float(m[1]) * POINT:g}" height="{float(m[2]) * POINT:g}" viewBox=', svg, count=1
+    )
+
+
+def draw_pdf(svg: str) -> bytes:
+    """The drawing as PDF, the same bytes for the same drawing.
+
+    The library lists what a page uses, and writes its fonts, in an order that differs from call to call: lists are
+    sorted, which moves nothing else, and it is called until the fonts stand in order.
+    """
+    content = b""
+    for _ in range(MOST_CALLS):
+        content = _RUN.sub(lambda run: b"".join(sorted(run[0].splitlines(True))), vl_convert.svg_to_pdf(svg))
+        fonts = [int(number) for number in _FONT.findall(content)]
+        if fonts == sorted(fonts):
+            break
+    return content
+
+
+def _encode(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
 
 
 def main() -> None:

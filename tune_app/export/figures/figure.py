@@ -10,7 +10,8 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from tune_app.export.figures.theme import build_config
+from tune_app.export.figures.layout import find_label_offset, fit
+from tune_app.export.figures.theme import NARROW, WIDTH, build_config
 
 if TYPE_CHECKING:
     from tune_app.export.figures.write import DrawnFigure
@@ -46,19 +47,21 @@ class Figure:
     caption: str
     chart: alt.TopLevelMixin | Filled = field(repr=False)
 
-    def build_spec(self, dark: bool | None = None, titled: bool = True) -> dict[str, Any]:
-        """The Vega-Lite specification in the light or dark theme; without a theme for None.
+    def build_spec(self, dark: bool | None = None, titled: bool = True, width: int = WIDTH) -> dict[str, Any]:
+        """The Vega-Lite specification in the light or dark theme, in all `width` pixels wide; without a theme for None.
 
         The same frame gives the same specification: names that altair counts up are replaced.
         """
         # Altair would check every row with its schema; drawing the specification shows what is wrong with it.
-        spec = _rename_views(self.chart.to_dict(validate=False))
+        spec = fit(_rename_views(self.chart.to_dict(validate=False)), width)
         spec.pop("config", None)
         spec["description"] = f"{self.title}. {self.caption}"
         if dark is not None:
-            spec["config"] = build_config(dark)
+            spec["config"] = build_config(dark, width < NARROW)
+            if width < NARROW and spec.get("width") == width:
+                spec["config"]["axisYBand"]["labelOffset"] = find_label_offset(spec)
         if titled:
-            spec["title"] = {"text": self.title, "subtitle": _wrap(self.caption)}
+            spec["title"] = {"text": _wrap(self.title, width // 8), "subtitle": _wrap(self.caption, width // 6)}
         return spec
 
     def draw(self) -> "DrawnFigure":
@@ -83,7 +86,7 @@ def _rename_views(spec: dict[str, Any]) -> dict[str, Any]:
     return renamed | {"datasets": {name: list(rows) for name, rows in datasets.items()}}
 
 
-def _wrap(text: str, width: int = 110) -> list[str]:
+def _wrap(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width)
 
 

@@ -4,11 +4,12 @@ import altair as alt
 import pandas as pd
 
 from tune_app.export.figures.figure import Drawing, build_data
-from tune_app.export.figures.theme import WIDTH
+from tune_app.export.figures.layout import HEADER, MARGIN, break_heading
 from tune_app.study.metrics import SHARE
 
 ROOM = 3.0  # half-widths of the last interval that a panel shows beyond the effects
-COLUMNS = 2  # panels beside each other
+COLUMNS = 3  # panels beside each other
+PANEL_WIDTH = 140  # about, once it is fitted
 
 
 def build_looks_chart(looks: pd.DataFrame) -> Drawing:
@@ -18,10 +19,13 @@ def build_looks_chart(looks: pd.DataFrame) -> Drawing:
     """
     ends = looks["replicates"].min() - 0.5, looks["replicates"].max() + 0.5
     shown = pd.concat([_fit_panel(path, *ends) for _, path in looks.groupby("sentence", sort=False)])
-    sentences = list(dict.fromkeys(shown["sentence"]))
+    shown["heading"] = shown["sentence"].map(lambda sentence: break_heading(sentence, PANEL_WIDTH))
+    headings = list(dict.fromkeys(shown["heading"]))
+    rows = -(-len(headings) // COLUMNS)
+    lines = max(heading.count("|") + 1 for heading in headings)
     data = build_data(shown)
     units = set(looks["unit"])
-    title = "Effect (percentage points)" if units == {SHARE} else "Effect"
+    title = "Effect (points)" if units == {SHARE} else "Effect"
     x = alt.X(
         "replicates:Q",
         title="Replicates",
@@ -56,12 +60,12 @@ def build_looks_chart(looks: pd.DataFrame) -> Drawing:
             ),
             base.mark_point(style="mean", filled=True).encode(x=x, y=y, color=color, shape=shape, tooltip=tooltip),
         )
-        .properties(width=(WIDTH - 90) // COLUMNS, height=150)
+        .properties(width=PANEL_WIDTH, height=max(50, 500 // rows - 13 * lines - 34))
         .facet(
-            facet=alt.Facet(
-                "sentence:N", title=None, sort=sentences, header=alt.Header(labelLimit=(WIDTH - 60) // COLUMNS)
-            ),
+            facet=alt.Facet("heading:N", title=None, sort=headings, header=alt.Header(**HEADER, labelFontSize=11)),
             columns=COLUMNS,
+            spacing={"row": 13 * lines + 34, "column": MARGIN - 8},
+            bounds="flush",  # so that panels stand in line, whatever their axes and headings need
         )
         .resolve_scale(y="independent")
     )

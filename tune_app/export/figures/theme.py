@@ -9,7 +9,10 @@ from typing import Any
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 SHAPES = ["circle", "diamond", "cross", "square", "triangle-up", "triangle-down", "stroke"]
 DASHES = [[1, 0], [5, 3], [2, 2], [8, 3, 2, 3]]
-WIDTH = 640
+WIDTH = 662  # of a whole figure in pixels, 96 of them an inch: 6.9 inches, the width of a page's text
+COLUMN = 322  # 3.35 inches, the width of a column
+NARROW = 480  # below it the labels of rows stand above them
+ABOVE = 18  # pixels that a row is higher for its label above it
 
 _LIGHT = {
     "paper": "#ffffff",
@@ -33,8 +36,22 @@ _DARK = {
 }
 
 
-def build_config(dark: bool) -> dict[str, Any]:
-    """The Vega-Lite `config` of the light or the dark theme."""
+def build_config(dark: bool, narrow: bool = False) -> dict[str, Any]:
+    """The Vega-Lite `config` of the light or the dark theme, for a narrow figure with `NARROW_CONFIG`."""
+    config = _build_wide(dark)
+    return config | {name: config.get(name, {}) | part for name, part in NARROW_CONFIG.items()} if narrow else config
+
+
+# Labels of rows stand above them within the plot, which so has the whole width; a legend is a list.
+NARROW_CONFIG: dict[str, dict[str, Any]] = {
+    "axisYBand": {"labelAlign": "left", "labelPadding": -4, "labelLimit": 290, "ticks": False},
+    "legend": {"direction": "vertical", "columns": 1},
+    "axis": {"labelLimit": 150},
+    "header": {"labelFontSize": 10.5},
+}
+
+
+def _build_wide(dark: bool) -> dict[str, Any]:
     colours: dict[str, Any] = _DARK if dark else _LIGHT
     ink, soft, grid = colours["ink"], colours["soft"], colours["grid"]
     return {
@@ -43,9 +60,10 @@ def build_config(dark: bool) -> dict[str, Any]:
         "padding": 8,
         "axis": {
             "labelColor": ink, "titleColor": ink, "gridColor": grid, "domainColor": soft, "tickColor": soft,
-            "labelFontSize": 11, "titleFontSize": 12, "titleFontWeight": "normal", "labelLimit": 340,
+            "labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal", "labelLimit": 240,
             "labelFlush": False,
         },
+        "axisYBand": {"labelPadding": 5},
         "axisQuantitative": {"labelOverlap": "parity", "labelSeparation": 4},  # a narrow page has room for every other
         "header": {"labelColor": ink, "labelFontSize": 12, "labelFontWeight": "bold", "labelLimit": 340},
         "legend": {
@@ -54,7 +72,7 @@ def build_config(dark: bool) -> dict[str, Any]:
         },
         "title": {
             "color": ink, "subtitleColor": soft, "anchor": "start", "fontSize": 15, "subtitleFontSize": 11.5,
-            "offset": 12, "subtitlePadding": 5, "frame": "group",
+            "offset": 10, "subtitlePadding": 5, "frame": "bounds",
         },
         "view": {"stroke": grid},
         "mark": {"aria": False},  # a label for each of a thousand marks helps nobody; the tables hold the numbers
@@ -66,13 +84,18 @@ def build_config(dark: bool) -> dict[str, Any]:
             "interval": {"strokeWidth": 2},
             "fold": {"opacity": 0.65, "size": 30},
             "mean": {"size": 110, "strokeWidth": 1.5, "opacity": 1},
+            "arrow": {"size": 60, "opacity": 1},
             "zero": {"color": ink, "strokeWidth": 1},
             "rope": {"color": soft, "opacity": 0.22},
             "connector": {"color": soft, "strokeDash": [2, 2]},
             "whisker": {"color": ink, "strokeWidth": 1.5},
+            "baseline": {"color": soft, "opacity": 0.18},
+            "heading": {"color": ink, "fontSize": 11, "fontWeight": "bold"},
             "note": {"color": soft, "fontSize": 10.5},
+            "aside": {"color": soft, "fontSize": 10.5},
             "value": {"color": ink, "fontSize": 11},
             "bar": {"stroke": colours["paper"], "strokeWidth": 1},
+            "fit": {"stroke": colours["paper"], "strokeWidth": 0.4},
             "part": {"opacity": 0.45, "stroke": colours["paper"], "strokeWidth": 1},
             "failed": {"color": ink, "size": 60, "strokeWidth": 2},
             "on-low": {"color": colours["on_low"], "fontSize": 8.5},

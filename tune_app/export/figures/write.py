@@ -15,6 +15,8 @@ from typing import Any, NamedTuple, TextIO, cast
 
 from tune_app.errors import ExportError
 from tune_app.export.figures.figure import Figure
+from tune_app.export.figures.layout import has_column
+from tune_app.export.figures.theme import COLUMN
 from tune_app.records import write_bytes_whole, write_whole
 
 SCALE = 2.0  # PNG pixels for one unit of the drawing
@@ -22,11 +24,20 @@ SCRIPT = Path(__file__).with_name("draw.py")
 
 
 class DrawnFigure(NamedTuple):
-    """A figure as SVG in the light and in the dark theme, and as PNG in the light one."""
+    """A figure as SVG in the light and in the dark theme, and as PNG in the light one.
+
+    `pdfs` are those for print, of a page's width and of a column's where it has room there; none if not asked for.
+    """
 
     svg: str
     dark_svg: str
     png: bytes
+    pdfs: tuple[bytes, ...] = ()
+
+    def list_files(self) -> dict[str, str | bytes]:
+        """What there is to write, by the endings of the files' names."""
+        files: dict[str, str | bytes] = {".svg": self.svg, ".dark.svg": self.dark_svg, ".png": self.png}
+        return files | dict(zip((".pdf", ".column.pdf"), self.pdfs, strict=False))
 
 
 @dataclass(frozen=True)
@@ -99,11 +110,14 @@ def prepare_drawing() -> None:
 
 
 @contextlib.contextmanager
-def drawing(figures: Iterable[Figure]) -> Iterator[Callable[[], Drawn]]:
-    """Have the figures drawn beside this process; what is yielded waits for them. Raises ExportError."""
+def drawing(figures: Iterable[Figure], prints: bool = False) -> Iterator[Callable[[], Drawn]]:
+    """Have the figures drawn beside this process, with `prints` as PDF too; what is yielded waits for them.
+
+    Raises ExportError.
+    """
     drawer = _Drawer.get()
     try:
-        specs = {figure.name: [figure.build_spec(dark) for dark in (False, True)] for figure in figures}
+        specs = {figure.name: list(_build_specs(figure, prints)) for figure in figures}
         drawer.ask({"figures": specs, "scale": SCALE})
         finish = cache(lambda: _build_drawn(drawer.read_answer()))
         yield finish
@@ -113,10 +127,22 @@ def drawing(figures: Iterable[Figure]) -> Iterator[Callable[[], Drawn]]:
         raise
 
 
+def _build_specs(figure: Figure, prints: bool) -> Iterator[dict[str, Any]]:
+    """Light and dark; for print without title and caption, which a paper has of its own."""
+    for dark in (False, True):
+        yield figure.build_spec(dark)
+    if prints:
+        yield figure.build_spec(dark=False, titled=False)
+        if has_column(column := figure.build_spec(dark=False, titled=False, width=COLUMN)):
+            yield column
+
+
 def _build_drawn(answer: dict[str, Any]) -> Drawn:
     figures = {
-        name: DrawnFigure(_rename(name, light), _rename(name, dark), base64.b64decode(png))
-        for name, (light, dark, png) in answer["figures"].items()
+        name: DrawnFigure(
+            _rename(name, light), _rename(name, dark), base64.b64decode(png), tuple(map(base64.b64decode, pdfs))
+        )
+        for name, (light, dark, png, pdfs) in answer["figures"].items()
     }
     return Drawn(figures, answer["failed"], answer["library"])
 
@@ -131,24 +157,24 @@ def draw_figure(figure: Figure) -> DrawnFigure:
 
 def write_figures(folder: Path, figures: Iterable[Figure]) -> None:
     """Draw the figures and write their files; ExportError if one cannot be drawn, and the others are written."""
-    with drawing(figures) as finish:
+    with drawing(figures, prints=True) as finish:
         write_drawn(folder, finish())
     finish().check()
 
 
 def write_drawn(folder: Path, drawn: Drawn) -> None:
-    """Write `<name>.svg`, `<name>.dark.svg` and `<name>.png` for each figure; figures of an earlier export go."""
+    """Write `<name>.svg`, `<name>.dark.svg`, `<name>.png` and the PDFs of each figure; earlier ones go."""
     if folder.is_symlink():
         folder.unlink()  # a results folder may be a stranger's, and lead anywhere
     folder.mkdir(parents=True, exist_ok=True)
     written = set()
-    for name, (light, dark, png) in drawn.figures.items():
-        write_whole(folder / f"{name}.svg", light)
-        write_whole(folder / f"{name}.dark.svg", dark)
-        write_bytes_whole(folder / f"{name}.png", png)
-        written |= {f"{name}{ending}" for ending in (".svg", ".dark.svg", ".png")}
+    for name, figure in drawn.figures.items():
+        for ending, content in figure.list_files().items():
+            written.add(f"{name}{ending}")
+            write = write_whole if isinstance(content, str) else write_bytes_whole
+            write(folder / f"{name}{ending}", content)  # type: ignore[arg-type]  # which of them its type decides
     for path in folder.iterdir():
-        if path.suffix in (".svg", ".png") and path.name not in written:
+        if path.suffix in (".svg", ".png", ".pdf") and path.name not in written:
             path.unlink()
 
 

@@ -41,7 +41,7 @@ from tune_app.study.file import build_yaml
 
 PAGE_FILE = "index.html"
 FIGURES_FOLDER = "figures"
-SCRIPTS = ("charts.js", "tables.js", "page.js")
+SCRIPTS = ("fit.js", "charts.js", "tables.js", "page.js")
 SECTIONS = (
     ("answer", "In short"),
     ("conditions", "Conditions"),
@@ -71,7 +71,7 @@ def write_page(folder: Path, results: Results, frames: Mapping[str, pd.DataFrame
     figures, failed = collect_figures(results, frames["contrasts"], waterfall)
     library = ""
     try:
-        with drawing(figures) as finish:
+        with drawing(figures, prints=is_complete(results)) as finish:
             page = build_page(results, figures, frames, tables, lambda: finish().library)
             write_drawn(folder / FIGURES_FOLDER, finish())
             failed |= finish().failed
@@ -179,6 +179,12 @@ def _place_figures(figures: Sequence[Figure], *, has_claims: bool, is_about_defe
             placed[homes.get(name, "figures")].append(figure)
     placed["first"] = [by_name[name] for name in opening if name in by_name]
     return placed
+
+
+def is_complete(results: Results) -> bool:
+    """Whether every fit of the study is there: only then its figures are drawn for print."""
+    planned = (trial.spec for trial in results.study.grid_trials())
+    return all(results.records.is_completed(spec.id, fold) for spec in planned for fold in range(spec.folds))
 
 
 def _lacks_test_labels(results: Results) -> bool:

@@ -1,6 +1,4 @@
 // Figures are drawn where they are seen, from data that they share.
-const LABELS = 230; // width that axis labels and legend take beside a chart of full width
-const PANEL = 235; // width of a panel of learning curves with its gap
 let content;
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 
@@ -12,26 +10,12 @@ function unfold(columns) {
   return (lists[0] || []).map((_, row) => Object.fromEntries(names.map((name, index) => [name, lists[index][row]])));
 }
 
-// Charts of full width and rows of panels are drawn as wide as the page allows.
-function fit(part, available) {
-  if (Array.isArray(part)) part.forEach((item) => fit(item, available));
-  else if (part && typeof part === "object") {
-    if (part.width === content.width) part.width = Math.max(160, Math.min(content.width, available - LABELS));
-    if (part.facet && part.columns) part.columns = Math.max(1, Math.min(part.columns, Math.floor(available / PANEL)));
-    Object.values(part).forEach((item) => fit(item, available));
-  }
-}
-
 async function draw(element) {
   const figure = content.figures[element.dataset.chart];
-  const available = element.clientWidth;
+  const available = Math.min(element.clientWidth, content.layout.widest);
   const spec = structuredClone(content.specs[figure.spec]);
   const config = structuredClone(dark.matches ? content.config.dark : content.config.light);
-  fit(spec, available);
-  if (available < 600) {
-    config.axis.labelLimit = 150;
-    Object.assign(config.legend, { direction: "vertical", columns: 1 }); // side by side it would be cut off
-  }
+  fitChart(content, spec, config, available);
   spec.description = figure.description;
   spec.datasets = Object.fromEntries(
     figure.data.map((name, index) => [`data-${index}`, unfold(content.datasets[name])]),

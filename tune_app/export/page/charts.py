@@ -5,7 +5,8 @@ import json
 from typing import Any
 
 from tune_app.export.figures import Figure
-from tune_app.export.figures.theme import WIDTH, build_config
+from tune_app.export.figures.layout import LAYOUT
+from tune_app.export.figures.theme import NARROW_CONFIG, WIDTH, build_config
 
 
 class ChartPool:
@@ -43,8 +44,9 @@ class ChartPool:
     def build_whole(self) -> dict[str, Any]:
         """All that the figures are drawn from."""
         return {
-            "config": {"light": build_config(dark=False), "dark": build_config(dark=True)},
+            "config": {"light": build_config(dark=False), "dark": build_config(dark=True), "narrow": NARROW_CONFIG},
             "width": WIDTH,
+            "layout": LAYOUT,
             "specs": self._specs,
             **self.build_content(),
         }
