@@ -23,6 +23,7 @@ ABOUT = {
     "data_sets": "conditions over the data sets",
     "looks": "the claims from look to look",
     "networks": "a row per trained network",
+    "threshold_curves": "ROC and precision-recall curves",
 }
 SOURCES = {
     "study.yaml": "the study",
