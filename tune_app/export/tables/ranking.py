@@ -39,14 +39,14 @@ def build_ranking_table(results: Results, ranking: pd.DataFrame) -> Table:
     facts, bounds = study.describe_metric(study.primary), find_bounds(study.primary, study.define)
     columns = (
         Column("row", "row", wraps=True),
-        Column("place", "place", Kind.COUNT),
+        Column("place", "place", Kind.COUNT, least=Medium.PAPER),
         Column("score", study.primary.replace("_", " "), Kind.ESTIMATE, unit=facts.unit),
         Column("score", "95% interval", Kind.INTERVAL, bounds=bounds, least=Medium.SCREEN),
         Column("lag", "behind", Kind.ESTIMATE, signed=True),
         Column("lag", "95% interval", Kind.INTERVAL, signed=True),
         Column("p_holm", "p, adjusted", Kind.P_VALUE),
         Column("n_better_than", "better than", Kind.COUNT),
-        Column("n_worse_than", "worse than", Kind.COUNT),
+        Column("n_worse_than", "worse than", Kind.COUNT, least=Medium.PAPER),
     )
     records = [record for record in list_records(ranking) if record["row"] not in find_unrun(results)]
     groups = tuple(_build_group(results, standing, records) for standing in find_standings(results))
