@@ -11,7 +11,7 @@ from tune_app.study.metrics import SHARE
 
 
 def title_scores(means: pd.DataFrame, metric: str, better: str) -> str:
-    """From the lowest to the highest mean, and whose is at the better end; `means` has row, score, ci95_low and ci95_high."""
+    """From the lowest to the highest mean, and whose is at the better end; `means` has row, score and interval."""
     words = metric.replace("_", " ")
     if means.empty:
         return f"No condition has a mean {words} yet"
