@@ -80,11 +80,11 @@ def means(**scores: float) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["row", "score", "ci95_low", "ci95_high"])
 
 
-def test_the_best_mean_is_the_lowest_where_lower_is_better() -> None:
+def test_the_mean_at_the_better_end_is_named() -> None:
     both = means(net_wide=0.9, forest=0.7)
     higher, lower = (title_scores(both, "test_rmse", better) for better in ("higher", "lower"))
-    assert higher == "Mean test rmse runs from 0.700 to 0.900; the best is of net (wide)"
-    assert lower == "Mean test rmse runs from 0.700 to 0.900; the best is of forest"
+    assert higher == "Mean test rmse runs from 0.700 to 0.900, the highest with net (wide)"
+    assert lower == "Mean test rmse runs from 0.700 to 0.900, the lowest with forest"
     assert title_scores(means(forest=0.7), "test_rmse", "lower") == "forest has a mean test rmse of 0.700"
     assert title_scores(means(), "test_rmse", "lower") == "No condition has a mean test rmse yet"
     assert (
@@ -96,7 +96,7 @@ def test_over_data_sets_the_best_is_counted() -> None:
     scores = {("net", "a"): 0.9, ("net", "b"): 0.8, ("forest", "a"): 0.7, ("forest", "b"): 0.85, ("net", "c"): 0.5}
     means = pd.DataFrame([(*key, score) for key, score in scores.items()], columns=["name", "dataset", "score"])
     found = title_scores_over_data(means, "test_accuracy", "higher")
-    assert found == "net has the best mean test accuracy on 2 of 3 data sets"
+    assert found == "net has the highest mean test accuracy on 2 of 3 data sets"
 
 
 def curve(row: str, *values: float) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from tune_app.study.metrics import SHARE
 
 
 def title_scores(means: pd.DataFrame, metric: str, better: str) -> str:
-    """From the lowest to the highest mean, and whose is the best; `means` has row, score, ci95_low and ci95_high."""
+    """From the lowest to the highest mean, and whose is at the better end; `means` has row, score and interval."""
     words = metric.replace("_", " ")
     if means.empty:
         return f"No condition has a mean {words} yet"
@@ -21,20 +21,22 @@ def title_scores(means: pd.DataFrame, metric: str, better: str) -> str:
         return f"{spell_label(rows[0]['row'])} has a mean {words} of {low}"
     if low == high:
         return f"All {len(rows)} conditions have a mean {words} of about {low}"
-    best = rows[-1 if better == "higher" else 0]["row"]
-    return f"Mean {words} runs from {low} to {high}; the best is of {spell_label(best)}"
+    best, end = (rows[-1], "highest") if better == "higher" else (rows[0], "lowest")
+    return f"Mean {words} runs from {low} to {high}, the {end} with {spell_label(best['row'])}"
 
 
 def title_scores_over_data(means: pd.DataFrame, metric: str, better: str) -> str:
-    """On how many data sets which condition has the best mean; `means` has name, dataset and score."""
+    """Which condition has the highest or lowest mean on most data sets; `means` has name, dataset and score."""
     words = metric.replace("_", " ")
     scores = means.pivot_table(index="dataset", columns="name", values="score", sort=False)
     if scores.empty:
         return f"No condition has a mean {words} yet"
-    best = scores.idxmax(axis=1) if better == "higher" else scores.idxmin(axis=1)
+    is_higher = better == "higher"
+    best = scores.idxmax(axis=1) if is_higher else scores.idxmin(axis=1)
     counts = best.value_counts()
     return (
-        f"{spell_label(str(counts.index[0]))} has the best mean {words} on {counts.iloc[0]} of {len(scores)} data sets"
+        f"{spell_label(str(counts.index[0]))} has the {'highest' if is_higher else 'lowest'} mean {words} on "
+        f"{counts.iloc[0]} of {len(scores)} data sets"
     )
 
 
