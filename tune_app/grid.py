@@ -8,11 +8,12 @@ import atexit
 import gc
 import logging
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tune_app.session.output import EXIT_BAD_INPUT, as_command, quote_argument
+from tune_app.session.output import EXIT_BAD_INPUT, as_command, join_command, quote_argument
 from tune_app.study.file import SHIPPED
 
 if TYPE_CHECKING:
@@ -181,6 +182,7 @@ def _check(session: "Session") -> int:
 def _build_session(options: argparse.Namespace) -> "Session":
     from rich.console import Console
 
+    from tune_app.session.age import read_age
     from tune_app.session.options import OptionValues, build_options
     from tune_app.session.session import Session
     from tune_app.session.studies import find_study
@@ -194,6 +196,7 @@ def _build_session(options: argparse.Namespace) -> "Session":
         build_options(only, **chosen, command=f"{_name_command()} {again}".strip()),
         lambda line: _say(console, line),
         console,
+        begun=time.monotonic() - read_age(),
     )
 
 
@@ -235,7 +238,11 @@ def _run(session: "Session") -> int:
 
 
 def _say(console: "Console", line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    """Print a line; in a terminal words wrap, and commands, which are indented, are never broken."""
+    is_fitting = not console.is_terminal or len(line) - 2 <= console.width
+    for part in [join_command(line)] if is_fitting else line.splitlines():
+        is_whole = part.startswith("  ") or not console.is_terminal
+        console.print(part, markup=False, highlight=False, soft_wrap=is_whole)
 
 
 def _name_command() -> str:

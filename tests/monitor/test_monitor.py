@@ -36,7 +36,7 @@ def progress_of(*completed: tuple[str, int]) -> Progress:
 def test_progress_counts_what_was_done_before_and_what_failed() -> None:
     progress = progress_of((T, 2))
     assert (progress.done, progress.total, progress.remaining) == (1, 3, None)
-    progress.started()
+    progress.item_started(FIRST)
     for record in (epoch_of(0, 1), DONE, epoch_of(1, 1)):
         progress.record(record)
     assert progress.remaining is not None

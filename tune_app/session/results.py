@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Group, RenderableType
+from rich.text import Text
 
 from tune_app.analysis.audit.conclusions import build_conclusions
 from tune_app.analysis.audit.costs import build_audit, build_waterfall
@@ -23,6 +24,7 @@ from tune_app.export.figures import Figure, build_figures
 from tune_app.export.figures.study import build_trial_figures
 from tune_app.export.folder import check_writable, choose_folder, write_results
 from tune_app.export.frames import build_frames
+from tune_app.export.headline import build_headline
 from tune_app.export.page import PAGE_FILE
 from tune_app.export.tables.claims import build_claim_table
 from tune_app.export.tables.conditions import build_condition_table
@@ -171,7 +173,16 @@ class Results:
         return f"<Results of {self._describe()}>"
 
     def __rich__(self) -> RenderableType:
-        return Group(*build_terminal_tables(self.stored))
+        return Group(*self._build_summary(), *build_terminal_tables(self.stored))
+
+    def _build_summary(self) -> list[RenderableType]:
+        """The headline, as the page begins."""
+        if not self.records.folds:
+            return []
+        audit = self.audit
+        headline = build_headline(self.stored, self.verdicts, audit if len(audit) else None)
+        lines = [Text(self.study.title or self.study.name, style="bold"), Text(str(headline))]
+        return [*lines, *([Text(headline.note, style="dim")] if headline.note else []), Text("")]
 
     def _repr_html_(self) -> str:
         tables = (build_claim_table(self.study, self.verdicts), build_condition_table(self.stored))

@@ -49,6 +49,7 @@ from tune_app.study.selection import select_trials
 if TYPE_CHECKING:
     from tune_app.monitor import Monitor
     from tune_app.session.planning import Plan
+    from tune_app.session.review import Review
     from tune_app.session.starting import RayStart
 
 logger = logging.getLogger("tune_app")
@@ -66,6 +67,7 @@ class Session:
     report: Callable[[str], None] = logger.info
     console: Console | None = None
     callbacks: "Sequence[Monitor]" = ()
+    begun: float = field(default_factory=time.monotonic)  # when the user began to wait
     phase: str = "Interrupted before anything started."  # what there is to say if an interrupt comes now
 
     def __post_init__(self) -> None:
@@ -81,7 +83,7 @@ class Session:
             refuse(self)
         self.take_study(self.study)
         self.lost = ""  # what became of the cluster, where it ended the run
-        self.took = ""  # predicted and actual time of the fits that ran
+        self.review: Review | None = None  # predicted and actual time of what ran
         self.remedies = Remedies()  # what to do about code or data that changed
 
     def take_study(self, study: Study) -> None:
@@ -232,6 +234,7 @@ class Session:
         shown = self.report, self.console, self.callbacks
         note = partial(note_environments, self)
         execution = Execution(plan, self.options, self.folder, dataset, *shown, self.found.scope, note, self._starting)
+        execution.begun = self.begun
         earlier = find_earlier(self)
         self.phase = "Interrupted: every finished fit is on disk."
 
@@ -239,7 +242,8 @@ class Session:
             nodes, command = execution.plan.nodes, self.options.command
             known = find_environments(self)
             here = self.study, command, nodes, find_gpu_names()
-            environment = build_environment(*here, earlier, known, execution.differing)
+            timing = self.review.build_content() if self.review else {}
+            environment = build_environment(*here, earlier, known, execution.differing, timing)
             write_environment(self.folder / ENVIRONMENT_FILE, environment)
 
         note_environment()  # a run that is killed has said where it ran, too
@@ -251,7 +255,7 @@ class Session:
 
         def settle() -> None:
             self.lost = execution.lost
-            self.took = review(execution.plan, missing, store.records, begun)
+            self.review = review(execution.plan, execution.work, missing, store.records, begun, self.begun)
             note_environment()
             write_plan(self.folder / PLAN_FILE, find_whole_plan(self, execution.plan).build_frame())
 
@@ -277,6 +281,8 @@ class Session:
         with say_while(self.report, "Tables, figures and page are being written"):
             results, folder, current = build_results(self, store.records, dataset)
             undrawn = [] if current else write_results(folder, results)
+        if self.review and not current:
+            self.review = self.review.end()
         left = {(spec.id, fold) for spec in self.specs for fold in store.records.missing_folds(spec.id, spec.folds)}
         if not left:
             clear_states(self.folder)
@@ -293,5 +299,5 @@ class Session:
             lost=self.lost,
             written=not current,
             undrawn=tuple(undrawn),
-            took=self.took,
+            took=tuple(self.review.describe()) if self.review else (),
         )
