@@ -64,6 +64,8 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--keep", choices=("none", "best"), default="none", help="save each trial's best network by validation accuracy"
     )
+    add("--watch", action="store_true", help="serve the page of the running study to browsers of this machine")
+    add("--watch-port", type=int, metavar="N", help="--watch: at this port or the next free one; default 8280")
     _add_places(parser)
     add("--runs", default="runs", metavar="FOLDER", help="where records and event files go; default ./runs")
     add("--results", default="results", metavar="FOLDER", help="where tables go; default ./results")
@@ -120,6 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         with terminate_as_interrupt():
             try:
+                refuse_together(options)
                 session = _build_session(options)
                 if options.check:
                     return _check(session)
@@ -168,6 +171,16 @@ def _run_subcommand(name: str, arguments: Sequence[str]) -> int:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
     return 0
+
+
+def refuse_together(options: argparse.Namespace) -> None:
+    """Raise StudyError for options that make no sense together."""
+    from tune_app.errors import StudyError
+
+    for name in ("check", "dry_run"):
+        if options.watch and getattr(options, name):
+            other = f"--{name.replace('_', '-')}"
+            raise StudyError(f"--watch shows a study while it runs, and {other} runs nothing; leave one of them out")
 
 
 def _check(session: "Session") -> int:
@@ -230,8 +243,11 @@ def _run(session: "Session") -> int:
     """Run the study, print its tables and what is not done."""
     from tune_app.session.outcome import show
 
-    outcome = session.run()
-    show(session, outcome)
+    try:
+        outcome = session.run()
+        show(session, outcome)
+    finally:
+        session.close()
     if outcome.interrupted and not outcome.lost:
         return EXIT_INTERRUPTED
     return EXIT_FAILED if outcome.lost or outcome.failed else 0

@@ -30,7 +30,7 @@ def test_a_run_is_set_against_its_plan_and_the_next_plan_knows_it(cache: Path, t
     assert "start fits tables and page in all predicted " in told
     (run,) = read_calibration(cache).runs.values()
     assert (run.way, run.trials) == ("inline", 2)
-    timing = read_environment(folder.results)["timing"]
+    timing = (read_environment(folder.results) or {})["timing"]
     assert timing["start"] == pytest.approx(run.start, abs=0.01)
     assert 0 < timing["fits"] < 60
     assert "The last run: " in (folder.results / "index.html").read_text()

@@ -122,13 +122,13 @@ class Progress:
     @property
     def remaining(self) -> float | None:
         """Seconds until everything is there; None where neither the plan nor a record says anything."""
+        heard, after = self._heard, self._expected.after
         if not self._left:
-            return self._expected.after
-        heard = self._heard
+            return after if heard is None else max(after - (self._clock() - heard), LEAST_LEFT * after)
         if heard is None:
-            return self._expected.fits + self._expected.after if self._is_predicted else None
+            return self._expected.fits + after if self._is_predicted else None
         left = max(0.0, self._weight - self._find_done(heard)) * self._find_scale() * self._pace
-        return max(left - (self._clock() - heard), LEAST_LEFT * left) + self._expected.after
+        return max(left - (self._clock() - heard), LEAST_LEFT * left) + after
 
     def _weigh(self, watched: Watched) -> float:
         return watched.weight if self._is_predicted else 1.0

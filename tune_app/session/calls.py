@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -55,7 +56,7 @@ def run_study(
         console,
         callbacks,
     )
-    with terminate_as_interrupt():
+    with terminate_as_interrupt(), closing(session):
         outcome = session.run()
     for line in outcome.describe("the same call"):
         report(line)

@@ -15,6 +15,7 @@ from tune_app.errors import ClusterError, StudyError
 from tune_app.executors.arrival import find_lacking_parts
 from tune_app.executors.inline import run_inline
 from tune_app.monitor import Monitor, NoteEnvironments, RecordFlow
+from tune_app.monitor.progress import Progress
 from tune_app.monitor.terminal import shorten_path
 from tune_app.parts.fingerprints import fingerprint_code, fingerprint_definition
 from tune_app.parts.networks import choose_network
@@ -104,6 +105,7 @@ class Execution:
     lost: str = ""  # what became of the cluster, where it ended the run
     begun: float | None = None  # when the command did, by the clock of `time.monotonic`
     work: Sequence[WorkItem] = ()  # what is run
+    watch: Callable[[Progress], Monitor] | None = None  # who else must be told of its progress
     differing: tuple[str, ...] = ()  # versions of its nodes that are not those here, as --mixed-versions allows
 
     def run(

@@ -43,6 +43,12 @@ class Outcome:
     took: tuple[str, ...] = ()  # lines on predicted and actual time, where something ran
 
     @property
+    def page(self) -> Path:
+        from tune_app.export.page import PAGE_FILE  # here, because it takes the figures along
+
+        return self.folder / PAGE_FILE
+
+    @property
     def done(self) -> int:
         """Fits completed, in this run or before."""
         return self.fits - self.missing
@@ -56,8 +62,6 @@ class Outcome:
 
     def describe(self, again: str) -> list[str]:
         """Where the tables are, what failed and what is left; `again` is what a user writes to resume."""
-        from tune_app.export.page import PAGE_FILE  # here, because it takes the figures along
-
         lines = []
         if self.folder != self.wanted:
             lines.append(
@@ -66,7 +70,7 @@ class Outcome:
                 "edited study another name."
             )
         state = "" if self.written else " (up to date)"
-        lines.append(f"Tables and page{state}: {shorten_path(self.folder / PAGE_FILE)}")
+        lines.append(f"Tables and page{state}: {shorten_path(self.page)}")
         lines += [*self.undrawn, *self.took]
         if self.unkept:
             lines.append(

@@ -23,6 +23,8 @@ def build_monitors(execution: "Execution", settled: RecordSet) -> list[Monitor]:
     monitors: list[Monitor] = []
     if execution.console is not None:
         monitors.append(build_display(execution.console, build_progress(execution, settled)))
+    if execution.watch:
+        monitors.append(execution.watch(build_progress(execution, settled)))
     monitors += _build_board(execution, settled)
     if execution.starting:
         monitors.append(FirstRecord(execution.starting.note_record))
