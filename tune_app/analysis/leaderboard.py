@@ -1,6 +1,7 @@
 """Provisional means while a study runs: of the fits that there are, whether or not the others follow."""
 
 import math
+from collections.abc import Collection
 
 import pandas as pd
 
@@ -10,8 +11,10 @@ from tune_app.records.results import Results
 COLUMNS = ("place", "label", "mean", "low", "high", "fits", "planned", "failed")
 
 
-def build_leaderboard(results: Results) -> pd.DataFrame:
+def build_leaderboard(results: Results, selected: Collection[str] | None = None) -> pd.DataFrame:
     """One row per condition, the best mean of the primary metric first, those without a score at the end.
+
+    With `selected`, conditions of which no trial is among these are left out.
 
     Columns: place (from 1; None without a score), label, mean, low and high (the least and the greatest score of a
     fit), fits (completed), planned, failed. No interval: the fits of a condition that are missing are no random ones.
@@ -20,6 +23,8 @@ def build_leaderboard(results: Results) -> pd.DataFrame:
     sign = -1 if study.describe_metric(metric).better == "higher" else 1
     rows = []
     for row in build_rows(study):
+        if selected is not None and not any(spec.id in selected for spec in row.trials):
+            continue
         keys = [(spec.id, fold) for spec in row.trials for fold in range(spec.folds)]
         completed = [results.records.folds[key] for key in keys if results.records.is_completed(*key)]
         found = [record.score(metric) for record in completed]

@@ -1,6 +1,7 @@
 """The parts of the page that is served while a study runs, each as HTML by its name."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import jinja2
 import pandas as pd
 
 from tune_app.analysis.claims import build_verdicts
-from tune_app.analysis.headline import build_verdict_rows
+from tune_app.analysis.headline import VerdictRow, build_verdict_rows
 from tune_app.analysis.labels import build_rows
 from tune_app.analysis.leaderboard import build_leaderboard
 from tune_app.analysis.schedule import build_schedule
@@ -65,21 +66,21 @@ def build_state_sections(state: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def build_record_sections(results: Results) -> dict[str, str]:
-    """What follows from the records so far."""
+def build_record_sections(results: Results, selected: Collection[str]) -> dict[str, str]:
+    """What follows from the records so far; conditions without any of the `selected` trials are left out."""
     study = results.study
     leaders = [
         row | {name: _spell(row[name]) for name in ("mean", "low", "high")} | {"place": _count(row["place"])}
-        for row in list_records(build_leaderboard(results))
+        for row in list_records(build_leaderboard(results, selected))
     ]
     claims = build_verdict_rows(study, build_verdicts(results)) if study.claims else []
     verdicts = [
-        {"row": row, "effect": " ".join(format_estimate(row.effect, row.low, row.high, sign="+")).replace("-", "−")}
+        {"row": row, "effect": _spell_effect(row), "reason": row.reason if math.isnan(row.low) else ""}
         for row in claims
     ]
-    facts = study.describe_metric(study.primary)
+    facts, left_out = study.describe_metric(study.primary), len(build_rows(study)) - len(leaders)
     return {
-        "conditions": _render("conditions", leaders=leaders, better=facts.better, unit=facts.unit),
+        "conditions": _render("conditions", leaders=leaders, better=facts.better, unit=facts.unit, left_out=left_out),
         "verdicts": _render("verdicts", verdicts=verdicts),
         "failures": _build_failures(results),
         "schedule": _build_schedule(results),
@@ -120,6 +121,10 @@ def _build_schedule(results: Results) -> str:
 
 def _spell(score: float | None) -> str:
     return "" if score is None or pd.isna(score) else format_number(score, 4)
+
+
+def _spell_effect(row: VerdictRow) -> str:
+    return " ".join(format_estimate(row.effect, row.low, row.high, sign="+")).replace("-", "−")
 
 
 def _count(place: Any) -> str:

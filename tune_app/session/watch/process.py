@@ -44,10 +44,11 @@ class Start:
 
 @dataclass(frozen=True)
 class Begin:
-    """What to show: a study's results without records, and the file that these are appended to."""
+    """What to show: a study's results without records, the file that these are appended to, the trials that run."""
 
     results: Results
     records: Path
+    selected: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Watch:
         with self._lock:
             self._begin = begin
             self._parts = build_state_sections({**empty, "running": [], "more": 0})
-            self._parts |= build_record_sections(begin.results)
+            self._parts |= build_record_sections(begin.results, begin.selected)
             self._title = begin.results.study.name
         self._publish()
         self._news.set()
@@ -130,7 +131,7 @@ class Watch:
         try:
             records = read_records(begin.records).records if begin.records.exists() else RecordSet()
             parts, note = (
-                build_record_sections(replace(begin.results, records=records)),
+                build_record_sections(replace(begin.results, records=records), begin.selected),
                 f"As of {time.strftime('%H:%M:%S')}.",
             )
         except Exception as error:  # it is watched, no more: the study goes on, and the page says why it does not
@@ -157,7 +158,8 @@ def main() -> None:
     told = sys.stdin.buffer
     start: Start = pickle.load(told)  # noqa: S301  # from the process that started this one
     watch = Watch(start.token)
-    serve(socket.socket(fileno=start.listening), watch.site)
+    listening = socket.socket(fileno=start.listening)
+    is_serving = False
     threading.Thread(target=watch.run, daemon=True).start()
     with contextlib.suppress(EOFError, pickle.UnpicklingError):
         while True:
@@ -167,5 +169,8 @@ def main() -> None:
                 return
             if isinstance(message, Begin):
                 watch.begin(message)
+                if not is_serving:  # a browser that came earlier has waited: there was nothing to show it
+                    serve(listening, watch.site)
+                is_serving = True
             else:
                 watch.state(message)

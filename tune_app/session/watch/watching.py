@@ -73,7 +73,7 @@ class Watching:
         """Show this study's records; the monitor must be told what the run does."""
         monitor = WatchMonitor(progress)
         with self._lock:
-            self._messages.append(Begin(results, records))
+            self._messages.append(Begin(results, records, frozenset(progress.trials)))
             self._ask = monitor.build_state
         self._news.set()
         return monitor
