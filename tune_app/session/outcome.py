@@ -103,7 +103,10 @@ def name_fits(records: Sequence[FoldRecord], study: Study) -> str:
 def show(session: "Session", outcome: Outcome) -> None:
     """Print the tables, and what is not done."""
     if session.console:
-        session.console.print(outcome.results)
+        from tune_app.session.results import build_summary
+
+        selected = {spec.id for spec in session.specs} if session.options.only else None
+        session.console.print(build_summary(outcome.results, selected))
     for line in outcome.describe(session.options.command):
         session.report(line)
 

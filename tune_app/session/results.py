@@ -1,6 +1,6 @@
 """Results as users meet them: a study's records with every table, figure and file that follows from them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -173,21 +173,23 @@ class Results:
         return f"<Results of {self._describe()}>"
 
     def __rich__(self) -> RenderableType:
-        return Group(*self._build_summary(), *build_terminal_tables(self.stored))
-
-    def _build_summary(self) -> list[RenderableType]:
-        """The headline, as the page begins."""
-        if not self.records.folds:
-            return []
-        audit = self.audit
-        headline = build_headline(self.stored, self.verdicts, audit if len(audit) else None)
-        lines = [Text(self.study.title or self.study.name, style="bold"), Text(str(headline))]
-        return [*lines, *([Text(headline.note, style="dim")] if headline.note else []), Text("")]
+        return build_summary(self)
 
     def _repr_html_(self) -> str:
         tables = (build_claim_table(self.study, self.verdicts), build_condition_table(self.stored))
         shown = [render_notebook(table) for table in tables if table.rows]
         return "\n".join([f"<p>{escape(self._describe())}</p>", *shown])
+
+
+def build_summary(results: Results, selected: Collection[str] | None = None) -> RenderableType:
+    """The first screen of the page as text: the headline, the verdicts, the conditions of the `selected` trials."""
+    tables = build_terminal_tables(results.stored, selected)
+    if not results.records.folds:
+        return Group(*tables)
+    audit, study = results.audit, results.study
+    headline = build_headline(results.stored, results.verdicts, audit if len(audit) else None)
+    note = [Text(headline.note, style="dim")] if headline.note else []
+    return Group(Text(study.title or study.name, style="bold"), Text(str(headline)), *note, Text(""), *tables)
 
 
 def _build_networks(results: StoredResults) -> pd.DataFrame:

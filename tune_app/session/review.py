@@ -42,17 +42,15 @@ class Review:
         return replace(self, took=replace(self.took, export=export))
 
     def describe(self) -> list[str]:
-        """Predicted and actual time, one above the other; of a run that was broken off a sentence."""
+        """Predicted and actual time, side by side; of a run that was broken off a sentence."""
         if self.predicted is None:
             return [f"{self.fits} fits took {spell_seconds(self.took.fits)}."] if self.fits else []
-        rows = [["", *HEADINGS.values(), "in all"]]
+        columns = [["", *HEADINGS.values(), "in all"]]  # a narrow terminal has more room below than beside
         for name, phases in (("predicted", self.predicted), ("took", self.took)):
-            rows.append([name, *map(spell_seconds, (*phases.list().values(), phases.total))])
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return [
-            "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
-            for row in rows
-        ]  # fmt: skip
+            columns.append([name, *map(spell_seconds, (*phases.list().values(), phases.total))])
+        rows = list(zip(*columns, strict=True))
+        widths = [max(map(len, column)) for column in columns]
+        return ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
 
     def build_content(self) -> dict[str, float]:
         """The same for `environment.json`, which is written before tables and page are; empty where it is not told."""

@@ -1,7 +1,7 @@
 """The tables of a study in the order to read them, and what must be known to read them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 import pandas as pd
 from rich.console import RenderableType
@@ -9,6 +9,7 @@ from rich.text import Text
 
 from tune_app.analysis.claims import build_verdicts
 from tune_app.analysis.conditions import build_condition_scores
+from tune_app.analysis.labels import build_rows
 from tune_app.export.tables.audit import build_audit_table
 from tune_app.export.tables.claims import build_claim_table
 from tune_app.export.tables.conditions import build_condition_table
@@ -123,15 +124,34 @@ def describe_samples(study: Study, digits: str = "") -> str:
     return f"{spell_data(study)}: {train} training and {test} test {study.sample}s."
 
 
-def build_terminal_tables(results: Results) -> list[RenderableType]:
-    """The claims, in brief, the conditions and, where there are several, the metrics for a rich console."""
+def build_terminal_tables(results: Results, selected: Collection[str] | None = None) -> list[RenderableType]:
+    """The claims, in brief, the conditions and, where there are several, the metrics for a rich console.
+
+    With `selected`, conditions without any of these trials are left out.
+    """
     claims = build_claim_table(results.study, build_verdicts(results))
     several = len(results.study.metrics.named) > 1
     metrics = build_metric_table(results, build_condition_scores(results)) if several else None
-    tables = [table for table in (claims, build_condition_table(results), metrics) if table and table.rows]
+    conditions, left_out = _select(build_condition_table(results), results.study, selected)
+    tables = [table for table in (claims, conditions, metrics) if table and table.rows]
     if metrics and len(metrics.select_columns(Medium.TERMINAL)) == 1:  # nothing but its rows' names
         tables.remove(metrics)
     scopes = {table.title: table.scope for table in tables if table.scope and table is not metrics}
     is_one = len(set(scopes.values())) == 1
     said = set(scopes.values()) if is_one else [f"{title}: {scope}" for title, scope in scopes.items()]
-    return [*(line for table in tables for line in render_terminal(table)), *(Text(each, style="dim") for each in said)]
+    shown = [line for table in tables for line in render_terminal(table)]
+    if left_out:
+        shown.append(Text(f"{left_out} conditions that were not selected are left out.", style="dim"))
+    return [*shown, *(Text(each, style="dim") for each in said)]
+
+
+def _select(conditions: Table, study: Study, selected: Collection[str] | None) -> tuple[Table, int]:
+    """The table of conditions without those that have none of the selected trials, and how many these are."""
+    if selected is None:
+        return conditions, 0
+    rows = build_rows(study)
+    kept = {f"trial-{row.trials[0].id}" for row in rows if any(spec.id in selected for spec in row.trials)}
+    groups = (
+        replace(group, rows=tuple(row for row in group.rows if row.target in kept)) for group in conditions.groups
+    )
+    return replace(conditions, groups=tuple(group for group in groups if group.rows)), len(rows) - len(kept)
