@@ -60,7 +60,7 @@ class PlainMonitor:
         if isinstance(record, FoldRecord):
             watched = progress.trials[record.trial]
             left = "" if progress.remaining is None else f", {spell_seconds(progress.remaining)} left"
-            outcome = f" fold {record.fold + 1}/{watched.folds}: {describe_outcome(record, watched.metric)}{left}"
+            outcome = f", fold {record.fold + 1}/{watched.folds}: {describe_outcome(record, watched.metric)}{left}"
             self._say(f"[{progress.done}/{progress.total}] ", watched.title, outcome)
 
     def item_ended(self, item: "WorkItem") -> None:
@@ -108,7 +108,7 @@ class LiveMonitor:
         if record.status == "completed":
             self._ended.appendleft((record, score))
         elif progress.failed <= MOST_FAILED:
-            line = f"{watched.title} fold {record.fold + 1}/{watched.folds}: {describe_outcome(record, watched.metric)}"
+            line = f"{watched.title}, fold {record.fold + 1}/{watched.folds}: {describe_outcome(record, watched.metric)}"
             more = "; further failures are counted, and told at the end" if progress.failed == MOST_FAILED else ""
             self._console.print(Text(f"{line}{more}", style="red"))
 

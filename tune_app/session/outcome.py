@@ -88,14 +88,14 @@ class Outcome:
 
 
 def name_fits(records: Sequence[FoldRecord], study: Study) -> str:
-    """The fits by their conditions and folds, such as `CNN+BN fold 1/4`; of many the first, and how many follow."""
+    """The fits by their conditions and folds, such as `CNN+BN, fold 1/4`; of many the first, and how many follow."""
     several = any(trial.spec.replicate for trial in study.grid_trials())
     specs = {trial.spec.id: trial.spec for trial in study.grid_trials()}
     named = []
     for record in records[:MOST_NAMED]:
         spec = specs[record.trial]
         replicate = f", replicate {record.replicate + 1}" if several else ""
-        named.append(f"{study.labelling.label(spec.condition)}{replicate} fold {record.fold + 1}/{spec.folds}")
+        named.append(f"{study.labelling.label(spec.condition)}{replicate}, fold {record.fold + 1}/{spec.folds}")
     more = len(records) - len(named)
     return "; ".join(named) + (f" and {more} more fits" if more else "")
 
