@@ -125,6 +125,8 @@ class Session:
         outcome = run_until_decided(self) if self.options.until_decided else self.run_once()
         if self.watching:
             self.watching.finish(outcome.page)
+        elif self.options.watch:
+            self.report("Nothing was left to run, and so there was nothing to watch.")
         return outcome
 
     def close(self) -> None:

@@ -113,7 +113,7 @@ class Watching:
                 if is_over:
                     told.close()
                     return
-        except (OSError, ValueError):
+        except Exception:  # a pipe that is broken, whatever broke it
             if not self._is_over.is_set():
                 self._report("The process that serves the page has ended; the study goes on without it.")
 
