@@ -112,6 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[:1] in (["init"], ["list"]):
         return _run_subcommand(given[0], given[1:])
     options = build_parser().parse_args(given)
+    begun = _find_begin(is_own=arguments is None)
     atexit.register(gc.freeze)  # the collection at the end would look through all of torch, for nothing
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     phase = "Interrupted before anything started."
@@ -123,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with terminate_as_interrupt():
             try:
                 refuse_together(options)
-                session = _build_session(options)
+                session = _build_session(options, begun)
                 if options.check:
                     return _check(session)
                 return _dry_run(session) if options.dry_run else _run(session)
@@ -192,10 +193,16 @@ def _check(session: "Session") -> int:
     return 0
 
 
-def _build_session(options: argparse.Namespace) -> "Session":
+def _find_begin(is_own: bool) -> float:
+    """When the user began to wait, by `time.monotonic`: with this process, where that is the command's own."""
+    from tune_app.session.age import read_age
+
+    return time.monotonic() - (read_age() if is_own else 0.0)
+
+
+def _build_session(options: argparse.Namespace, begun: float) -> "Session":
     from rich.console import Console
 
-    from tune_app.session.age import read_age
     from tune_app.session.options import OptionValues, build_options
     from tune_app.session.session import Session
     from tune_app.session.studies import find_study
@@ -209,7 +216,7 @@ def _build_session(options: argparse.Namespace) -> "Session":
         build_options(only, **chosen, command=f"{_name_command()} {again}".strip()),
         lambda line: _say(console, line),
         console,
-        begun=time.monotonic() - read_age(),
+        begun=begun,
     )
 
 

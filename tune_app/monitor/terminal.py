@@ -108,9 +108,9 @@ class LiveMonitor:
         if record.status == "completed":
             self._ended.appendleft((record, score))
         elif progress.failed <= MOST_FAILED:
-            line = f"{watched.title}, fold {record.fold + 1}/{watched.folds}: {describe_outcome(record, watched.metric)}"
+            place, outcome = f"fold {record.fold + 1}/{watched.folds}", describe_outcome(record, watched.metric)
             more = "; further failures are counted, and told at the end" if progress.failed == MOST_FAILED else ""
-            self._console.print(Text(f"{line}{more}", style="red"))
+            self._console.print(Text(f"{watched.title}, {place}: {outcome}{more}", style="red"))
 
     def item_ended(self, item: "WorkItem") -> None:
         self._progress.item_ended(item)
