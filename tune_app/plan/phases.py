@@ -21,7 +21,7 @@ class TimedRun:
     trials: int
 
 
-# Where nothing was measured yet: `quick` on two cores of an AMD EPYC that had other things to do, one run of each way.
+# Until the first run on a machine: guesses, in the order of what two idle cores take.
 USUAL: Mapping[Way, TimedRun] = {
     "ray": TimedRun("ray", 14.0, 0.3, 9.0, 12),
     "inline": TimedRun("inline", 7.0, 0.0, 9.0, 12),
