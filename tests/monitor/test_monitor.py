@@ -114,7 +114,10 @@ def test_no_line_of_the_live_display_wraps_and_both_ends_of_the_head_are_there(w
     assert max(map(len, map(str.rstrip, lines))) <= width
     assert len(lines) <= 12
     assert "1/3 fits" in " ".join(lines)
-    assert re.search(r"about \d+ h \d+ min left", " ".join(lines))
+    assert re.search(r"about \d+ .* left", " ".join(lines))
+    names = [line for line in lines if line.startswith("CNN")]
+    assert len(names) == 3
+    assert all(re.match(r"CNN.*… ?.*3 ", line) for line in names), "the replicate is at the end of the name"
 
 
 @pytest.mark.parametrize("width", [60, 80])

@@ -1,6 +1,7 @@
 """The display in the terminal: live tables where there is a terminal, plain lines where there is none."""
 
 from collections import deque
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -125,25 +126,16 @@ class LiveMonitor:
         columns = [column for column in COLUMNS if self._console.width >= column.from_width]
         metrics = {watched.metric for watched in self._progress.trials.values()}
         metric = metrics.pop().removeprefix("test_").replace("_", " ") if len(metrics) == 1 else "score"
-        table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", width=self._console.width - 1)
-        table.add_column(f"running ({metric})", no_wrap=True, overflow="ellipsis", ratio=1)
-        for column in columns:
-            table.add_column(column.heading, no_wrap=True, justify="right", min_width=column.least)
         free = max(1, self._console.size.height - len(head) - 2)
-        running = list(self._running.values())[:free]
-        for item in running:
-            cells = self._find_cells(item)
-            table.add_row(cells["name"], *(cells.get(column.name, "") for column in columns))
-        hidden = len(self._running) - len(running)
+        rows: list[dict[str, str] | Text] = [self._find_cells(item) for item in list(self._running.values())[:free]]
+        hidden = len(self._running) - len(rows)
         if hidden > 0:
-            table.add_row(Text(f"… and {hidden} more running", style="dim"))
-        ended = list(self._ended)[: max(0, free - len(running) - (hidden > 0) - 1)]
+            rows.append(Text(f"… and {hidden} more running", style="dim"))
+        ended = list(self._ended)[: max(0, free - len(rows) - 1)]
         if ended:
-            table.add_row(Text("last results", style="dim"))
-        for record, score in ended:
-            cells = self._spell_ended(record, score)
-            table.add_row(cells["name"], *(cells.get(column.name, "") for column in columns))
-        return Group(*head, table)
+            rows.append(Text("last results", style="dim"))
+        rows += [self._spell_ended(record, score) for record, score in ended]
+        return Group(*head, _build_table(f"running ({metric})", columns, rows, self._console.width - 1))
 
     def _draw_head(self) -> list[RenderableType]:
         """The bar with the fits, and the time; on a narrow console below each other."""
@@ -184,6 +176,26 @@ class LiveMonitor:
             "took": spell_seconds(record.fit_seconds),
             "share": watched.share,
         }
+
+
+def _build_table(
+    heading: str, columns: "Sequence[_Column]", rows: Sequence[dict[str, str] | Text], width: int
+) -> Table:
+    """The rows as a table of that width: names get what the other columns leave, and none of these moves."""
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", width=width)
+    table.add_column(heading, no_wrap=True, overflow="ellipsis", ratio=1)
+    room = width - 1
+    for column in columns:
+        cells = [row.get(column.name, "") for row in rows if isinstance(row, dict)]
+        least = max(column.least, len(column.heading), *map(len, cells), 0)
+        room -= least + 1
+        table.add_column(column.heading, no_wrap=True, justify="right", min_width=least)
+    for row in rows:
+        if isinstance(row, Text):
+            table.add_row(row)
+        else:
+            table.add_row(shorten(row["name"], max(1, room)), *(row.get(column.name, "") for column in columns))
+    return table
 
 
 def _name_item(item: "WorkItem", watched: Watched) -> str:
