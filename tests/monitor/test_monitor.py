@@ -53,7 +53,7 @@ def test_plain_lines_name_trial_fold_score_and_reason() -> None:
     for record in (epoch_of(0, 1), DONE, FAILED):
         monitor.record(record)
     text = out.getvalue()
-    assert f"started {TRIAL.name}.folds-2-3 on 1 CPU" in text
+    assert f"started {TRIAL.name}, folds 2-3 on 1 CPU" in text
     assert f"[1/3] {TRIAL.name}, fold 1/3: test accuracy 0.9000 in 2.0 s" in text
     assert f"{TRIAL.name}, fold 2/3: failed, FitError: loss is nan" in text
 

@@ -53,7 +53,9 @@ class PlainMonitor:
     def item_started(self, item: "WorkItem") -> None:
         self._progress.item_started(item)
         watched = self._progress.trials[item.trial.id]
-        self._say("started ", _name_item(item, watched), f" on {watched.share}")
+        part = item.name.removeprefix(item.trial.name).removeprefix(".folds-")  # empty where it is the whole trial
+        folds = f", {'fold' if len(item.folds) == 1 else 'folds'} {part}" if part else ""
+        self._say("started ", watched.title, f"{folds} on {watched.share}")
 
     def record(self, record: Record) -> None:
         progress = self._progress
