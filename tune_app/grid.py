@@ -8,11 +8,12 @@ import atexit
 import gc
 import logging
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tune_app.session.output import EXIT_BAD_INPUT, as_command, quote_argument
+from tune_app.session.output import EXIT_BAD_INPUT, as_command, join_command, quote_argument
 from tune_app.study.file import SHIPPED
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--keep", choices=("none", "best"), default="none", help="save each trial's best network by validation accuracy"
     )
+    add("--watch", action="store_true", help="serve the page of the running study to browsers of this machine")
+    add("--watch-port", type=int, metavar="N", help="--watch: at this port or the next free one; default 8280")
     _add_places(parser)
     add("--runs", default="runs", metavar="FOLDER", help="where records and event files go; default ./runs")
     add("--results", default="results", metavar="FOLDER", help="where tables go; default ./results")
@@ -111,6 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[:1] in (["init"], ["list"]):
         return _run_subcommand(given[0], given[1:])
     options = build_parser().parse_args(given)
+    begun = _find_begin(is_own=arguments is None)
     atexit.register(gc.freeze)  # the collection at the end would look through all of torch, for nothing
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     phase = "Interrupted before anything started."
@@ -121,7 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         with terminate_as_interrupt():
             try:
-                session = _build_session(options)
+                refuse_together(options)
+                session = _build_session(options, begun)
                 if options.check:
                     return _check(session)
                 return _dry_run(session) if options.dry_run else _run(session)
@@ -171,6 +176,16 @@ def _run_subcommand(name: str, arguments: Sequence[str]) -> int:
     return 0
 
 
+def refuse_together(options: argparse.Namespace) -> None:
+    """Raise StudyError for options that make no sense together."""
+    from tune_app.errors import StudyError
+
+    for name in ("check", "dry_run"):
+        if options.watch and getattr(options, name):
+            other = f"--{name.replace('_', '-')}"
+            raise StudyError(f"--watch shows a study while it runs, and {other} runs nothing; leave one of them out")
+
+
 def _check(session: "Session") -> int:
     """Import, probe and price the study's parts; nothing is run."""
     plan = session.check()
@@ -180,7 +195,14 @@ def _check(session: "Session") -> int:
     return 0
 
 
-def _build_session(options: argparse.Namespace) -> "Session":
+def _find_begin(is_own: bool) -> float:
+    """When the user began to wait, by `time.monotonic`: with this process, where that is the command's own."""
+    from tune_app.session.age import read_age
+
+    return time.monotonic() - (read_age() if is_own else 0.0)
+
+
+def _build_session(options: argparse.Namespace, begun: float) -> "Session":
     from rich.console import Console
 
     from tune_app.session.options import OptionValues, build_options
@@ -198,6 +220,7 @@ def _build_session(options: argparse.Namespace) -> "Session":
         build_options(only, **chosen, command=f"{_name_command()} {again}".strip()),
         lambda line: _say(console, line),
         console,
+        begun=begun,
     )
 
 
@@ -231,15 +254,22 @@ def _run(session: "Session") -> int:
     """Run the study, print its tables and what is not done."""
     from tune_app.session.outcome import show
 
-    outcome = session.run()
-    show(session, outcome)
+    try:
+        outcome = session.run()
+        show(session, outcome)
+    finally:
+        session.close()
     if outcome.interrupted and not outcome.lost:
         return EXIT_INTERRUPTED
     return EXIT_FAILED if outcome.lost or outcome.failed else 0
 
 
 def _say(console: "Console", line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    """Print a line; in a terminal words wrap, and commands, which are indented, are never broken."""
+    is_fitting = not console.is_terminal or len(line) - 2 <= console.width
+    for part in [join_command(line)] if is_fitting else line.splitlines():
+        is_whole = part.startswith("  ") or not console.is_terminal
+        console.print(part, markup=False, highlight=False, soft_wrap=is_whole)
 
 
 def _name_command() -> str:

@@ -19,7 +19,8 @@ from tune_app.analysis.intervals import corrected_interval
 from tune_app.errors import ResultsError
 from tune_app.export.folder import choose_folder, write_results
 from tune_app.export.tables.conditions import build_condition_table
-from tune_app.export.tables.document import build_document, build_terminal_tables
+from tune_app.export.tables.document import build_document
+from tune_app.export.tables.summary import build_terminal_tables
 from tune_app.records import RecordSet, pack_labels
 from tune_app.records.results import Reported, Results, read_reference, read_results
 

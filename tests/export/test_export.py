@@ -21,9 +21,10 @@ from tune_app.export.frames import TIDY, build_frames, build_json, write_csv
 from tune_app.export.rounding import choose_decimals, format_estimate, format_number, format_p_value, format_share
 from tune_app.export.tables.audit import build_audit_table
 from tune_app.export.tables.cells import spell
-from tune_app.export.tables.document import build_document, build_tables, build_terminal_tables
+from tune_app.export.tables.document import build_document, build_tables
 from tune_app.export.tables.latex import escape_latex, render_latex
 from tune_app.export.tables.reference import build_check_table
+from tune_app.export.tables.summary import build_terminal_tables
 from tune_app.records.results import Reported, Results, read_results
 from tune_app.report import main
 

@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tests.builders import Collector, build_study, fold_record, plan_of
 from tune_app.monitor import RecordFlow
 from tune_app.monitor.tensorboard import TensorBoardMonitor
-from tune_app.monitor.terminal import LiveMonitor, PlainMonitor, Progress, Watched, spell_seconds
+from tune_app.monitor.terminal import Expected, LiveMonitor, PlainMonitor, Progress, Watched, spell_seconds
 from tune_app.plan import WorkItem
 from tune_app.records import EpochRecord, Record, RecordSet, RecordStore
 
@@ -36,7 +36,7 @@ def progress_of(*completed: tuple[str, int]) -> Progress:
 def test_progress_counts_what_was_done_before_and_what_failed() -> None:
     progress = progress_of((T, 2))
     assert (progress.done, progress.total, progress.remaining) == (1, 3, None)
-    progress.started()
+    progress.item_started(FIRST)
     for record in (epoch_of(0, 1), DONE, epoch_of(1, 1)):
         progress.record(record)
     assert progress.remaining is not None
@@ -53,9 +53,9 @@ def test_plain_lines_name_trial_fold_score_and_reason() -> None:
     for record in (epoch_of(0, 1), DONE, FAILED):
         monitor.record(record)
     text = out.getvalue()
-    assert f"started {TRIAL.name}.folds-2-3 on 1 CPU" in text
-    assert f"[1/3] {TRIAL.name} fold 1/3: test accuracy 0.9000 in 2.0 s" in text
-    assert f"{TRIAL.name} fold 2/3: failed, FitError: loss is nan" in text
+    assert f"started {TRIAL.name}, folds 2-3 on 1 CPU" in text
+    assert f"[1/3] {TRIAL.name}, fold 1/3: test accuracy 0.9000 in 2.0 s" in text
+    assert f"{TRIAL.name}, fold 2/3: failed, FitError: loss is nan" in text
 
 
 def test_the_live_display_has_a_line_for_each_item_and_keeps_failures() -> None:
@@ -76,6 +76,76 @@ def test_the_live_display_has_a_line_for_each_item_and_keeps_failures() -> None:
     assert not any(".folds-2-3" in line for line in _draw(monitor, console))
     monitor.close()
     assert "failed, FitError: loss is nan" in out.getvalue()
+
+
+def test_a_score_of_the_test_never_stands_in_the_column_of_the_validation() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=120, height=20)
+    monitor = LiveMonitor(console, progress_of())
+    monitor.item_started(SECOND)
+    monitor.record(epoch_of(1, 2, accuracy=0.75))
+    monitor.record(fold_record(T, 1, 0.9))
+    monitor.close()
+    lines = _draw(monitor, console)
+    (head,) = [line for line in lines if line.startswith("running")]
+    (running,) = [line for line in lines if ".folds-2-3" in line]
+    assert running.split()[1:3] == ["3/3", "–"], "it is at the next fold"
+    assert "0.9000" not in running
+    ended = lines[-1]
+    assert lines[-2].strip() == "last results"
+    for column, score in (("validation", "0.7500"), ("test", "0.9000")):
+        assert ended.index(score) + len(score) == head.index(f" {column}") + 1 + len(column), (
+            "numbers end with the heading"
+        )
+
+
+LABEL = "CNN with dropout and batch normalisation, 10 folds, batches of 1,000, replicate 3"
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_no_line_of_the_live_display_wraps_and_both_ends_of_the_head_are_there(width: int) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, height=12)
+    watched = Watched(TRIAL.name, 3, 2, 100.0, "1 CPU, 0.25 GPU, stacked", label=LABEL)
+    monitor = LiveMonitor(console, Progress({T: watched}, set(), Expected(30000.0, 60.0)))
+    monitor.item_started(SECOND)
+    for record in (epoch_of(1, 1), DONE, DONE):
+        monitor.record(record)
+    monitor.close()
+    lines = _draw(monitor, console)
+    assert max(map(len, map(str.rstrip, lines))) <= width
+    assert len(lines) <= 12
+    assert "1/3 fits" in " ".join(lines)
+    assert re.search(r"about \d+ .* left", " ".join(lines))
+    names = [line for line in lines if line.startswith("CNN")]
+    assert len(names) == 3
+    assert all(re.match(r"CNN.*… ?.*3 ", line) for line in names), "the replicate is at the end of the name"
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_plain_lines_in_a_terminal_do_not_wrap_and_in_a_pipe_lose_nothing(width: int) -> None:
+    for is_terminal in (True, False):
+        out = io.StringIO()
+        watched = Watched(TRIAL.name, 3, 2, 100.0, "1 CPU, eager", label=LABEL)
+        progress = Progress({T: watched}, set(), Expected(30000.0, 60.0))
+        monitor = PlainMonitor(Console(file=out, width=width, force_terminal=is_terminal), progress)
+        monitor.item_started(SECOND)
+        monitor.record(DONE)
+        lines = out.getvalue().splitlines()
+        assert (max(map(len, lines)) <= max(width, 76)) is is_terminal
+        assert all(LABEL in line for line in lines) is not is_terminal
+
+
+def test_many_failures_do_not_push_the_rest_off_the_screen() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=120, height=20)
+    trial = plan_of(build_study(grid=[{"model": "cnn", "width": 0.05, "folds": 20}]))[0]
+    monitor = LiveMonitor(console, Progress({trial.id: Watched(trial.name, 20, 1, 1.0, "1 CPU")}, set()))
+    for fold in range(20):
+        monitor.record(fold_record(trial.id, fold, None))
+    monitor.close()
+    lines = _draw(monitor, console)
+    assert out.getvalue().count("FitError: loss is nan") == 8
+    assert "further failures are counted, and told at the end" in out.getvalue()
+    assert "20 failed" in lines[0]
 
 
 def _draw(monitor: LiveMonitor, console: Console) -> list[str]:

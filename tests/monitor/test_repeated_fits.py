@@ -65,6 +65,6 @@ def test_the_display_shows_a_fold_that_is_trained_again_with_the_item_that_does_
     monitor = LiveMonitor(console, Progress({T: watched}, {(T, 0), (T, 1)}))
     monitor.item_started(WorkItem(TRIAL, (2,)))
     monitor.record(epoch_of(0, 2))
-    cells = monitor._cells(WorkItem(TRIAL, (2,)), next(iter(monitor._last.values()), None))
+    cells = monitor._find_cells(WorkItem(TRIAL, (2,)))
     monitor.close()
-    assert cells[:2] == ("1/3", "2/2")
+    assert (cells["fold"], cells["epoch"]) == ("1/3", "2/2")

@@ -62,7 +62,7 @@ def test_with_progress_every_step_is_a_line(capsys: pytest.CaptureFixture[str]) 
     run(build_study(), progress=True)
     out = capsys.readouterr().out
     assert "small: 6 fits in 2 trials to run." in out
-    assert len(re.findall(r"^\[\d/6\] cnn-\S+ fold \d/3: test accuracy", out, re.MULTILINE)) == 6
+    assert len(re.findall(r"^\[\d/6\] \S.* fold \d/3: test accuracy", out, re.MULTILINE)) == 6
     assert "Tables and page: results/small/index.html" in out
 
 

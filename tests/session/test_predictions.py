@@ -1,5 +1,6 @@
 """What a plan predicts stands beside what happened, and the next plan on the machine goes by it."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from tests.builders import build_study
 from tests.folders import Folder
 from tests.own_study import OwnStudy
 from tune_app.plan.calibration import FOLDER_VARIABLE, read_calibration
+from tune_app.records.results import read_environment
 from tune_app.session.calibrating import open_calibration
 from tune_app.session.options import RunOptions
 from tune_app.session.planning import make_plan
@@ -26,8 +28,13 @@ def test_a_run_is_set_against_its_plan_and_the_next_plan_knows_it(cache: Path, t
     folder = Folder(tmp_path / "study")
     assert folder.run("--set", "recipe.epochs=12") == 0
     told = " ".join(capsys.readouterr().out.split())
-    assert "had been predicted (" in told
-    assert "trials.csv has both" in told
+    assert re.search(r"predicted took start \S+ s \S+ s fits \S+ s \S+ s tables and page ", told)
+    (run,) = read_calibration(cache).runs.values()
+    assert (run.way, run.trials) == ("inline", 2)
+    timing = (read_environment(folder.results) or {})["timing"]
+    assert timing["start"] == pytest.approx(run.start, abs=0.01)
+    assert 0 < timing["fits"] < 60
+    assert "The last run: " in (folder.results / "index.html").read_text()
     trials, folds = (pd.read_csv(folder.results / f"{name}.csv") for name in ("trials", "folds"))
     plan = pd.read_csv(folder.results / "plan.csv").set_index("trial")
     for row in trials.to_dict("records"):
@@ -41,6 +48,10 @@ def test_a_run_is_set_against_its_plan_and_the_next_plan_knows_it(cache: Path, t
     assert {trial.basis for trial in again} == {"fits"}
     assert {trial.id: trial.seconds for trial in again} == pytest.approx(measured.to_dict())
     assert len(read_calibration(cache).fits) == 2
+    parts = again.phases
+    assert (parts.start, parts.export) == (run.start, run.export), "the next plan knows what a user waits for besides"
+    assert parts.fits == pytest.approx(3 * sum(measured) + 2 * run.between)
+    assert parts.total == pytest.approx(run.start + parts.fits + run.export)
 
 
 def test_a_damaged_cache_is_a_warning(cache: Path, folder: Folder, capsys: Any) -> None:
@@ -81,7 +92,8 @@ def test_idle_slots_are_offered_to_more_replicates_and_long_trials_to_their_fold
     plan = make_plan(build_study(grid=grid), RunOptions(shard="trial"), [{"CPU": 8.0}], measure=False)
     forecast = plan.forecast
     assert (forecast.slots, forecast.free_replicates) == (8, 7)
-    assert forecast.makespan == pytest.approx(4 * forecast.makespan_by_fold)
+    between = plan.run.between  # a slot's items cost it that, one or four
+    assert forecast.makespan - between == pytest.approx(4 * (forecast.makespan_by_fold - between))
     told = " ".join(plan.describe_forecast())
     assert "With --shard fold it would take" in told
     assert "7 more replicates would end no later" in told

@@ -1,146 +1,122 @@
 """The display in the terminal: live tables where there is a terminal, plain lines where there is none."""
 
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from tune_app.monitor.progress import Expected, Progress, Watched
 from tune_app.records import EpochRecord, FoldRecord, Record
 
 if TYPE_CHECKING:
     from tune_app.plan.work import WorkItem
 
+__all__ = ["Expected", "LiveMonitor", "PlainMonitor", "Progress", "Watched", "build_display"]
 
-@dataclass(frozen=True)
-class Watched:
-    """What the display must know of a trial: `metric` is the primary one, `weight` the cost of one fit, in any unit."""
+MOST_ENDED = 6  # results that are shown
+MOST_FAILED = 8  # failures that are told while the study runs
+SHORTEST = 8  # characters that are left of a name
+SHORTEST_BAR, LONGEST_BAR = 10, 30
 
+
+class _Column(NamedTuple):
     name: str
-    folds: int
-    epochs: int
-    weight: float
-    share: str
-    metric: str = "test_accuracy"
-
-    @property
-    def validation(self) -> str:
-        """The metric on the validation part."""
-        return f"validation_{self.metric.removeprefix('test_')}"
+    heading: str
+    from_width: int  # of the console; a narrower one does without
+    least: int  # characters: a table whose columns move cannot be read
 
 
-class Progress:
-    """Fits done, and the time left by the predicted cost of what is left."""
-
-    def __init__(self, trials: Mapping[str, Watched], completed: set[tuple[str, int]]) -> None:
-        self.trials = trials
-        self.total = sum(trial.folds for trial in trials.values())
-        self.done = len(completed)
-        self.failed = 0
-        self._left = {(t, f) for t, trial in trials.items() for f in range(trial.folds)} - completed
-        self._weight = sum(trials[trial].weight for trial, _ in self._left)
-        self._weight_done = 0.0
-        self._partial: dict[tuple[str, int], float] = {}
-        self._started = time.monotonic()
-        self._working_since: float | None = None  # a rate must not count the executor's own start
-
-    def started(self) -> None:
-        """Work has begun."""
-        self._working_since = self._working_since or time.monotonic()
-
-    def record(self, record: Record) -> None:
-        key = record.trial, record.fold
-        watched = self.trials[record.trial]
-        if isinstance(record, EpochRecord):
-            self._partial[key] = watched.weight * record.epoch / watched.epochs
-            return
-        self._partial.pop(key, None)
-        if key in self._left:
-            self._left.discard(key)
-            self._weight_done += watched.weight
-            self.done += record.status == "completed"
-            self.failed += record.status == "failed"
-
-    def describe(self, record: FoldRecord) -> str:
-        """One line for a fit that ended."""
-        watched = self.trials[record.trial]
-        return describe_fit(record, watched.name, watched.folds, watched.metric)
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self._started
-
-    @property
-    def remaining(self) -> float | None:
-        """Seconds left, None before anything is known."""
-        done = self._weight_done + sum(self._partial.values())
-        if not done or self._working_since is None:
-            return None
-        return (time.monotonic() - self._working_since) * (self._weight - done) / done
+COLUMNS = (
+    _Column("fold", "fold", 0, 5),
+    _Column("epoch", "epoch", 56, 5),
+    _Column("validation", "validation", 0, 10),
+    _Column("test", "test", 48, 6),
+    _Column("took", "took", 72, 6),
+    _Column("share", "on", 110, 12),
+)
 
 
 class PlainMonitor:
-    """A line for each fit that ends."""
+    """A line for each item that starts and each fit that ends; in a terminal none is wider than that."""
 
     def __init__(self, console: Console, progress: Progress) -> None:
         self._console = console
         self._progress = progress
 
     def item_started(self, item: "WorkItem") -> None:
-        self._progress.started()
-        self._say(f"started {item.name} on {self._progress.trials[item.trial.id].share}")
+        self._progress.item_started(item)
+        watched = self._progress.trials[item.trial.id]
+        part = item.name.removeprefix(item.trial.name).removeprefix(".folds-")  # empty where it is the whole trial
+        folds = f", {'fold' if len(item.folds) == 1 else 'folds'} {part}" if part else ""
+        self._say("started ", watched.title, f"{folds} on {watched.share}")
 
     def record(self, record: Record) -> None:
-        self._progress.record(record)
+        progress = self._progress
+        progress.record(record)
         if isinstance(record, FoldRecord):
-            progress = self._progress
+            watched = progress.trials[record.trial]
             left = "" if progress.remaining is None else f", {spell_seconds(progress.remaining)} left"
-            count = f"{progress.done}/{progress.total}"
-            self._say(f"[{count}] {self._progress.describe(record)}{left}")
+            outcome = f", fold {record.fold + 1}/{watched.folds}: {describe_outcome(record, watched.metric)}{left}"
+            self._say(f"[{progress.done}/{progress.total}] ", watched.title, outcome)
 
     def item_ended(self, item: "WorkItem") -> None:
-        pass
+        self._progress.item_ended(item)
 
     def close(self) -> None:
         pass
 
-    def _say(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+    def _say(self, head: str, name: str, tail: str) -> None:
+        if self._console.is_terminal:
+            name = shorten(name, max(SHORTEST, self._console.width - len(head) - len(tail)))
+        self._console.print(f"{head}{name}{tail}", markup=False, highlight=False, soft_wrap=True)
 
 
 class LiveMonitor:
-    """The study's progress and a line for each running work item, redrawn in place; failures scroll by above."""
+    """The study's progress, a line for each running item and the last results, redrawn in place.
+
+    Failures stay above, as far as they are few: what matters must not scroll away, and all are told at the end.
+    """
 
     def __init__(self, console: Console, progress: Progress) -> None:
         self._console = console
         self._progress = progress
         self._running: dict[str, WorkItem] = {}
         self._last: dict[str, Record] = {}  # by work item
+        self._scores: dict[tuple[str, int], float | None] = {}  # on the validation part, of fits that run
+        self._ended: deque[tuple[FoldRecord, float | None]] = deque(maxlen=MOST_ENDED)
         self._live = Live(console=console, get_renderable=self._draw, refresh_per_second=4, transient=True)
         self._live.start()
 
     def item_started(self, item: "WorkItem") -> None:
-        self._progress.started()
+        self._progress.item_started(item)
         self._running[item.id] = item
 
     def record(self, record: Record) -> None:
-        self._progress.record(record)
-        of_trial = [item for item in self._running.values() if any(each.id == record.trial for each in item.trials)]
-        # Folds that depend on each other are trained again from an earlier one, which is then none of the item's own.
-        for item in [item for item in of_trial if record.fold in item.folds] or of_trial:
+        progress = self._progress
+        for item in progress.find_items(record):
             self._last[item.id] = record
-        if isinstance(record, FoldRecord) and record.status == "failed":
-            self._console.print(Text(self._progress.describe(record), style="red"))
+        progress.record(record)
+        key, watched = (record.trial, record.fold), progress.trials[record.trial]
+        if isinstance(record, EpochRecord):
+            self._scores[key] = record.score(watched.validation)
+            return
+        score = self._scores.pop(key, None)
+        if record.status == "completed":
+            self._ended.appendleft((record, score))
+        elif progress.failed <= MOST_FAILED:
+            place, outcome = f"fold {record.fold + 1}/{watched.folds}", describe_outcome(record, watched.metric)
+            more = "; further failures are counted, and told at the end" if progress.failed == MOST_FAILED else ""
+            self._console.print(Text(f"{watched.title}, {place}: {outcome}{more}", style="red"))
 
     def item_ended(self, item: "WorkItem") -> None:
+        self._progress.item_ended(item)
         self._running.pop(item.id, None)
         self._last.pop(item.id, None)
 
@@ -148,48 +124,109 @@ class LiveMonitor:
         self._live.stop()
 
     def _draw(self) -> Group:
-        progress = self._progress
-        head = Table.grid(padding=(0, 1))
-        width = min(30, self._console.width // 5)
-        left = "…" if progress.remaining is None else spell_seconds(progress.remaining)
-        failed = f", {progress.failed} failed" if progress.failed else ""
-        head.add_row(
-            ProgressBar(total=max(progress.total, 1), completed=progress.done + progress.failed, width=width),
-            f"{progress.done}/{progress.total} fits{failed}",
-            f"{spell_seconds(progress.elapsed)} elapsed, {left} left",
-        )
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-        table.add_column("running trial", overflow="fold")  # the one column that may wrap: no number is cut off
-        for column in ("fold", "epoch", "validation accuracy", "on"):
-            table.add_column(column if self._console.width > 90 else column.replace(" ", "\n"), no_wrap=True)
-        rows = max(1, self._console.size.height - 4)
-        for item in list(self._running.values())[:rows]:
-            table.add_row(item.name, *self._cells(item, self._last.get(item.id)))
-        hidden = len(self._running) - rows
-        return Group(head, table, *([Text(f"… and {hidden} more running", style="dim")] if hidden > 0 else []))
+        head = self._draw_head()
+        columns = [column for column in COLUMNS if self._console.width >= column.from_width]
+        metrics = {watched.metric for watched in self._progress.trials.values()}
+        metric = metrics.pop().removeprefix("test_").replace("_", " ") if len(metrics) == 1 else "score"
+        free = max(1, self._console.size.height - len(head) - 2)
+        rows: list[dict[str, str] | Text] = [self._find_cells(item) for item in list(self._running.values())[:free]]
+        hidden = len(self._running) - len(rows)
+        if hidden > 0:
+            rows.append(Text(f"… and {hidden} more running", style="dim"))
+        ended = list(self._ended)[: max(0, free - len(rows) - 1)]
+        if ended:
+            rows.append(Text("last results", style="dim"))
+        rows += [self._spell_ended(record, score) for record, score in ended]
+        return Group(*head, _build_table(f"running ({metric})", columns, rows, self._console.width - 1))
 
-    def _cells(self, item: "WorkItem", record: Record | None) -> tuple[str, str, str, str]:
-        watched = self._progress.trials[item.trial.id]
+    def _draw_head(self) -> list[RenderableType]:
+        """The bar with the fits, and the time; on a narrow console below each other."""
+        progress, width = self._progress, self._console.width
+        left = "" if progress.remaining is None else f", about {spell_seconds(progress.remaining)} left"
+        fits = Text(f"{progress.done}/{progress.total} fits")
+        if progress.failed:
+            fits.append(f", {progress.failed} failed", style="red")
+        passed = Text(f"{spell_seconds(progress.elapsed)} elapsed{left}")
+        room = width - 1 - len(fits) - 1
+        is_one = room - len(passed) - 2 >= SHORTEST_BAR
+        bar = max(1, min(LONGEST_BAR, room - (len(passed) + 2 if is_one else 0)))
+        line = Table.grid(padding=(0, 1))
+        drawn = ProgressBar(total=max(progress.total, 1), completed=progress.done + progress.failed, width=bar)
+        line.add_row(drawn, fits, *([passed] if is_one else []))
+        return [line] if is_one else [line, passed]
+
+    def _find_cells(self, item: "WorkItem") -> dict[str, str]:
+        """The cells of a running item by column: those of the fit that it is at."""
+        watched, record = self._progress.trials[item.trial.id], self._last.get(item.id)
+        cells = {"name": _name_item(item, watched), "share": watched.share}
         if record is None:
-            return "–", "–", "starting", watched.share
-        fold = f"{record.fold + 1}/{watched.folds}"
+            return cells | _spell_place(watched, item.folds[0], "–") | {"validation": "starting"}
         if isinstance(record, EpochRecord):
-            return fold, f"{record.epoch}/{watched.epochs}", _spell_score(record, watched.validation), watched.share
-        outcome = "failed" if record.status == "failed" else f"test {_spell_score(record, watched.metric)}"
-        return fold, f"{record.epochs}/{watched.epochs}", outcome, watched.share
+            cells["validation"] = _spell_score(record.score(watched.validation))
+            return cells | _spell_place(watched, record.fold, f"{record.epoch}/{watched.epochs}")
+        after = [fold for fold in item.folds if fold > record.fold]
+        return cells | _spell_place(watched, (after or item.folds[-1:])[0], "–")
+
+    def _spell_ended(self, record: FoldRecord, score: float | None) -> dict[str, str]:
+        """The cells of a fit that ended; `score` is its last one on the validation part."""
+        watched = self._progress.trials[record.trial]
+        return {
+            "name": watched.title,
+            **_spell_place(watched, record.fold, f"{record.epochs}/{watched.epochs}"),
+            "validation": _spell_score(score),
+            "test": _spell_score(record.score(watched.metric)),
+            "took": spell_seconds(record.fit_seconds),
+            "share": watched.share,
+        }
 
 
-def _spell_score(record: Record, metric: str) -> str:
-    score = record.score(metric)
+def _build_table(
+    heading: str, columns: "Sequence[_Column]", rows: Sequence[dict[str, str] | Text], width: int
+) -> Table:
+    """The rows as a table of that width: names get what the other columns leave, and none of these moves."""
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", width=width)
+    table.add_column(heading, no_wrap=True, overflow="ellipsis", ratio=1)
+    room = width - 1
+    for column in columns:
+        cells = [row.get(column.name, "") for row in rows if isinstance(row, dict)]
+        least = max(column.least, len(column.heading), *map(len, cells), 0)
+        room -= least + 1
+        table.add_column(column.heading, no_wrap=True, justify="right", min_width=least)
+    for row in rows:
+        if isinstance(row, Text):
+            table.add_row(row)
+        else:
+            table.add_row(shorten(row["name"], max(1, room)), *(row.get(column.name, "") for column in columns))
+    return table
+
+
+def _name_item(item: "WorkItem", watched: Watched) -> str:
+    """What a reader calls the item: its trial."""
+    return watched.title if watched.label else item.name
+
+
+def _spell_place(watched: Watched, fold: int, epoch: str) -> dict[str, str]:
+    return {"fold": f"{fold + 1}/{watched.folds}", "epoch": epoch}
+
+
+def _spell_score(score: float | None) -> str:
     return "–" if score is None else f"{score:.4f}"
 
 
-def describe_fit(record: FoldRecord, name: str, folds: int, metric: str = "test_accuracy") -> str:
-    """One line for a fit that ended; `name` is the trial's, `metric` the one that is shown."""
-    head = f"{name} fold {record.fold + 1}/{folds}: "
+def describe_outcome(record: FoldRecord, metric: str = "test_accuracy") -> str:
+    """How a fit ended: its score by the metric and its time, or its error."""
     if record.status == "failed":
-        return f"{head}failed, {record.error_type}: {record.error_message}"
-    return f"{head}{metric.replace('_', ' ')} {_spell_score(record, metric)} in {spell_seconds(record.fit_seconds)}"
+        return f"failed, {record.error_type}: {record.error_message}"
+    score = _spell_score(record.score(metric))
+    return f"{metric.replace('_', ' ')} {score} in {spell_seconds(record.fit_seconds)}"
+
+
+def shorten(name: str, width: int) -> str:
+    """The name in at most so many characters; what is left out is in the middle: both ends tell conditions apart."""
+    if len(name) <= width:
+        return name
+    end = (width - 1) // 2
+    return f"{name[: width - 1 - end]}…{name[len(name) - end :]}" if width > 1 else "…"
 
 
 def shorten_path(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""What was measured on this machine, kept for the next plan: steps that were timed, fits that were recorded."""
+"""What was measured on this machine, kept for the next plan: timed steps, recorded fits, the parts of whole runs."""
 
 import contextlib
 import fcntl
@@ -14,11 +14,13 @@ from typing import Any
 from tune_app.data.archives import write_in_one_step
 from tune_app.data.caches import find_cache_folder
 from tune_app.engine.cost import MachineRates
+from tune_app.plan.phases import TimedRun
 from tune_app.plan.trials import FitSeconds, PlannedTrial
 
 FOLDER_VARIABLE = "TUNE_APP_CALIBRATION"
 SCHEMA = 1
 MOST_ENTRIES = 2000  # of each kind in a file; the oldest make room
+MOST_RUNS = 100
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,16 @@ class Keys:
 
 @dataclass
 class Calibration:
-    """What a file of the cache says; `problem` is why one that cannot be read was left aside, a sentence."""
+    """What a file of the cache says; `problem` is why one that cannot be read was left aside, a sentence.
+
+    `runs` are by the time of their end, the oldest first.
+    """
 
     path: Path
     rates: MachineRates | None = None  # of one core; counted seconds go by them
     steps: dict[str, TimedStep] = field(default_factory=dict)
     fits: dict[str, TimedFits] = field(default_factory=dict)
+    runs: dict[str, TimedRun] = field(default_factory=dict)
     problem: str = ""
 
     def find_step(self, keys: Keys) -> TimedStep | None:
@@ -102,11 +108,13 @@ class Calibration:
             with _locked(self.path):
                 there = read_calibration(self.path)
                 steps, fits = ({**there.steps, **self.steps}, {**there.fits, **self.fits})
+                runs = sorted({**there.runs, **self.runs}.items())[-MOST_RUNS:]
                 content = {
                     "schema": SCHEMA,
                     "rates": (rates := there.rates or self.rates) and asdict(rates),
                     "steps": {key: asdict(step) for key, step in list(steps.items())[-MOST_ENTRIES:]},
                     "fits": {key: asdict(each) for key, each in list(fits.items())[-MOST_ENTRIES:]},
+                    "runs": {key: asdict(each) for key, each in runs},
                 }
                 with write_in_one_step(self.path) as partial:
                     partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
@@ -151,6 +159,7 @@ def read_calibration(path: Path) -> Calibration:
             return Calibration(path)
         steps = {str(key): TimedStep(**each) for key, each in content["steps"].items()}
         fits = {str(key): TimedFits(**each) for key, each in content["fits"].items()}
+        runs = {str(key): TimedRun(**each) for key, each in content.get("runs", {}).items()}  # 0.2 wrote none
         rates = MachineRates(**content["rates"]) if content["rates"] else None
         if rates:
             _check(rates.flops, rates.bytes)
@@ -158,9 +167,11 @@ def read_calibration(path: Path) -> Calibration:
             _check(step.training, step.scoring, step.setup)
         for each in fits.values():
             _check(each.seconds, each.n, each.ratio)
+        for run in runs.values():
+            _check(run.start, run.between, run.export, run.trials)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         return Calibration(path, problem=_spell_problem(path, error))
-    return Calibration(path, rates, steps, fits)
+    return Calibration(path, rates, steps, fits, runs)
 
 
 def _spell_problem(path: Path, error: Exception) -> str:

@@ -1,5 +1,6 @@
 """When a plan will be through on the devices that there are, and what would shorten it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ MOST_REPLICATES = 64  # that are tried
 class Forecast:
     """Seconds of a plan: its `makespan`, the one with each fold as an item of its own, and all `work` together.
 
+    What a slot needs `between` two items is in the makespans.
+
     `slots` is how many trials run at the same time, `longest` the longest of them with its seconds, and
     `free_replicates` how many more of the whole study the slots that would be idle have time for.
     """
@@ -37,12 +40,18 @@ class Forecast:
 
 
 def build_forecast(
-    trials: Sequence[PlannedTrial], nodes: Sequence[Node], shard: Shard = "auto", serial: bool = False
+    trials: Sequence[PlannedTrial],
+    nodes: Sequence[Node],
+    shard: Shard = "auto",
+    serial: bool = False,
+    between: float = 0.0,
 ) -> Forecast:
     """The forecast of trials on these nodes, or one after the other in this process."""
     trained = [trial for trial in trials if trial.shares_fits_of is None]
     whole = [(trial.seconds * trial.fits, trial) for trial in trained]
-    makespan, by_fold = (predict_work(_cut(trained, nodes, each), nodes, serial) for each in (shard, "fold"))
+    makespan, by_fold = (
+        predict_work(_cut(trained, nodes, each, between, serial), nodes, serial) for each in (shard, "fold")
+    )
     length, longest = max(whole, key=lambda pair: pair[0], default=(0.0, None))
     slots, work = _count_slots(trained, nodes, serial), sum(seconds for seconds, _ in whole)
     has_room = slots > 1 and work < (1 - IDLE) * makespan * slots
@@ -52,22 +61,33 @@ def build_forecast(
         work=work,
         slots=slots,
         longest=(longest.name if longest else "", length),
-        free_replicates=_count_free(trained, nodes, shard, makespan) if has_room else 0,
+        free_replicates=_count_free(trained, nodes, shard, makespan, between) if has_room else 0,
     )
 
 
-def _cut(trials: Sequence[PlannedTrial], nodes: Sequence[Node], shard: Shard) -> list[tuple[float, PlannedTrial]]:
+def _cut(
+    trials: Sequence[PlannedTrial], nodes: Sequence[Node], shard: Shard, between: float, serial: bool = False
+) -> list[tuple[float, PlannedTrial]]:
     """The work items with their seconds, in the order of their start."""
-    return _measure(spread([WorkItem(trial, tuple(range(trial.fits))) for trial in trials], nodes, shard))
+    whole = [WorkItem(trial, tuple(range(trial.fits))) for trial in trials]
+    return _measure(whole if serial and shard == "auto" else spread(whole, nodes, shard), between)
 
 
-def predict_items(work: Sequence[WorkItem], nodes: Sequence[Node], shard: Shard, serial: bool) -> float:
-    """Seconds until these items are through, spread as they are when they run."""
-    return predict_work(_measure(work if serial else spread(work, nodes, shard)), nodes, serial)
+def predict_items(work: Sequence[WorkItem], nodes: Sequence[Node], serial: bool, between: float) -> float:
+    """Seconds until these items are through, in their order."""
+    return predict_work(_measure(work, between), nodes, serial)
 
 
-def _measure(items: Sequence[WorkItem]) -> list[tuple[float, PlannedTrial]]:
-    return [(item.trial.seconds * len(item.folds), item.trial) for item in items]
+def _measure(items: Sequence[WorkItem], between: float) -> list[tuple[float, PlannedTrial]]:
+    return [(item.trial.seconds * len(item.folds) + between, item.trial) for item in items]
+
+
+def find_seconds_between(
+    work: Sequence[tuple[float, PlannedTrial]], nodes: Sequence[Node], serial: bool, span: float
+) -> float:
+    """What a slot needed from one item to the next, if items of these seconds were through after `span` seconds."""
+    waves = math.ceil(len(work) / _count_slots([trial for _, trial in work], nodes, serial))
+    return max(0.0, span - predict_work(work, nodes, serial)) / waves if waves else 0.0
 
 
 def predict_work(items: Sequence[tuple[float, PlannedTrial]], nodes: Sequence[Node], serial: bool = False) -> float:
@@ -91,12 +111,14 @@ def _count_slots(trials: Sequence[PlannedTrial], nodes: Sequence[Node], serial: 
     return max((find_slots(*share, nodes) for share in set(map(_sum_share, trials))), default=1) or 1
 
 
-def _count_free(trials: Sequence[PlannedTrial], nodes: Sequence[Node], shard: Shard, makespan: float) -> int:
+def _count_free(
+    trials: Sequence[PlannedTrial], nodes: Sequence[Node], shard: Shard, makespan: float, between: float
+) -> int:
     """How many more replicates of everything end no later than one of each does."""
     first = [trial for trial in trials if trial.spec.replicate == 0]
     free = 0
     while free < MOST_REPLICATES and first:
-        more = _cut([*trials, *first * (free + 1)], nodes, shard)
+        more = _cut([*trials, *first * (free + 1)], nodes, shard, between)
         if predict_work(more, nodes, serial=False) > FREE * makespan:
             break
         free += 1

@@ -34,6 +34,7 @@ from tune_app.plan.calibration import (
     read_calibration,
 )
 from tune_app.plan.makespan import find_slots
+from tune_app.plan.phases import TimedRun
 from tune_app.plan.trials import order_plan
 from tune_app.records import FoldRecord
 from tune_app.records.environments import read_processor
@@ -172,6 +173,13 @@ def _time_step(trial: PlannedTrial, place: Place, rates: MachineRates | None) ->
 
 def _read_free_memory() -> float:
     return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES"))
+
+
+def keep_run(run: TimedRun) -> None:
+    """Keep what a whole run took, for the next plan."""
+    calibration = open_calibration()
+    calibration.runs[f"{time.time():.3f}"] = run
+    calibration.write()
 
 
 def keep_fits(trials: Sequence[PlannedTrial], place: Place, records: Iterable[FoldRecord]) -> None:

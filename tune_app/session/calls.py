@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -10,6 +11,7 @@ from tune_app.monitor import Monitor
 from tune_app.monitor.terminal import build_console
 from tune_app.session.interrupts import terminate_as_interrupt
 from tune_app.session.options import OptionValues, build_options
+from tune_app.session.output import join_command
 from tune_app.session.results import Results
 from tune_app.session.session import Session
 from tune_app.session.studies import find_study
@@ -42,7 +44,11 @@ def run_study(
     exported before the interrupt comes out, and the same call resumes; so it is with the ClusterError of a cluster that
     is lost. Raises a TuneAppError for bad input before anything starts, and where a disk or a folder refuses.
     """
-    report, console = (print, build_console()) if progress else (logger.info, None)
+    say, console = (print, build_console()) if progress else (logger.info, None)
+
+    def report(line: str) -> None:
+        say(join_command(line))
+
     session = Session(
         find_study(study, overrides, options.get("allow", ())),
         build_options(only, **options),
@@ -50,7 +56,7 @@ def run_study(
         console,
         callbacks,
     )
-    with terminate_as_interrupt():
+    with terminate_as_interrupt(), closing(session):
         outcome = session.run()
     for line in outcome.describe("the same call"):
         report(line)

@@ -19,12 +19,13 @@ def build_environment(
     earlier: Iterable[Mapping[str, Any]] = (),
     environments: Mapping[str, Environment] | None = None,
     differing: Sequence[str] = (),
+    timing: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """The content of `environment.json`; `nodes` gives each node's CPUs and GPUs, `gpus` the names of those here.
 
     `earlier` are the environments of runs whose records this one continues; each that differs is named once.
     `environments` are those that records name, by key, `differing` sentences on nodes of other versions that a user has
-    admitted.
+    admitted. `timing` has the seconds of the last run's start and fits, and those that were predicted.
     """
     current = _describe_here(study, command, nodes, gpus)
     named: list[dict[str, Any]] = []
@@ -33,8 +34,9 @@ def build_environment(
         if not any(all(brief[name] == other.get(name) for name in DEPENDED) for other in (current, *named)):
             named.append(brief)
     # Always there: without it, records that name no environment would be taken for this run's.
-    admitted = {"mixed_versions": list(differing)} if differing else {}
-    return current | admitted | ({"earlier": named} if named else {}) | {"environments": dict(environments or {})}
+    said: dict[str, Any] = {"mixed_versions": list(differing)} if differing else {}
+    said |= {"timing": timing} if timing else {}
+    return current | said | ({"earlier": named} if named else {}) | {"environments": dict(environments or {})}
 
 
 def _describe_here(

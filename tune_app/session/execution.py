@@ -14,10 +14,9 @@ from tune_app.data import Data
 from tune_app.errors import ClusterError, StudyError
 from tune_app.executors.arrival import find_lacking_parts
 from tune_app.executors.inline import run_inline
-from tune_app.monitor import Callback, Monitor, NoteEnvironments, RecordFlow
-from tune_app.monitor.tensorboard import TensorBoardMonitor
-from tune_app.monitor.terminal import Progress, Watched, build_display, shorten_path
-from tune_app.monitor.waiting import say_while
+from tune_app.monitor import Monitor, NoteEnvironments, RecordFlow
+from tune_app.monitor.progress import Progress
+from tune_app.monitor.terminal import shorten_path
 from tune_app.parts.fingerprints import fingerprint_code, fingerprint_definition
 from tune_app.parts.networks import choose_network
 from tune_app.parts.references import Scope, describe_refusal
@@ -26,15 +25,15 @@ from tune_app.parts.sources import describe_data
 from tune_app.parts.splits import Split, build_limit
 from tune_app.parts.splitters import find_alike_splits
 from tune_app.parts.trial_splits import build_trial_splits
-from tune_app.plan import PlannedTrial, WorkItem, spread
-from tune_app.records import Record, RecordSet, RecordStore
+from tune_app.plan import WorkItem, spread
+from tune_app.records import RecordSet, RecordStore
 from tune_app.records.environments import read_versions
-from tune_app.session.graphs import Graphs
 from tune_app.session.interrupts import ignore_interrupts
 from tune_app.session.options import RunOptions
 from tune_app.session.output import quote_argument
 from tune_app.session.planning import Plan, make_plan
 from tune_app.session.resume import CARRIED_FOLDER, CHECKPOINT_FOLDER
+from tune_app.session.showing import EachRecord, build_monitors
 from tune_app.session.starting import RayStart
 from tune_app.study import Study, TrialSpec
 from tune_app.study.define import Definition
@@ -104,6 +103,9 @@ class Execution:
     note: NoteEnvironments | None = None
     starting: RayStart | None = None  # None: trials run in this process
     lost: str = ""  # what became of the cluster, where it ended the run
+    begun: float | None = None  # when the command did, by the clock of `time.monotonic`
+    work: Sequence[WorkItem] = ()  # what is run
+    watch: Callable[[Progress], Monitor] | None = None  # who else must be told of its progress
     differing: tuple[str, ...] = ()  # versions of its nodes that are not those here, as --mixed-versions allows
 
     def run(
@@ -117,7 +119,7 @@ class Execution:
         Records are in the store when this returns, come what may. Where Ray's core is stuck after the loss of the
         cluster, this never returns: another thread calls `leave`, with `lost` set, and the process ends.
         """
-        work = self._spread(missing)
+        self.work = work = self._spread(missing)
         self._announce(work)
         keep = Keeper(self.folder / "weights") if self.options.keep == "best" else None
         carries = any(trial.spec.has_dependent_folds for trial in self.plan)
@@ -135,9 +137,9 @@ class Execution:
                 self.plan.check_shares()
                 work = self._spread(missing)
                 self._check_nodes(on_ray, work)
-            monitors = self._build_monitors(find_settled(store.records, self.plan, work))
-            monitors += [LastItem(len(work)), EachRecord(checkpoints.forget)]
-            flow = RecordFlow(store, monitors, self.note)
+            self.work = work
+            monitors = build_monitors(self, find_settled(store.records, self.plan, work))
+            flow = RecordFlow(store, [*monitors, EachRecord(checkpoints.forget)], self.note)
             run(
                 work,
                 self.datasets,
@@ -225,67 +227,4 @@ class Execution:
         board, folder = (
             quote_argument(shorten_path(path)) for path in (BIN / "tensorboard", self.folder / "tensorboard")
         )
-        self.report(f"TensorBoard: {board} --logdir {folder}")
-
-    def _build_monitors(self, settled: RecordSet) -> list[Monitor]:
-        monitors: list[Monitor] = []
-        if self.console is not None:
-            metric = self.plan.study.primary
-            watched = {
-                each.id: Watched(
-                    each.name, each.fits, each.spec.recipe.epochs, each.seconds, _describe_share(each), metric
-                )
-                for each in self.plan
-            }
-            monitors.append(build_display(self.console, Progress(watched, settled.completed())))
-        folder = self.folder / "tensorboard"
-        graphs = Graphs({trial.id: trial.spec for trial in self.plan}, self.datasets)
-        try:
-            study, trials = self.plan.study, self.plan.trials
-            whole = {trial.spec.id for trial in study.grid_trials()}
-            with say_while(self.report, "Curves of earlier fits are being written for TensorBoard"):
-                monitors.append(TensorBoardMonitor(folder, trials, settled, graphs.draw, study.primary, whole))
-        except OSError as error:
-            self.report(f"Without TensorBoard: {folder} cannot be written ({error.strerror}).")
-        watchers = [FirstRecord(self.starting.note_record)] if self.starting else []
-        return [*monitors, *watchers, *self.callbacks]
-
-
-class LastItem(Callback):
-    """Has the process that draws figures start while the last fits run: it takes seconds until it is ready."""
-
-    def __init__(self, items: int) -> None:
-        self._left = items
-
-    def item_started(self, item: WorkItem) -> None:
-        self._left -= 1
-        if self._left == 0:
-            from tune_app.export.figures.write import prepare_drawing
-
-            prepare_drawing()
-
-
-class EachRecord(Callback):
-    """Hands each record on once it is on disk."""
-
-    def __init__(self, hand_on: Callable[[Record], None]) -> None:
-        self._hand_on = hand_on
-
-    def record(self, record: Record) -> None:
-        self._hand_on(record)
-
-
-class FirstRecord(Callback):
-    """Says when the first record is there."""
-
-    def __init__(self, say: Callable[[], None]) -> None:
-        self._say = say
-
-    def record(self, record: Record) -> None:
-        self._say()
-
-
-def _describe_share(trial: PlannedTrial) -> str:
-    gpus = f", {trial.share.gpus:g} GPU" if trial.share.gpus else ""
-    devices = f"{trial.share.devices} × " if trial.share.devices > 1 else ""
-    return f"{devices}{trial.share.cpus:g} CPU{gpus}, {trial.engine}"
+        self.report(f"TensorBoard:\n  {board} --logdir {folder}")

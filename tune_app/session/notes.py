@@ -1,7 +1,7 @@
 """What a session notes beside its records, and what it finds noted: environment, plan, scores of later metrics."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from tune_app.study.seeds import build_seed
 if TYPE_CHECKING:
     from tune_app.records.results import PseudoValues
     from tune_app.session.backfill import FindTargets
+    from tune_app.session.execution import Execution
     from tune_app.session.session import Session
 
 
@@ -91,6 +92,16 @@ def note_environments(session: "Session", found: Mapping[str, Environment]) -> N
         raise RecordError(
             f"{path} cannot be written: {error.strerror}; free some space and run the same command again"
         ) from error
+
+
+def write_run(session: "Session", execution: "Execution", earlier: Sequence[Mapping[str, Any]]) -> None:
+    """Write where the study runs, and once that is known what the run took."""
+    from tune_app.session.planning import find_gpu_names
+
+    here = session.study, session.options.command, execution.plan.nodes, find_gpu_names()
+    timing = session.review.build_content() if session.review else {}
+    environment = build_environment(*here, earlier, find_environments(session), execution.differing, timing)
+    write_environment(session.folder / ENVIRONMENT_FILE, environment)
 
 
 def find_modules(session: "Session") -> dict[str, str]:

@@ -38,7 +38,8 @@ class RunOptions:
     unpacked data sets go. `until_decided` runs more replicates of what claims that are undecided need, up to
     `max_replicates` (None: 30), for as long as `budget` allows (seconds; None: no end). Fits that are predicted to take
     `checkpoint_after` seconds are kept after each epoch, so that an interruption costs an epoch. `dashboard`: whether
-    Ray's page is started on this machine. `command` is what a user types to resume.
+    Ray's page is started on this machine. `watch` serves the page of the running study to browsers of this machine, at
+    `watch_port` (None: 8280) or the next port that is free. `command` is what a user types to resume.
     """
 
     executor: Literal["ray", "inline"] = "ray"
@@ -63,6 +64,8 @@ class RunOptions:
     max_replicates: int | None = None
     checkpoint_after: float = 600.0
     dashboard: bool = True
+    watch: bool = False
+    watch_port: int | None = None
     runs: Path = Path("runs")
     results: Path = Path("results")
     data: Path | None = None
@@ -92,6 +95,10 @@ class RunOptions:
             problems.append(f"--report-within {self.report_within:g}: a time is above 0, such as 30m, 2h or 90s")
         if self.mixed_versions and not self.address:
             problems.append("--mixed-versions is for the nodes of a cluster; add --address, or leave it out")
+        if self.watch_port is not None and not 1 <= self.watch_port <= 65535:
+            problems.append(f"--watch-port {self.watch_port}: a port is 1 to 65535, such as 8280")
+        if self.watch_port is not None and not self.watch:
+            problems.append("--watch-port is for --watch; add that, or leave it out")
         if problems := [*problems, *self._find_look_problems()]:
             raise StudyError(problems)
 
@@ -133,6 +140,8 @@ class OptionValues(TypedDict, total=False):
     max_replicates: int | None
     checkpoint_after: float | str
     dashboard: bool
+    watch: bool
+    watch_port: int | None
     runs: str | Path
     results: str | Path
     data: str | Path | None

@@ -29,6 +29,11 @@ def as_command(main: Callable[Given, int]) -> Callable[Given, int]:
     return run
 
 
+def join_command(line: str) -> str:
+    """A sentence and the command that it ends with, which stands on a line of its own, as one line."""
+    return line.replace("\n  ", " ")
+
+
 def quote_argument(text: str) -> str:
     """The text as one argument of a shell's command; bytes that are no UTF-8 are spelled as bash reads them."""
     try:

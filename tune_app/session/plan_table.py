@@ -9,6 +9,7 @@ from tune_app.monitor.terminal import spell_seconds
 from tune_app.plan import Forecast, PlannedTrial
 from tune_app.plan.forecast import WORTHWHILE
 from tune_app.plan.makespan import find_slots
+from tune_app.plan.phases import Phases
 from tune_app.session.calibrating import Place
 
 HEADINGS = ("trial", "fits", "parameters", "training images", "CPUs", "GPUs", "engine", "memory", "about")
@@ -64,6 +65,12 @@ def _name_condition(trial: PlannedTrial) -> str:
 def spell_bytes(count: float) -> str:
     """`310 MiB`, `1.4 GiB`."""
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
+
+
+def describe_phases(phases: Phases) -> str:
+    """Of what the whole time consists."""
+    start, fits, export = map(spell_seconds, phases.list().values())
+    return f"Of it {start} are for the start, {fits} for the fits, {export} for tables and page."
 
 
 def describe_forecast(forecast: Forecast, trials: Sequence[PlannedTrial]) -> Iterator[str]:

@@ -30,10 +30,18 @@ from tune_app.plan import (
 )
 from tune_app.plan import build_plan as build_planned_trials
 from tune_app.plan.memory import Memory, build_gpu_share, feed_gpus
+from tune_app.plan.phases import USUAL, Phases, TimedRun, choose_way, predict_run
 from tune_app.session.calibrating import Place, calibrate, open_calibration
 from tune_app.session.environment import count_cpus
 from tune_app.session.options import RunOptions
-from tune_app.session.plan_table import HEADINGS, build_rows, build_table, describe_forecast, find_cpu_limit
+from tune_app.session.plan_table import (
+    HEADINGS,
+    build_rows,
+    build_table,
+    describe_forecast,
+    describe_phases,
+    find_cpu_limit,
+)
 from tune_app.study import Study
 from tune_app.study.fractions import choose_generators, find_aliases
 
@@ -50,6 +58,7 @@ class Plan:
     place: Place
     warning: str = ""  # on what was measured here
     shard: Shard = "auto"
+    run: TimedRun = USUAL["ray"]  # what a run of it needs beside its fits
 
     def __iter__(self) -> Iterator[PlannedTrial]:
         return iter(self.trials)
@@ -65,12 +74,17 @@ class Plan:
     @cached_property
     def forecast(self) -> Forecast:
         """When the plan is through on its nodes, and what would shorten it."""
-        return build_forecast(self.trials, self.nodes, self.shard, self.place.serial)
+        return build_forecast(self.trials, self.nodes, self.shard, self.place.serial, self.run.between)
 
     @property
     def seconds(self) -> float:
-        """The predicted seconds of the whole plan: its trials on the slots that there are, as they are started."""
+        """The predicted seconds of all fits: the trials on the slots that there are, as they are started."""
         return self.forecast.makespan
+
+    @property
+    def phases(self) -> Phases:
+        """The predicted seconds of the whole command, from its start to the page."""
+        return Phases(self.run.start, self.seconds, self.run.export)
 
     def build_frame(self) -> pd.DataFrame:
         """One row per trial; `predicted_fit_seconds` are those of one fit on its share."""
@@ -86,7 +100,9 @@ class Plan:
 
     def describe(self) -> str:
         """`12 trials, 72 fits, about 4 min on 2 cores`."""
-        return f"{len(self)} trials, {self.fits} fits, about {spell_seconds(self.seconds)} on {self._spell_nodes()}"
+        return (
+            f"{len(self)} trials, {self.fits} fits, about {spell_seconds(self.phases.total)} on {self._spell_nodes()}"
+        )
 
     def _spell_nodes(self) -> str:
         if self.place.serial:
@@ -114,7 +130,8 @@ class Plan:
 
     def describe_forecast(self) -> list[str]:
         """Sentences on the longest trial, on what would shorten the study, and on what the seconds are from."""
-        lines = [*describe_forecast(self.forecast, self.trials), *find_cpu_limit(self.trials, self.nodes, self.place)]
+        lines = [describe_phases(self.phases), *describe_forecast(self.forecast, self.trials)]
+        lines += [*find_cpu_limit(self.trials, self.nodes, self.place)]
         return [*lines, f"Warning: {self.warning}."] if self.warning else lines
 
     def find_aliases(self) -> list[str]:
@@ -184,9 +201,9 @@ def make_plan(
     shares, calibration = _choose_shares(options, found), open_calibration()
     counted = build_planned_trials(study, shares, calibration.rates or measure_machine_rates(), options.only, known)
     place = Place(found, options.executor == "inline", options.device != "cpu", root)
-    plan = Plan(
-        study, calibrate(counted, place, calibration, measure), found, place, calibration.problem, options.shard
-    )
+    trials, way = calibrate(counted, place, calibration, measure), choose_way(options.executor, options.address)
+    run = predict_run(calibration.runs.values(), way, len(trials))
+    plan = Plan(study, trials, found, place, calibration.problem, options.shard, run)
     without = next((trial.id for trial in plan if not trial.share.gpus), None)
     if options.device == "cuda" and without and not (here and options.address):
         raise ResourceError(

@@ -1,12 +1,13 @@
 """Results as users meet them: a study's records with every table, figure and file that follows from them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from rich.console import Group, RenderableType
+from rich.text import Text
 
 from tune_app.analysis.audit.conclusions import build_conclusions
 from tune_app.analysis.audit.costs import build_audit, build_waterfall
@@ -23,12 +24,14 @@ from tune_app.export.figures import Figure, build_figures
 from tune_app.export.figures.study import build_trial_figures
 from tune_app.export.folder import check_writable, choose_folder, write_results
 from tune_app.export.frames import build_frames
+from tune_app.export.headline import build_headline
 from tune_app.export.page import PAGE_FILE
 from tune_app.export.tables.claims import build_claim_table
 from tune_app.export.tables.conditions import build_condition_table
-from tune_app.export.tables.document import build_pivots, build_terminal_tables
+from tune_app.export.tables.document import build_pivots
 from tune_app.export.tables.model import Table
 from tune_app.export.tables.notebook import render_notebook
+from tune_app.export.tables.summary import build_terminal_tables
 from tune_app.records import RecordSet
 from tune_app.records.results import Results as StoredResults
 from tune_app.records.results import read_results as read_stored
@@ -178,12 +181,23 @@ class Results:
         return f"<Results of {self._describe()}>"
 
     def __rich__(self) -> RenderableType:
-        return Group(*build_terminal_tables(self.stored))
+        return build_summary(self)
 
     def _repr_html_(self) -> str:
         tables = (build_claim_table(self.study, self.verdicts), build_condition_table(self.stored))
         shown = [render_notebook(table) for table in tables if table.rows]
         return "\n".join([f"<p>{escape(self._describe())}</p>", *shown])
+
+
+def build_summary(results: Results, selected: Collection[str] | None = None) -> RenderableType:
+    """The first screen of the page as text: the headline, the verdicts, the conditions of the `selected` trials."""
+    tables = build_terminal_tables(results.stored, selected)
+    if not results.records.folds:
+        return Group(*tables)
+    audit, study = results.audit, results.study
+    headline = build_headline(results.stored, results.verdicts, audit if len(audit) else None)
+    note = [Text(headline.note, style="dim")] if headline.note else []
+    return Group(Text(study.title or study.name, style="bold"), Text(str(headline)), *note, Text(""), *tables)
 
 
 def _build_networks(results: StoredResults) -> pd.DataFrame:

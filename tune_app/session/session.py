@@ -18,16 +18,15 @@ from tune_app.monitor.waiting import say_while
 from tune_app.parts.fingerprints import find_changes
 from tune_app.parts.sources import DataFacts, describe_data, load_source
 from tune_app.records import RecordSet, RecordStore, set_records_aside
-from tune_app.records.results import ENVIRONMENT_FILE, PLAN_FILE, read_results, write_environment, write_plan
+from tune_app.records.results import PLAN_FILE, read_results, write_plan
 from tune_app.records.results import Results as StoredResults
 from tune_app.session.changes import Remedies, find_remedies, score_anew
-from tune_app.session.environment import build_environment
 from tune_app.session.kept import find_kept
 from tune_app.session.notes import (
     add_metrics,
     find_earlier,
-    find_environments,
     note_environments,
+    write_run,
 )
 from tune_app.session.options import RunOptions
 from tune_app.session.outcome import Outcome, show
@@ -43,13 +42,14 @@ from tune_app.session.resume import (
 )
 from tune_app.session.studies import FoundStudy
 from tune_app.study import Study, TrialSpec
-from tune_app.study.define import Definition
 from tune_app.study.selection import select_trials
 
 if TYPE_CHECKING:
     from tune_app.monitor import Monitor
     from tune_app.session.planning import Plan
+    from tune_app.session.review import Review
     from tune_app.session.starting import RayStart
+    from tune_app.session.watch.watching import Watching
 
 logger = logging.getLogger("tune_app")
 
@@ -66,6 +66,7 @@ class Session:
     report: Callable[[str], None] = logger.info
     console: Console | None = None
     callbacks: "Sequence[Monitor]" = ()
+    begun: float = field(default_factory=time.monotonic)  # when the user began to wait
     phase: str = "Interrupted before anything started."  # what there is to say if an interrupt comes now
 
     def __post_init__(self) -> None:
@@ -81,7 +82,8 @@ class Session:
             refuse(self)
         self.take_study(self.study)
         self.lost = ""  # what became of the cluster, where it ended the run
-        self.took = ""  # predicted and actual time of the fits that ran
+        self.watching: Watching | None = None  # the process that serves the page of the running study
+        self.review: Review | None = None  # predicted and actual time of what ran
         self.remedies = Remedies()  # what to do about code or data that changed
 
     def take_study(self, study: Study) -> None:
@@ -118,11 +120,19 @@ class Session:
 
     def run(self) -> Outcome:
         """`run_once`, with `until_decided` as often as it takes; it raises the same."""
-        if self.options.until_decided:
-            from tune_app.session.until_decided import run_until_decided
+        from tune_app.session.until_decided import run_until_decided
 
-            return run_until_decided(self)
-        return self.run_once()
+        outcome = run_until_decided(self) if self.options.until_decided else self.run_once()
+        if self.watching:
+            self.watching.finish(outcome.page)
+        elif self.options.watch:
+            self.report("Nothing was left to run, and so there was nothing to watch.")
+        return outcome
+
+    def close(self) -> None:
+        """Let go who watches, once there is nothing more to show."""
+        if self.watching:
+            self.watching.close()
 
     def run_once(self) -> Outcome:
         """Run what the records lack and export what there is.
@@ -190,11 +200,9 @@ class Session:
 
     def _check_unchanged(self, known: RecordSet, dataset: dict[str, Data] | None) -> None:
         """Raise StudyError if networks or data have changed since the records were made, unless that is no matter."""
-        changes = find_changes(self.specs, known, dataset, self.found.scope.root, self._find_metrics())
+        metrics = {name: part for name, part in self.study.define.items() if name in self.study.metrics.named}
+        changes = find_changes(self.specs, known, dataset, self.found.scope.root, metrics)
         self.remedies = find_remedies(self, changes, known)
-
-    def _find_metrics(self) -> dict[str, Definition]:
-        return {name: part for name, part in self.study.define.items() if name in self.study.metrics.named}
 
     def _find_missing(self, records: RecordSet) -> dict[str, tuple[int, ...]]:
         """Trial → the folds to run: those without a record, without a kept network, or of code that has changed."""
@@ -226,22 +234,15 @@ class Session:
     def _execute(self, plan: "Plan", dataset: dict[str, Data], store: RecordStore) -> bool:
         """Run the missing folds; True if it was interrupted. Notes where they run and what was planned."""
         from tune_app.session.execution import Execution
-        from tune_app.session.planning import find_gpu_names
         from tune_app.session.review import find_whole_plan, review
+        from tune_app.session.watch.watching import watch_session
 
         shown = self.report, self.console, self.callbacks
         note = partial(note_environments, self)
         execution = Execution(plan, self.options, self.folder, dataset, *shown, self.found.scope, note, self._starting)
-        earlier = find_earlier(self)
+        execution.begun, execution.watch = self.begun, watch_session(self, dataset) if self.options.watch else None
         self.phase = "Interrupted: every finished fit is on disk."
-
-        def note_environment() -> None:
-            nodes, command = execution.plan.nodes, self.options.command
-            known = find_environments(self)
-            here = self.study, command, nodes, find_gpu_names()
-            environment = build_environment(*here, earlier, known, execution.differing)
-            write_environment(self.folder / ENVIRONMENT_FILE, environment)
-
+        note_environment = partial(write_run, self, execution, find_earlier(self))
         note_environment()  # a run that is killed has said where it ran, too
         missing = self._find_missing(store.records)
         lost = sum(len(missing[spec.id]) > len(store.records.missing_folds(spec.id, spec.folds)) for spec in self.specs)
@@ -251,7 +252,7 @@ class Session:
 
         def settle() -> None:
             self.lost = execution.lost
-            self.took = review(execution.plan, missing, store.records, begun)
+            self.review = review(execution.plan, execution.work, missing, store.records, begun, self.begun)
             note_environment()
             write_plan(self.folder / PLAN_FILE, find_whole_plan(self, execution.plan).build_frame())
 
@@ -277,6 +278,8 @@ class Session:
         with say_while(self.report, "Tables, figures and page are being written"):
             results, folder, current = build_results(self, store.records, dataset)
             undrawn = [] if current else write_results(folder, results)
+        if self.review and not current:
+            self.review = self.review.end()
         left = {(spec.id, fold) for spec in self.specs for fold in store.records.missing_folds(spec.id, spec.folds)}
         if not left:
             clear_states(self.folder)
@@ -293,5 +296,5 @@ class Session:
             lost=self.lost,
             written=not current,
             undrawn=tuple(undrawn),
-            took=self.took,
+            took=tuple(self.review.describe()) if self.review else (),
         )

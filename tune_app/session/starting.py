@@ -156,7 +156,7 @@ def start_beside(session: "Session") -> RayStart:
         place = f"RAY_AUTH_TOKEN_PATH={quote_argument(named)} " if named else ""
         token = f"{place}{quote_argument(shorten_path(Path(sys.executable).parent / 'ray'))} get-auth-token"
         session.report(
-            f"Ray dashboard: {url} (it asks for a token: {token})" if url else f"Ray dashboard: none, for {why}"
+            f"Ray dashboard: {url}, whose token is printed by:\n  {token}" if url else f"Ray dashboard: none, for {why}"
         )
 
     if not session.options.address and (others := find_company()):

@@ -86,6 +86,7 @@ class _Course:
             if not self.next.more:
                 session.report(self._describe_end(self.next))
                 return outcome
+            session.begun = time.monotonic()
             session.take_study(extend_study(session.study, self.looks))
             is_pending = True
 

@@ -1,15 +1,10 @@
 """The tables of a study in the order to read them, and what must be known to read them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pandas as pd
-from rich.console import RenderableType
-from rich.text import Text
 
-from tune_app.analysis.claims import build_verdicts
-from tune_app.analysis.conditions import build_condition_scores
-from tune_app.analysis.unrun import describe_unrun
 from tune_app.export.tables.audit import build_audit_table
 from tune_app.export.tables.claims import build_claim_table
 from tune_app.export.tables.conditions import build_condition_table
@@ -19,13 +14,12 @@ from tune_app.export.tables.designs import build_design_table
 from tune_app.export.tables.effects import build_effect_table
 from tune_app.export.tables.markdown import escape_markdown, render_markdown
 from tune_app.export.tables.metrics import build_metric_table
-from tune_app.export.tables.model import Medium, Table
+from tune_app.export.tables.model import Table
 from tune_app.export.tables.outlook import build_outlook_table
 from tune_app.export.tables.pivot import build_pivot_table, name_pivots
 from tune_app.export.tables.ranking import build_pair_table, build_ranking_table
 from tune_app.export.tables.reading import build_reading
 from tune_app.export.tables.reference import build_check_table, build_reported_tables
-from tune_app.export.tables.terminal import render_terminal, render_titled
 from tune_app.records.results import Results
 from tune_app.study import Study
 from tune_app.study.metrics import list_summarised
@@ -139,22 +133,3 @@ def describe_samples(study: Study, digits: str = "") -> str:
     if study.test == "none":
         return f"{spell_data(study)}: {train} samples, scored on the held-out folds."
     return f"{spell_data(study)}: {train} training and {test} test {study.sample}s."
-
-
-def build_terminal_tables(results: Results) -> list[RenderableType]:
-    """The claims, in brief, the conditions and, where there are several, the metrics for a rich console."""
-    claims = build_claim_table(results.study, build_verdicts(results))
-    several = len(results.study.metrics.named) > 1
-    metrics = build_metric_table(results, build_condition_scores(results)) if several else None
-    pivots = build_pivots(results, build_condition_scores(results)) if results.study.tables else ()
-    tables = [table for table in (claims, build_condition_table(results), metrics) if table and table.rows]
-    if metrics and len(metrics.select_columns(Medium.TERMINAL)) == 1:  # nothing but its rows' names
-        tables.remove(metrics)
-    scopes = {table.title: table.scope for table in tables if table.scope and table is not metrics}
-    is_one = len(set(scopes.values())) == 1
-    said = set(scopes.values()) if is_one else [f"{title}: {scope}" for title, scope in scopes.items()]
-    return [
-        *(line for table in tables for line in render_terminal(table)),
-        *(Text(each, style="dim") for each in (*describe_unrun(results), *said)),
-        *(line for table in pivots for line in render_titled(replace(table, scope=""))),
-    ]

@@ -80,4 +80,25 @@ def build_plan_table(results: Results) -> Table | None:
         (done[f"{name}_fit_seconds"] * done["fits_completed"]).sum() for name in ("predicted", "measured")
     )
     note = f"All completed fits together: {predicted:,.0f} s predicted, {measured:,.0f} s measured."
-    return Table("plan", "Plan against actual: one fit", PLAN, (Group("", rows),), notes=(note,) if len(done) else ())
+    return Table(
+        "plan",
+        "Plan against actual: one fit",
+        PLAN,
+        (Group("", rows),),
+        notes=tuple(filter(None, [note if len(done) else "", spell_timing(results)])),
+    )
+
+
+def spell_timing(results: Results) -> str:
+    """What the last run took as a whole, and what had been predicted; empty where its environment does not say."""
+    timing = (results.environment or {}).get("timing") or {}
+    try:
+        numbers = [float(timing[name]) for name in ("start", "predicted_start", "fits", "predicted_fits")]
+        export = float(timing["predicted_export"])
+    except (KeyError, TypeError, ValueError):
+        return ""
+    return (
+        "The last run: {:,.0f} s from the command to its first fit ({:,.0f} s predicted), {:,.0f} s from there to the "
+        "end of the last ({:,.0f} s predicted)".format(*numbers)
+        + f", and then tables and page ({export:,.0f} s predicted)."
+    )
