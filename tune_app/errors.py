@@ -15,7 +15,7 @@ TuneAppError
 import difflib
 from collections.abc import Iterable
 
-MOST_PROBLEMS = 200  # that are told at once
+MOST_PROBLEMS = 100  # that are told at once
 LONGEST_LINE = 2000  # characters of one; a value may be a text without end
 
 

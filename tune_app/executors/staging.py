@@ -20,6 +20,7 @@ from tune_app.study.define import Definition
 
 PACKAGE = Path(__file__).resolve().parents[1]
 TRAVELS = ("study", "models", "data", "parts", "engine", "plan", "trial", "records", "executors")  # rooms of a trial
+COMMANDS = ("grid.py", "report.py")
 COPY = "tune_app_study"  # the package that the user's source travels in
 MOST_BYTES = 500 * 2**20  # Ray sends packages of up to 512 MiB
 
@@ -30,9 +31,8 @@ def stage_source(folder: Path) -> Path:
     A checkout's links become files, and a cluster is sent no archives, no tables and no page.
     """
     target = folder / PACKAGE.name
-    for source in sorted(
-        [*PACKAGE.glob("*.py"), *(path for room in TRAVELS for path in (PACKAGE / room).rglob("*.py"))]
-    ):
+    whole = (path for path in PACKAGE.glob("*.py") if path.name not in COMMANDS)
+    for source in sorted([*whole, *(path for room in TRAVELS for path in (PACKAGE / room).rglob("*.py"))]):
         _copy(source, target / source.relative_to(PACKAGE))
     return target
 

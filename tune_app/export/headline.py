@@ -72,11 +72,11 @@ def spell_leading(leading: Leading) -> str:
     else:
         order = ("highest", "lowest") if len(leading.rivals) > 1 else ("higher", "lower")
         what = f"the {order[leading.better == 'lower']} {metric}, {_spell_value(leading)}"
-    label = spell_label(leading.label)
+    label = ("By sound protocol " if leading.left_out else "") + spell_label(leading.label)
     if not leading.rivals:
         return f"{label} has a {metric} of {_spell_value(leading)}, and no other condition has one."
     if leading.tied:
-        return f"{_join(list(map(spell_label, (leading.label, *leading.tied))))} share {what}."
+        return f"{_join([label, *map(spell_label, leading.tied)])} share {what}."
     if leading.reason:  # nothing was tested
         return f"{label} has {what}; {leading.reason}"
     return f"{label} has {what}{_spell_decision(leading)}."
