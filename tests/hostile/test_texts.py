@@ -92,7 +92,7 @@ def _list_calls(path: Path) -> list[tuple[str, ast.Call]]:
 
 
 def test_nothing_unpickles_a_file_or_evaluates_a_text() -> None:
-    """What is unpickled comes from a process of the same run: a trial's peers, Ray's nodes, a command that shows itself."""
+    """What is unpickled comes from a process of the same run: a trial's peers, Ray's nodes, a watched command."""
     between_processes = {"executors/peers.py": "pickle.loads", "executors/ray/nodes.py": "cloudpickle.loads"}
     between_processes |= {"session/watch/process.py": "pickle.load"}
     allowed = {(ROOT / "tune_app" / name, call) for name, call in between_processes.items()}
