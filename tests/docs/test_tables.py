@@ -23,7 +23,7 @@ from tune_app.study.designs import DESIGNS
 RESULTS = read(DOCS / "results.md")
 FILES = find_files()
 # Longer than the rest: more images, more replicates, or processes of their own.
-LONG = {"my_study.yaml", "claims.yaml", "defect.yaml", "devices.yaml"}
+LONG = {"ablation.yaml", "baselines.yaml", "my_study.yaml", "claims.yaml", "defect.yaml", "devices.yaml"}
 STUDIES = [
     pytest.param(name, marks=pytest.mark.slow if name in LONG else ())
     for name in sorted(FILES)

@@ -17,6 +17,7 @@ def test_equal_versions_are_no_matter_and_others_are_named() -> None:
     assert find_other_versions({}) == []
 
 
+@pytest.mark.slow
 def test_gpus_tell_their_memory_where_torch_sees_them(cluster: on_ray.Cluster) -> None:
     memory = read_gpu_bytes()
     for nodes in (cluster.nodes, find_nodes(ask=True)):

@@ -46,6 +46,7 @@ def run(*arguments: str, start: tuple[str, ...] = ("-m", "tune_app.grid"), **cha
     return subprocess.run([sys.executable, *start, *arguments], env=kept, check=False, timeout=300, **options)
 
 
+@pytest.mark.slow
 def test_a_user_without_a_home_gets_help_and_a_plan(folder: Folder, tmp_path: Path) -> None:
     nowhere = {"HOME": None, "XDG_CACHE_HOME": None, "TUNE_APP_DATA": None, "TMPDIR": str(tmp_path)}
     start = ("-c", NOBODY)
