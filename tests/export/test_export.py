@@ -254,7 +254,10 @@ def test_a_narrow_terminal_shows_claims_in_words(folder: Path) -> None:
     assert "undecided" in text
 
 
-def test_two_folders_are_compared_and_left_as_they_are(folder: Path, tmp_path: Path, capsys: Any) -> None:
+def test_two_folders_are_compared_and_left_as_they_are(
+    folder: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     other = tmp_path / "other"
     write_sources(other, replace(results_of(seed=1), environment={"versions": {"torch": "3"}}))
     before = {path: path.read_bytes() for place in (folder, other) for path in place.rglob("*") if path.is_file()}
@@ -265,6 +268,7 @@ def test_two_folders_are_compared_and_left_as_they_are(folder: Path, tmp_path: P
     assert "B\u00a0−\u00a0A" in out
     after = {path: path.read_bytes() for place in (folder, other) for path in place.rglob("*") if path.is_file()}
     assert after == before
+    assert (tmp_path / "results" / f"{folder.name}-and-other" / "index.html").is_file()
 
 
 def test_the_shipped_tables_follow_from_their_records() -> None:

@@ -19,4 +19,5 @@ def build_best_note(results: Results, best: Sequence[str], what: str) -> list[st
         return [f"Bold: the best of its {what}, where that is decided {RULE}."]
     if any(len(standing.rows) > MOST_PAIRED for standing in find_standings(results)):
         return [f"None is bold: among more than {MOST_PAIRED} conditions only the leading one is compared."]
-    return [f"None is bold: of no {what} it is decided which is the best {RULE}."]
+    where = "" if what == "table" else f" in any {what}"
+    return [f"None is bold: which one is the best is not decided{where} {RULE}."]
