@@ -46,6 +46,7 @@ def test_ray_and_inline_give_the_same_records_bit_for_bit(cluster: on_ray.Cluste
     assert set(remote.started) == set(remote.ended) == set(order)
 
 
+@pytest.mark.slow
 def test_fractions_of_a_gpu_run_side_by_side(cluster: on_ray.Cluster, digits: data.Data, tmp_path: Path) -> None:
     """Four trials on halves of two GPUs: each waits until all four have started, so they can only end together."""
 
@@ -142,6 +143,7 @@ def test_what_the_disk_of_the_driver_refuses_is_told_as_it_is(cluster: on_ray.Cl
         start_writers(None, None, refuse).keep_outputs("trial", 0, b"")
 
 
+@pytest.mark.slow
 def test_networks_kept_on_ray_reach_the_driver(cluster: on_ray.Cluster, digits: data.Data, tmp_path: Path) -> None:
     def keep(best: BestNetwork) -> None:
         (tmp_path / f"{best.trial}-{best.facts['fold']}").write_text(str(os.getpid()))
