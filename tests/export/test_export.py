@@ -15,6 +15,7 @@ from rich.console import Console
 
 from tests.builders import build_results, build_study, write_sources
 from tune_app.analysis.audit.costs import build_waterfall
+from tune_app.analysis.conditions import build_condition_scores
 from tune_app.analysis.pairs import COLUMNS, RANKING
 from tune_app.export.folder import write_results
 from tune_app.export.frames import TIDY, build_frames, build_json, write_csv
@@ -252,6 +253,21 @@ def test_a_narrow_terminal_shows_claims_in_words(folder: Path) -> None:
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "Dropout & co. help by 5%" in text
     assert "undecided" in text
+
+
+def test_of_many_conditions_the_terminal_shows_the_best(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tune_app.export.tables.summary.MOST_ROWS", 1)
+    results = read_results(folder)
+    scores = build_condition_scores(results)
+    means = scores[scores["metric"] == "test_accuracy"].set_index("row")["mean"]
+    console = Console(file=io.StringIO(), width=100)
+    for table in build_terminal_tables(results):
+        console.print(table)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert f"These are the 1 of {len(means)} conditions with the best test accuracy; table.md has all." in text
+    table = text[: text.index("These are")].split("interval")[-1]
+    assert len([line for line in table.splitlines() if re.search(r"\d\.\d", line)]) == 1
+    assert str(means.idxmax()).split(",")[0] in table
 
 
 def test_two_folders_are_compared_and_left_as_they_are(
