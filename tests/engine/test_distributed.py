@@ -15,7 +15,8 @@ from torch.multiprocessing.spawn import spawn
 from tests.builders import Collector, build_study, plan_of
 from tests.trials import CPU, epochs_of, folds_of
 from tune_app import data
-from tune_app.engine.distributed import Meeting, find_device_problem, gather, has_unused_weights, join
+from tune_app.engine.distributed import Meeting, find_device_problem, has_unused_weights, join
+from tune_app.engine.messages import gather
 from tune_app.engine.synchronised import Replica, SyncedBatchNorm
 from tune_app.executors.inline import run_inline
 from tune_app.parts.networks import ask_network

@@ -9,7 +9,7 @@ exactly, one with class weights or of unequal slices too. Its gradients go back 
 import contextlib
 import importlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -21,6 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tune_app.engine.defects import find_unsliced
 from tune_app.engine.fit import SCORING_BATCH, Trained, Training, average_loss, sum_losses
+from tune_app.engine.messages import gather, send_number
 from tune_app.engine.precision import autocast
 from tune_app.engine.synchronised import Replica, synchronise
 from tune_app.parts.networks import Network, keep_by_network
@@ -148,19 +149,7 @@ class ReplicaTraining(Training):
         if self.course.watch is None:
             return {}, False
         seen, ends = super().watch(epoch) if self.replica.rank == 0 else ({}, False)
-        told = torch.tensor(int(ends), device=self.images.labels.device)
-        dist.broadcast(told, 0)
-        return seen, bool(told.item())
-
-
-def gather(part: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
-    """The parts (n, …) of all processes as one (N, …); of each as many rows as `lengths` says."""
-    own = part[: lengths[dist.get_rank()]]
-    padded = own.new_zeros(max(lengths), *part.shape[1:])  # for collectives want equal sizes
-    padded[: len(own)] = own
-    parts = [torch.empty_like(padded) for _ in lengths]
-    dist.all_gather(parts, padded)
-    return torch.cat([each[:length] for each, length in zip(parts, lengths, strict=True)])
+        return seen, bool(send_number(int(ends), self.images.labels.device))
 
 
 def prepare_replica(network: nn.Module, replica: Replica, batchnorm_sync: bool) -> nn.Module:

@@ -9,10 +9,10 @@ HERE = Path(__file__).parent
 
 
 @cache
-def open_templates() -> jinja2.Environment:
-    """The templates of this folder, which escape what they are given."""
+def open_templates(folder: Path = HERE) -> jinja2.Environment:
+    """The templates of a folder, which escape what they are given."""
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
+        loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

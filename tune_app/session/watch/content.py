@@ -2,11 +2,9 @@
 
 import math
 from collections.abc import Collection, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 
 from tune_app.analysis.claims import build_verdicts
@@ -14,6 +12,7 @@ from tune_app.analysis.headline import VerdictRow, build_verdict_rows
 from tune_app.analysis.labels import build_rows
 from tune_app.analysis.leaderboard import build_leaderboard
 from tune_app.analysis.schedule import build_schedule
+from tune_app.export.page.templates import open_templates
 from tune_app.export.rounding import format_estimate, format_number
 from tune_app.export.tables.model import list_records
 from tune_app.monitor.terminal import spell_seconds
@@ -27,25 +26,14 @@ MOST_FAILED = 50
 LANE = 14  # units of the drawing, which is 1000 wide
 
 
-@cache
-def _open_templates() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
 def _render(name: str, **content: Any) -> str:
-    return str(getattr(_open_templates().get_template("sections.html").module, name)(**content))
+    return str(getattr(open_templates(HERE).get_template("sections.html").module, name)(**content))
 
 
 def build_page(study: Study, parts: Mapping[str, str]) -> str:
     """The page with its parts, which its script fetches anew."""
     metric = study.primary.removeprefix("test_").replace("_", " ")
-    return _open_templates().get_template("watch.html").render(study=study, metric=metric, parts=parts)
+    return open_templates(HERE).get_template("watch.html").render(study=study, metric=metric, parts=parts)
 
 
 def read_asset(name: str) -> str:
