@@ -4,25 +4,23 @@ Numbers only; `export.headline` puts them into words for the page and the termin
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
 
 from tune_app.analysis.conditions import infer_mean
-from tune_app.analysis.contrasts import build_contrast
-from tune_app.analysis.labels import Row, build_group, build_rows
+from tune_app.analysis.labels import Row, build_group
 from tune_app.analysis.metrics import build_scores
 from tune_app.analysis.over_data import build_over_data
+from tune_app.analysis.pairs import DECIDED, compare_with_leader, find_competitors
 from tune_app.analysis.power import Region
-from tune_app.analysis.sides import Condition, Side, find_contrasts
-from tune_app.analysis.t_tests import LEVEL, adjust_by_holm
+from tune_app.analysis.sides import Condition, find_contrasts
+from tune_app.analysis.t_tests import LEVEL
 from tune_app.analysis.verdicts import build_region
-from tune_app.errors import RefusedError
 from tune_app.records.results import Results
 from tune_app.study import Metric, Study
-from tune_app.study.protocol import SOUND
 
 SHAPES = {"supported": "✓", "refuted": "✗", "negligible": "≈", "undecided": "?"}
 
@@ -145,39 +143,42 @@ def find_leading(results: Results) -> Leading:
         return _find_leading_over_data(results)
     study, metric = results.study, results.study.primary
     facts = study.describe_metric(metric)
-    every = build_rows(study)
-    rows = [row for row in every if row.trials[0].condition["protocol"] == SOUND] or list(every)
-    group = build_group(study, rows)
-    means, without = {}, []
-    for place, row in enumerate(rows):
-        try:
-            means[place] = float(build_scores(results, row.trials, metric).mean())
-        except RefusedError as refusal:
-            without.append((group.label(row), str(refusal)))
-    best = Leading(metric, facts.better, facts.unit, without=tuple(without), left_out=len(every) - len(rows))
-    if not means:
-        return best
-    sign = 1 if facts.better == "higher" else -1
-    first, *others = sorted(means, key=lambda place: -sign * means[place])
-    baseline, is_baseline = find_baseline(study, rows[first])
-    rivals = _compare(results, rows[first], [rows[place] for place in others], sign)
-    low, high = _find_interval(results, rows[first])
+    (standing,) = find_competitors(results)
+    group = build_group(study, [*standing.rows, *(row for row, _ in standing.without)])
+    without = tuple((group.label(row), reason) for row, reason in standing.without)
+    if not standing.rows:
+        return Leading(metric, facts.better, facts.unit, without=without, left_out=standing.left_out)
+    first, *others = standing.rows
+    baseline, is_baseline = find_baseline(study, first)
+    pairs = compare_with_leader(results, standing.data, first.label)
+    low, high = _find_interval(results, first)
     return Leading(
         metric,
         facts.better,
         facts.unit,
-        group.label(rows[first]),
-        means[first],
+        group.label(first),
+        standing.means[first.label],
         low,
         high,
         is_baseline,
-        tuple(
-            Rival(group.label(rows[place]), **found, is_baseline=rows[place].trials == baseline)
-            for place, found in zip(others, rivals, strict=True)
-        ),
-        tuple(group.label(rows[place]) for place in others if means[place] == means[first]),
-        best.without,
-        best.left_out,
+        tuple(_build_rival(group.label(row), pairs[row.label], row.trials == baseline) for row in others),
+        tuple(group.label(row) for row in others if standing.means[row.label] == standing.means[first.label]),
+        without,
+        standing.left_out,
+    )
+
+
+def _build_rival(label: str, pair: Mapping[str, Any], is_baseline: bool) -> Rival:
+    """The rival from its row of pairs.csv, adjusted over the leader's comparisons."""
+    return Rival(
+        label,
+        pair["effect"],
+        pair["ci95_low"],
+        pair["ci95_high"],
+        pair["p_holm"],
+        pair["status"] == DECIDED,
+        is_baseline,
+        pair["reason"] or "",
     )
 
 
@@ -193,29 +194,6 @@ def _find_interval(results: Results, row: Row) -> tuple[float, float]:
     metric = results.study.primary
     found = infer_mean(results, row.trials, metric, build_scores(results, row.trials, metric))
     return found.test.interval if found.test else (math.nan, math.nan)
-
-
-def _compare(results: Results, first: Row, others: Sequence[Row], sign: int) -> list[dict[str, Any]]:
-    """What a `Rival` has of numbers, for each of the others."""
-    found: list[dict[str, Any]] = []
-    for other in others:
-        try:
-            contrast = build_contrast(
-                [(Side(results, first.trials), Side(results, other.trials))], results.study.primary
-            )
-        except RefusedError as refusal:
-            found.append({"reason": str(refusal)})
-            continue
-        low, high = contrast.test.interval if contrast.test else (None, None)
-        p_value = contrast.test.p_value if contrast.test and contrast.status == "tested" else None
-        numbers = {"effect": contrast.effect, "low": low, "high": high, "p_holm": p_value}
-        found.append({**numbers, "reason": contrast.reason})
-    tested = [numbers for numbers in found if numbers.get("p_holm") is not None]
-    adjusted = adjust_by_holm([numbers["p_holm"] for numbers in tested]) if tested else ()
-    for numbers, p_holm in zip(tested, adjusted, strict=True):
-        is_better = sign * (numbers["effect"] or 0.0) > 0  # over common replicates, which the means are not
-        numbers |= {"p_holm": float(p_holm), "is_decided": bool(p_holm < 1 - LEVEL and is_better)}
-    return found
 
 
 def _find_leading_over_data(results: Results) -> Leading:

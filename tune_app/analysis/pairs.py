@@ -55,9 +55,14 @@ class Standing:
     left_out: int
 
 
-@once
 def find_standings(results: Results) -> Sequence[Standing]:
     """The conditions that compete, by data set in the study's order; none where fewer than two have a mean."""
+    return tuple(standing for standing in find_competitors(results) if len(standing.rows) > 1)
+
+
+@once
+def find_competitors(results: Results) -> Sequence[Standing]:
+    """As `find_standings`, for each data set, however many of its conditions have a mean."""
     study = results.study
     found = []
     for name in study.data.names:
@@ -72,8 +77,7 @@ def find_standings(results: Results) -> Sequence[Standing]:
                 without.append((row, str(refusal)))
         sign = -1 if study.describe_metric(study.primary).better == "higher" else 1
         ranked = sorted((row for row in rows if row.label in means), key=lambda row: sign * means[row.label])
-        if len(ranked) > 1:
-            found.append(Standing(name, tuple(ranked), means, tuple(without), len(every) - len(rows)))
+        found.append(Standing(name, tuple(ranked), means, tuple(without), len(every) - len(rows)))
     return tuple(found)
 
 
@@ -173,7 +177,7 @@ def find_best(results: Results, labels: Iterable[str]) -> str:
     return leader if is_best else ""
 
 
-def _compare_with_leader(results: Results, data: str, leader: str) -> dict[str, dict[str, Any]]:
+def compare_with_leader(results: Results, data: str, leader: str) -> dict[str, dict[str, Any]]:
     """The pairs with the leading condition by the label of the other, with p adjusted over these pairs alone."""
     found = [dict(p) for p in find_pairs(results) if p["data"] == data and p["row"] == leader]
     fill_in_holm(found)
@@ -197,7 +201,7 @@ def _rank(results: Results, standing: Standing, beaten: set[tuple[str, str]]) ->
     same = {"data": standing.data, "metric": metric, "unit": facts.unit, "better": facts.better}
     empty = dict.fromkeys(RANKING) | same | dict.fromkeys(("family", "status", "reason", "estimand"), "")
     leader = standing.rows[0].label
-    pairs = _compare_with_leader(results, standing.data, leader)
+    pairs = compare_with_leader(results, standing.data, leader)
     for row, mean in zip(standing.rows, means, strict=True):
         found = infer_mean(results, row.trials, metric, build_scores(results, row.trials, metric))
         low, high = found.test.interval if found.test else (None, None)
