@@ -17,6 +17,22 @@ def build_net(width: int = 8, *, inputs, outputs):
     flat = nn.Flatten()
     return nn.Sequential(flat, nn.Linear(inputs[0], width), nn.ReLU(), nn.Linear(width, outputs))
 """
+HIDDEN_NORM = """
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.linear, self.norm = nn.Linear(inputs, outputs), [nn.BatchNorm1d(outputs)]
+
+    def forward(self, x):
+        return self.norm[0].train(self.training)(self.linear(x))
+
+
+def build_net(width: int = 8, *, inputs, outputs):
+    return Net(inputs[0], outputs)
+"""
 LOAD = """
 import numpy as np
 from sklearn.datasets import load_breast_cancer

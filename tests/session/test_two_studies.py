@@ -5,24 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.own_study import NETS, OwnStudy
-
-WITH_NORM = """
-from torch import nn
-
-
-class Net(nn.Module):
-    def __init__(self, inputs, outputs):
-        super().__init__()
-        self.linear, self.norm = nn.Linear(inputs, outputs), [nn.BatchNorm1d(outputs)]
-
-    def forward(self, x):
-        return self.norm[0].train(self.training)(self.linear(x))
-
-
-def build_net(width: int = 8, *, inputs, outputs):
-    return Net(inputs[0], outputs)
-"""
+from tests.own_study import HIDDEN_NORM, NETS, OwnStudy
 
 
 @pytest.mark.parametrize(
@@ -38,7 +21,7 @@ def test_code_of_the_same_name_in_another_folder_is_looked_at_anew(
     grid = [{"model": "net", "folds": 2, **levels}]
     norm_layer = NETS.replace("nn.ReLU(),", "nn.BatchNorm1d(width),")
     first = OwnStudy(tmp_path / "first", {"nets.py": norm_layer}, grid=grid)
-    second = OwnStudy(tmp_path / "second", {"nets.py": WITH_NORM}, grid=grid)
+    second = OwnStudy(tmp_path / "second", {"nets.py": HIDDEN_NORM}, grid=grid)
     assert first.run("--dry-run") == 0
     assert second.run("--dry-run") == 2
     assert told in " ".join(capsys.readouterr().err.split())

@@ -6,26 +6,11 @@ from typing import Any
 import pytest
 
 from tests.builders import build_study, plan_of, problems_of
-from tests.own_study import OwnStudy
+from tests.own_study import HIDDEN_NORM, OwnStudy
 
 ENTRY: dict[str, Any] = {"model": "cnn", "width": 0.05, "regularizer": "batchnorm", "folds": 3}
-NETS = """
-import torch
+FOREST = """
 from sklearn.linear_model import LogisticRegression
-from torch import nn
-
-
-class Net(nn.Module):
-    def __init__(self, inputs, outputs):
-        super().__init__()
-        self.linear, self.norm = nn.Linear(inputs, outputs), [nn.BatchNorm1d(outputs)]
-
-    def forward(self, x):
-        return self.norm[0].train(self.training)(self.linear(x))
-
-
-def build_net(*, inputs, outputs):
-    return Net(inputs[0], outputs)
 
 
 def build_forest():
@@ -72,7 +57,7 @@ def test_what_several_devices_cannot_train_is_refused(tmp_path: Path, levels: di
 
 
 def test_statistics_that_cannot_be_synchronised_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    own = OwnStudy(tmp_path, {"nets.py": NETS}, grid=[{"model": "net", "folds": 2, "devices": 2}])
+    own = OwnStudy(tmp_path, {"nets.py": HIDDEN_NORM}, grid=[{"model": "net", "folds": 2, "devices": 2}])
     assert own.run("--dry-run") == 2
     told = " ".join(capsys.readouterr().err.split())
     assert "2 devices: its statistics cannot be synchronised: it calls batch_norm elsewhere than in its layers" in told
@@ -81,6 +66,6 @@ def test_statistics_that_cannot_be_synchronised_are_refused(tmp_path: Path, caps
 
 def test_an_estimator_on_several_devices_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     define = {"net": {"model": "nets:build_forest"}}
-    own = OwnStudy(tmp_path, {"nets.py": NETS}, define=define, grid=[{"model": "net", "folds": 2, "devices": 2}])
+    own = OwnStudy(tmp_path, {"nets.py": FOREST}, define=define, grid=[{"model": "net", "folds": 2, "devices": 2}])
     assert own.run("--dry-run") == 2
     assert "2 devices: net is no network" in " ".join(capsys.readouterr().err.split())
