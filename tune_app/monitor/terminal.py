@@ -92,7 +92,7 @@ class LiveMonitor:
         self._scores: dict[tuple[str, int], float | None] = {}  # on the validation part, of fits that run
         self._ended: deque[tuple[FoldRecord, float | None]] = deque(maxlen=MOST_ENDED)
         self._live = Live(console=console, get_renderable=self._draw, refresh_per_second=4, transient=True)
-        self._live.start()
+        self._live.start(refresh=True)  # now, not at the first quarter of a second: a short study may be over by then
 
     def item_started(self, item: "WorkItem") -> None:
         self._progress.item_started(item)
