@@ -1,5 +1,6 @@
 """The command that writes the tables of a results folder again."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +60,24 @@ def test_several_folders_are_compared_on_a_page_of_their_own(tmp_path: Path, cap
         write_sources(tmp_path / name, results)
     folders = [str(tmp_path / name) for name in ("one", "two", "three")]
     assert report([*folders, "--to", str(tmp_path / "compared")]) == 0
-    assert "C − A" in capsys.readouterr().out.replace("\u00a0", " ")
+    printed = capsys.readouterr().out.replace("\u00a0", " ")
+    assert "C − A" in printed
+    assert "table.md" not in printed, "a comparison writes none"
     scores = pd.read_csv(tmp_path / "compared" / "comparison.csv")
     assert set(scores["study"]) == {"B", "C"}
     accuracy = scores[scores["metric"] == "test_accuracy"]
     assert accuracy.groupby("study")["effect"].mean().to_dict() == pytest.approx({"B": 0.01, "C": 0.02})
     page = (tmp_path / "compared" / "index.html").read_text()
-    assert page.count("<table") == 4, "what changed, accuracy, loss, times"
+    titles = re.findall(r"<h2[^>]*>([^<]+)</h2>", page)
+    assert titles == [
+        "Test accuracy (share)",
+        "Test loss (nats/image)",
+        "Fit seconds (s)",
+        "What differs between the runs",
+    ]
+    assert page.count("<table") == len(titles)
+    assert "no difference between folders is tested" in page, "the differences of all fits are equal"
+    assert page.count("data:image/svg+xml") == 2, "the figure for light and for dark screens"
     assert "http" not in page.replace("http-equiv", "")
     assert {path.name for path in (tmp_path / "compared").iterdir()} == {"comparison.csv", "changes.csv", "index.html"}
 

@@ -126,5 +126,5 @@ def test_many_keys_of_a_section_are_one_row_of_what_changed() -> None:
     changes = build_changes({"study": ours}, {"study": {"grid": [], "seed": 2}})
     assert len(changes) > 6
     results = build_effect_results()
-    (table, *_) = build_comparison_tables(results.study, build_comparison(results, results), changes)
+    table = build_comparison_tables(results.study, build_comparison(results, results), changes)[-1]
     assert [row.values["key"] for row in table.rows] == ["study.grid: 9 keys, see changes.csv", "study.seed"]

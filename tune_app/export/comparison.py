@@ -11,6 +11,8 @@ import pandas as pd
 from markupsafe import Markup
 
 from tune_app.errors import ResultsError
+from tune_app.export.figures import Figure
+from tune_app.export.figures.write import draw_figure
 from tune_app.export.frames import write_csv
 from tune_app.export.page import PAGE_FILE
 from tune_app.export.page.templates import HERE, open_templates
@@ -20,11 +22,16 @@ from tune_app.records import RECORDS_FILE, write_whole
 
 
 def write_comparison(
-    folder: Path, names: Sequence[tuple[str, str]], tables: Sequence[Table], scores: pd.DataFrame, changes: pd.DataFrame
+    folder: Path,
+    names: Sequence[tuple[str, str]],
+    tables: Sequence[Table],
+    figure: Figure | None,
+    scores: pd.DataFrame,
+    changes: pd.DataFrame,
 ) -> Path:
     """Write `index.html`, `comparison.csv` and `changes.csv`; the page's path. `names` are (letter, folder or study).
 
-    ResultsError where the folder is one of results, or cannot be written.
+    ResultsError where the folder is one of results, or cannot be written; ExportError if the figure cannot be drawn.
     """
     if (folder / RECORDS_FILE).exists():
         raise ResultsError(f"{folder} holds a study's results, which a comparison would overwrite; name another folder")
@@ -38,6 +45,8 @@ def write_comparison(
             title=title,
             sides=[(letter, name, _find_page(folder, name)) for letter, name in names],
             tables=[render_page(table) for table in tables],
+            figure=figure,
+            drawn=figure and _draw(figure),
             style=Markup(style),
             style_hash=f"'sha256-{digest}'",
         )
@@ -50,6 +59,15 @@ def write_comparison(
     except OSError as error:
         raise ResultsError(f"{folder} cannot be written: {error.strerror}; choose another one with --to") from error
     return folder / PAGE_FILE
+
+
+def _draw(figure: Figure) -> dict[str, str]:
+    """The figure without its words, as addresses of images: light and dark, which nothing needs to be allowed for."""
+    drawn = draw_figure(figure, titled=False)
+    return {
+        theme: f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+        for theme, svg in (("light", drawn.svg), ("dark", drawn.dark_svg))
+    }
 
 
 def _find_page(folder: Path, name: str) -> str:

@@ -12,6 +12,7 @@ from rich.text import Text
 from tune_app.analysis.comparison import LETTERS, build_changes, build_comparison
 from tune_app.errors import ResultsError
 from tune_app.export.comparison import write_comparison
+from tune_app.export.figures.compared import build_compared_figure
 from tune_app.export.tables.comparison import build_comparison_tables
 from tune_app.export.tables.model import Table
 from tune_app.export.tables.notebook import render_notebook
@@ -38,7 +39,8 @@ class Comparison:
 
     def write(self, folder: str | Path) -> Path:
         """Write a page, comparison.csv and changes.csv there, and return the page's path; ResultsError if refused."""
-        return write_comparison(Path(folder), self._sides, self._build_tables(), self.scores, self.changes)
+        figure = build_compared_figure(self.study, self.scores)
+        return write_comparison(Path(folder), self._sides, self._build_tables(), figure, self.scores, self.changes)
 
     @property
     def _sides(self) -> list[tuple[str, str]]:
@@ -69,9 +71,8 @@ def _cut(table: Table) -> Table:
     more = len(group.rows) - MOST_ROWS
     if more <= 0:
         return table
-    file = "changes.csv" if table.name == "changes" else "comparison.csv"
     groups = (replace(group, rows=group.rows[:MOST_ROWS]),)
-    return replace(table, groups=groups, notes=(f"… and {more} more rows: see {file}.", *table.notes))
+    return replace(table, groups=groups, notes=(f"… and {more} more rows: see {table.file}.", *table.notes))
 
 
 def compare_results(

@@ -110,14 +110,14 @@ def prepare_drawing() -> None:
 
 
 @contextlib.contextmanager
-def drawing(figures: Iterable[Figure], prints: bool = False) -> Iterator[Callable[[], Drawn]]:
+def drawing(figures: Iterable[Figure], prints: bool = False, titled: bool = True) -> Iterator[Callable[[], Drawn]]:
     """Have the figures drawn beside this process, with `prints` as PDF too; what is yielded waits for them.
 
-    Raises ExportError.
+    `titled`: with title and caption within the drawing. Raises ExportError.
     """
     drawer = _Drawer.get()
     try:
-        specs = {figure.name: list(_build_specs(figure, prints)) for figure in figures}
+        specs = {figure.name: list(_build_specs(figure, prints, titled)) for figure in figures}
         drawer.ask({"figures": specs, "scale": SCALE})
         finish = cache(lambda: _build_drawn(drawer.read_answer()))
         yield finish
@@ -127,10 +127,10 @@ def drawing(figures: Iterable[Figure], prints: bool = False) -> Iterator[Callabl
         raise
 
 
-def _build_specs(figure: Figure, prints: bool) -> Iterator[dict[str, Any]]:
+def _build_specs(figure: Figure, prints: bool, titled: bool) -> Iterator[dict[str, Any]]:
     """Light and dark; for print without title and caption, which a paper has of its own."""
     for dark in (False, True):
-        yield figure.build_spec(dark)
+        yield figure.build_spec(dark, titled)
     if prints:
         yield figure.build_spec(dark=False, titled=False)
         if has_column(column := figure.build_spec(dark=False, titled=False, width=COLUMN)):
@@ -147,9 +147,9 @@ def _build_drawn(answer: dict[str, Any]) -> Drawn:
     return Drawn(figures, answer["failed"], answer["library"])
 
 
-def draw_figure(figure: Figure) -> DrawnFigure:
-    """The figure by itself; ExportError if it cannot be drawn."""
-    with drawing([figure]) as finish:
+def draw_figure(figure: Figure, titled: bool = True) -> DrawnFigure:
+    """The figure by itself, with its words or without; ExportError if it cannot be drawn."""
+    with drawing([figure], titled=titled) as finish:
         drawn = finish()
     drawn.check()
     return drawn.figures[figure.name]

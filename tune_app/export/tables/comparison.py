@@ -15,6 +15,7 @@ from tune_app.study import Study
 
 Record = dict[str, Any]
 MINUS = "\u00a0−\u00a0A"
+CHANGED = "What differs between the runs"
 MOST_KEYS = 6  # of a section of the study that are listed one by one
 LACKING = "Conditions that A alone has, or that it lacks, are in comparison.csv."
 COMMON = "Where one has more replicates, means are over all of them, paired differences over those that both have."
@@ -22,17 +23,20 @@ LEVEL = "p is that of each row by itself, not adjusted for their number."
 
 
 def build_comparison_tables(study: Study, comparison: pd.DataFrame, changes: pd.DataFrame) -> list[Table]:
-    """What changed, and per metric the conditions of all with the effects against A.
+    """Per metric the conditions of all with the effects against A, then what the runs do not share.
 
     A reason that is said below one table is not said again below the next. `study` is that of A.
     """
-    columns = (Column("key", "key", wraps=True), *(Column(n, n, wraps=True) for n in changes.columns[1:]))
-    changed = tuple(map(Row, _shorten(list_records(changes))))
-    tables = [Table("changes", "What changed", columns, (Group("", changed),))] if changed else []
     said: set[Reason] = set()
-    for metric, frame in comparison.groupby("metric", sort=False):
-        tables.append(_build_table(study, str(metric), list_records(frame), said))
-    return tables
+    tables = [
+        _build_table(study, str(metric), list_records(frame), said)
+        for metric, frame in comparison.groupby("metric", sort=False)
+    ]
+    columns = (Column("key", "setting", wraps=True), *(Column(n, n, wraps=True) for n in changes.columns[1:]))
+    changed = tuple(map(Row, _shorten(list_records(changes))))
+    return (
+        [*tables, Table("changes", CHANGED, columns, (Group("", changed),), file="changes.csv")] if changed else tables
+    )
 
 
 def _shorten(changes: Sequence[Record]) -> list[Record]:
@@ -66,11 +70,12 @@ def _build_table(study: Study, metric: str, records: Sequence[Record], said: set
     return Table(
         f"comparison-{metric}",
         title[0].upper() + title[1:],
-        (Column("row", "row", wraps=True), Column("A", "A", Kind.NUMBER), *_build_columns(letters)),
+        (Column("row", "condition", wraps=True), Column("A", "A", Kind.NUMBER), *_build_columns(letters)),
         (Group("", tuple(_build_row(found) for found in by_row.values())),),
         tuple(notes),
         build_scope([(record["estimand"], metric) for record in records], study),
         tuple(reasons),
+        file="comparison.csv",
     )
 
 

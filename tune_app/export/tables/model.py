@@ -139,6 +139,7 @@ class Table:
 
     `scope` is the sentence that says what the numbers speak of, empty for a table of facts. `reasons` are what must be
     known of some rows, which `layout` makes footnotes of; `explained` are notes for media that show the column named.
+    `file` has what a medium has no room for.
     """
 
     name: str
@@ -149,6 +150,7 @@ class Table:
     scope: str = ""
     reasons: tuple[Reason, ...] = ()
     explained: tuple[tuple[str, str], ...] = ()
+    file: str = "table.md"
 
     @property
     def rows(self) -> list[Row]:

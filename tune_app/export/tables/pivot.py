@@ -76,6 +76,7 @@ def build_pivot_table(results: Results, scores: pd.DataFrame, choice: TableChoic
         tuple(group for group, _ in built),
         tuple(notes),
         build_scope([(record["estimand"], metric) for record in named], study),
+        file=f"{name}.md",
     )
 
 

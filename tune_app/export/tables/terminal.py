@@ -36,10 +36,9 @@ def _render(table: Table, layout: Layout) -> list[RenderableType]:
     alone = len(layout.blocks) == 1
     caption = layout.caption.removeprefix(table.title).lstrip(":; ")
     above = [] if alone or not layout.settled else [Text(layout.settled.capitalize(), style="dim")]
-    file = f"{table.name}.md" if table.name.startswith("table-") else "table.md"
     captions = [caption if alone else block.caption for block in layout.blocks]
     pairs = zip(captions, layout.blocks, strict=True)
-    blocks = [_render_block(said, block, layout.columns, file) for said, block in pairs]
+    blocks = [_render_block(said, block, layout.columns, table.file) for said, block in pairs]
     return [*above, *blocks]
 
 
