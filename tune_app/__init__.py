@@ -75,7 +75,7 @@ if TYPE_CHECKING:
         TrialSpec as TrialSpec,
     )
 
-__version__ = "0.2.0"
+__version__ = "0.3.0.dev0"
 
 _PLACES = {
     "Baseline": "tune_app.study",

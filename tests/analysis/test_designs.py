@@ -167,7 +167,7 @@ def test_with_few_pairs_there_are_intervals_and_no_p_values() -> None:
     assert effects["ci95_low"].notna().all()
     assert effects["p_holm"].isna().all()
     sentence = build_design_sentence(effects)
-    assert sentence.count("5 pairs are too few for a p-value") == 1
+    assert sentence.count("5 pairs of held-out folds are too few for a p-value") == 1
     assert "lowers" not in sentence
 
 

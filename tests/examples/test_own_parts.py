@@ -76,6 +76,6 @@ def test_the_readme_gives_the_numbers_of_the_committed_page(name: str, condition
     readme = (EXAMPLES / name / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (.+?) \| (0\.\d+) \| (\[0\.\d+, 0\.\d+\]) \|", readme, re.MULTILINE)
     assert len(rows) == conditions
-    assert "in every row fits 15/15, replicates 3 " in words
+    assert "in every row: fits 15/15, replicates 3 " in words
     for row, mean, interval in rows:
         assert re.search(rf" {re.escape(row)} {re.escape(mean)} {re.escape(interval)} ", words), row

@@ -18,7 +18,7 @@ from tests.over_sets import build_over_sets
 from tune_app.analysis.audit.costs import build_audit
 from tune_app.analysis.claims import build_verdicts
 from tune_app.analysis.headline import build_verdict_rows, find_leading
-from tune_app.export.headline import build_headline, spell_leading, spell_needs
+from tune_app.export.headline import build_headline, spell_leading, spell_needs, spell_remark
 from tune_app.records import RecordSet
 from tune_app.records.results import Results
 from tune_app.study import TrialSpec
@@ -77,6 +77,17 @@ def test_the_difference_from_the_baseline_follows() -> None:
     assert headline.more[0].endswith(": decided.")
     best = build_three(baseline={"regularizer": "dropout"})
     assert build_headline(best, build_verdicts(best)).more[0] == "It is the baseline."
+
+
+def test_a_difference_over_the_fits_that_both_have_says_over_how_many() -> None:
+    grid = [{"model": "cnn", "width": 0.05, "regularizer": "dropout", "folds": 4, "replicates": 1}]
+    grid.append(grid[0] | {"regularizer": "none", "replicates": 3})
+    results = build_three(grid=grid, baseline={"regularizer": "none"}, test="auto")
+    (rival,) = find_leading(results).rivals
+    assert rival.shared == 4, "those of the first replicate"
+    assert " over the 4 fits that both have: " in build_headline(results, build_verdicts(results)).more[0]
+    equal = find_leading(build_three(baseline={"regularizer": "none"}))
+    assert {rival.shared for rival in equal.rivals} == {None}
 
 
 def test_two_conditions_are_the_higher_and_the_other() -> None:
@@ -178,6 +189,16 @@ def test_verdict_rows_have_the_effects_claimed_and_what_is_needed() -> None:
     assert spell_needs(first) == ""
 
 
+def test_a_negligible_effect_is_said_to_lie_within_its_margin() -> None:
+    claim = CLAIM | {"expect": "lower", "by": 0.4}
+    results = build_effect_results(claims=[claim], replicates=3)
+    frame = build_verdicts(results)
+    (row,) = build_verdict_rows(results.study, frame)
+    assert (row.verdict, spell_remark(row)) == ("negligible", "within ±0.4")
+    (open_one,) = build_verdict_rows(results.study, frame.assign(verdict="undecided"))
+    assert spell_remark(open_one) == ""
+
+
 def test_an_undecided_claim_says_how_many_replicates_it_needs() -> None:
     claim = CLAIM | {"expect": "higher"}
     results = build_effect_results(claims=[claim], replicates=1, test="none")
@@ -186,7 +207,9 @@ def test_an_undecided_claim_says_how_many_replicates_it_needs() -> None:
     assert row.verdict == "undecided" or row.needed is None
     lacking = build_verdict_rows(results.study, frame.assign(verdict="undecided", needed_replicates=None, power=0.1))
     assert spell_needs(lacking[0]) == "over 1,000 replicates"
-    few = build_verdict_rows(results.study, frame.assign(verdict="undecided", needed_replicates=63))
+    few = build_verdict_rows(results.study, frame.assign(verdict="undecided", needed_replicates=63, power=0.1))
     assert spell_needs(few[0]) == "63 replicates"
+    least = build_verdict_rows(results.study, frame.assign(verdict="undecided", needed_replicates=3, power=None))
+    assert spell_needs(least[0]) == "at least 3 replicates", "its spread is not known"
     none = build_verdict_rows(results.study, frame.assign(verdict="undecided", needed_replicates=None, power=None))
     assert spell_needs(none[0]) == "see the reason"

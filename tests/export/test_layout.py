@@ -56,7 +56,7 @@ def test_aligning_changes_no_number() -> None:
 
 def test_what_all_rows_have_in_common_is_in_the_caption_and_no_column() -> None:
     layout = lay_out(build_table(FINE, COARSE), Medium.SCREEN)
-    assert layout.caption == "A title; in every row n 12 pairs"
+    assert layout.caption == "A title; in every row: n 12 pairs"
     assert "n" not in [column.heading for column in layout.columns]
     assert "fold" in [column.heading for column in layout.columns], "it is not said to settle"
     assert "n" in [column.heading for column in lay_out(build_table(FINE), Medium.SCREEN).columns], "of a single row"

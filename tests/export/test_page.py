@@ -92,6 +92,17 @@ def test_a_verdict_opens_to_how_it_came_about(page: Any) -> None:
 
 
 @pytest.mark.slow
+def test_the_link_that_was_followed_is_marked_also_near_the_end_of_the_page(page: Any) -> None:
+    current = page.locator("nav a[aria-current]")
+    page.click("nav a:text-is('Raw numbers')")
+    page.wait_for_function("window.scrollY > 0")
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert current.all_inner_texts() == ["Raw numbers"]
+    page.keyboard.press("Home")
+    page.wait_for_selector("nav a[aria-current]:text-is('In short')", state="attached")
+
+
+@pytest.mark.slow
 def test_the_navigation_stays_and_marks_where_one_is(page: Any) -> None:
     current = page.locator("nav a[aria-current]")
     assert current.inner_text() == "In short"

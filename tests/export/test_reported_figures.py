@@ -85,6 +85,15 @@ def test_where_the_figure_lies_as_reported_is_said_beside_the_sound_row() -> Non
     assert found[1].place == "outside (batches of 40)"
 
 
+def test_the_headline_says_how_many_figures_a_run_as_reported_reaches() -> None:
+    grid = [
+        {"model": "cnn", "regularizer": ["none", "dropout"], "folds": 3, "protocol": ["sound", "as-reported"]},
+    ]
+    text = spell_reported(reported_results(grid=grid, replicates=3))
+    assert text.startswith("Of 2 reported figures 1 lies inside the interval of our mean; run as reported, ")
+    assert text.endswith("1 of 2 lies among our replicates and 1 lies outside what they predict.")
+
+
 def test_a_figure_without_a_mean_of_ours_is_undecided() -> None:
     results = reported_results()
     trial = results.study.grid_trials()[0].spec.id

@@ -231,7 +231,11 @@ def test_what_a_claim_needs_is_that_of_the_data_file(tables: StudyTables, frames
     claims = tables.claims
     assert claims is not None
     for heading, name in (("replicates for 80%", "needed_replicates"), ("for 90%", "needed_replicates_90")):
-        expected = ["–" if pd.isna(needed) else f"{needed:,}" for needed in frames["claims"][name]]
+        expected = [
+            f"{needed:,}" if not pd.isna(needed) else "–" if pd.isna(power) else "over 1,000"
+            for needed, power in zip(frames["claims"][name], frames["claims"]["power"], strict=True)
+        ]
+        assert "over 1,000" in expected, "not even a thousand is another answer than not known"
         assert list_cells(claims, heading) == expected
     assert any(cell != "–" for cell in list_cells(claims, "for 90%"))
 

@@ -177,8 +177,19 @@ def test_what_is_rounded_to_zero_has_no_sign(value: float, sign: str, shown: str
     assert format_number(value, 2, sign) == shown
 
 
-def test_an_interval_that_ends_at_a_rounded_zero_has_no_sign_there() -> None:
-    assert format_estimate(-0.17, -0.35, -0.001, sign="+") == ("-0.17", "[-0.35, 0.00]")
+def test_an_interval_that_ends_near_zero_shows_on_which_side() -> None:
+    assert format_estimate(-0.17, -0.35, -0.001, sign="+") == ("-0.17", "[-0.35, -0.001]")
+    assert format_estimate(0.17, 0.00004, 0.35, sign="+") == ("+0.17", "[+0.00004, +0.35]")
+    assert format_estimate(0.17, 0.0, 0.35, sign="+") == ("+0.17", "[0.00, +0.35]")
+    assert format_estimate(0.17, -1e-9, 0.35, sign="+")[1] == "[0.00, +0.35]", "a rounding error is no side"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.98765432, "0.9877"), (1.23456, "1.235"), (72.5576, "72.56"), (114.9277, "114.9"), (12345.6, "12346")],
+)
+def test_a_number_without_an_interval_has_four_digits(value: float, text: str) -> None:
+    assert format_estimate(value, None, None)[0] == text
 
 
 def test_metrics_with_an_end_are_known() -> None:

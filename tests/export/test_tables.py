@@ -232,7 +232,7 @@ def test_clauses_are_shared_one_by_one_and_those_in_a_column_are_left_out() -> N
     )
     (few, *_) = (reason for reason in contrasts.reasons if "too few" in reason.text)
     assert few.rows == ("dropout, 3 folds", "batchnorm, 3 folds")
-    assert few.text.startswith("3 pairs are too few for a p-value")
+    assert few.text.startswith("3 pairs of held-out folds are too few for a p-value")
     assert "detectable" in [column.heading for column in contrasts.columns]
     assert not any("four times in five" in reason.text for reason in contrasts.reasons)
 

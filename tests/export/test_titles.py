@@ -125,7 +125,7 @@ def test_confusions_name_the_commonest_mistake_or_where_two_conditions_differ() 
     one, other = matrix("a", 0.98, 0.02, 0.4, 0.6), matrix("b", 0.9, 0.1, 0.38, 0.62)
     assert title_confusion(one) == "The commonest mistake: 1 is taken for 0, in 40% of its cases"
     both = title_confusion(pd.concat([one, other]))
-    assert both == "0 is taken for 1 in 2.0% or 10% of its cases, depending on the condition"
+    assert both == "0 is taken for 1 in 2.0% to 10% of its cases, depending on the condition"
     assert title_confusion(matrix("a", 1, 0, 0, 1)) == "Nothing is taken for anything else"
 
 

@@ -252,7 +252,11 @@ def _look_ahead(judged: Judged) -> None:
         low, high = judged.row["adjusted_low"], judged.row["adjusted_high"]
         bounds = f"{spell_level(judged.row['adjusted_level'])} interval"
         why = (
-            f"the {bounds} [{low:.4g}, {high:.4g}] reaches across the edge of the effects "
-            f"claimed, {spell_region(judged.region)}."
+            f"the {bounds} {_spell_ends(low, high)} reaches across the edge of the effects claimed, "
+            f"{spell_region(judged.region)}."
         )
     judged.row["reason"] = f"{why} {spell_outlook(power)}"
+
+
+def _spell_ends(low: float, high: float) -> str:
+    return f"[{low:.4g}, {high:.4g}]".replace("-", "−")

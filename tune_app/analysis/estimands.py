@@ -34,7 +34,7 @@ class Units:
 
 FITS = Units("fits", 3)
 REPLICATES = Units("replicates", 3)
-PAIRS = Units("pairs", 8)  # held-out folds, whose scores are correlated
+PAIRS = Units("pairs of held-out folds", 8)  # whose scores are correlated
 
 METHODS = {
     ("crossed", "paired"): "crossed t-test (fits × images), paired on (replicate, fold)",

@@ -22,6 +22,7 @@ from tune_app.analysis.verdicts import build_region
 from tune_app.records.results import Results
 from tune_app.study import Metric, Study
 
+SAME = 1e-9  # differences closer than this are equal
 SHAPES = {"supported": "✓", "refuted": "✗", "negligible": "≈", "undecided": "?"}
 
 
@@ -29,7 +30,9 @@ SHAPES = {"supported": "✓", "refuted": "✗", "negligible": "≈", "undecided"
 class Rival:
     """A condition beside the leading one. `effect` is the leader minus it, `is_decided` whether the leader is better.
 
-    Of a study over several data sets `effect` is the difference of average ranks. `reason` says why nothing was tested.
+    Of a study over several data sets `effect` is the difference of average ranks. `shared` are the pairs of fits that
+    `effect` is over where that is not the difference of the means, because one side has more of them. `reason` says why
+    nothing was tested.
     """
 
     label: str
@@ -40,6 +43,7 @@ class Rival:
     is_decided: bool = False
     is_baseline: bool = False
     reason: str = ""
+    shared: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,9 @@ class VerdictRow:
     """A claim in a row: its verdict, the effect with its interval, and the effects that it allows, `region`.
 
     The interval is that of the verdict at `level`, else the 95% interval where `is_adjusted` is false; NaN without one.
-    `needed` are the replicates that decide it four times in five. None with `is_open`: not even the most that are
-    tried do. Both False and None: it is decided, or `reason` says what it lacks.
+    `needed` are the replicates that decide it four times in five; where `is_known` is false its spread is not known,
+    and they are the least that allow a verdict. None with `is_known`: not even the most that are tried decide it.
+    None without: it is decided, or `reason` says what it lacks.
     """
 
     number: int
@@ -95,7 +100,7 @@ class VerdictRow:
     is_adjusted: bool
     region: Region
     needed: int | None
-    is_open: bool
+    is_known: bool
     reason: str
 
     @property
@@ -127,7 +132,7 @@ def _build_verdict_row(number: int, row: dict[Any, Any], region: Region) -> Verd
         is_adjusted=is_adjusted,
         region=region,
         needed=needed,
-        is_open=needed is None and not pd.isna(row["power"]),
+        is_known=not pd.isna(row["power"]),
     )
 
 
@@ -170,6 +175,9 @@ def find_leading(results: Results) -> Leading:
 
 def _build_rival(label: str, pair: Mapping[str, Any], is_baseline: bool) -> Rival:
     """The rival from its row of pairs.csv, adjusted over the leader's comparisons."""
+    is_part = pair["effect"] is not None and not math.isclose(
+        pair["effect"], pair["mean"] - pair["other_mean"], abs_tol=SAME
+    )
     return Rival(
         label,
         pair["effect"],
@@ -179,6 +187,7 @@ def _build_rival(label: str, pair: Mapping[str, Any], is_baseline: bool) -> Riva
         pair["status"] == DECIDED,
         is_baseline,
         pair["reason"] or "",
+        pair["n_pairs"] if is_part else None,
     )
 
 

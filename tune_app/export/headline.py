@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from tune_app.analysis.audit.reference_check import iterate_checks
 from tune_app.analysis.audit.settings import REMOVED, WHOLE
 from tune_app.analysis.audit.verdicts import LITTLE, MINOR, MOST, PART, WORSE
 from tune_app.analysis.headline import SHAPES, Leading, Rival, VerdictRow, find_leading
@@ -24,6 +25,9 @@ EXPLAINED = {
     LITTLE: "less than half, if any",
     WORSE: "nothing",
 }
+PROTOCOLS = (
+    "The sound protocol has no known defect of training, validation or test; as-reported has each one that applies."
+)
 NAMED = 3  # conditions; of more a sentence gives the number
 
 
@@ -117,10 +121,11 @@ def spell_baseline(leading: Leading) -> str:
     rival = next((rival for rival in leading.rivals if rival.is_baseline), None)
     if rival is None or rival.effect is None or leading.data_sets:
         return ""
+    over = f" over the {rival.shared} fits that both have" if rival.shared else ""
     verdict = "decided" if rival.is_decided else "undecided"
     if not rival.is_decided and rival.low is not None and rival.high is not None and rival.low * rival.high > 0:
         verdict += f" once it is adjusted for {len(leading.rivals)} comparisons"
-    return f"Its difference from the baseline, {spell_label(rival.label)}, is {_spell_effect(rival)}: {verdict}."
+    return f"Its difference from the baseline, {spell_label(rival.label)}, is {_spell_effect(rival)}{over}: {verdict}."
 
 
 def spell_label(label: str) -> str:
@@ -140,11 +145,15 @@ def _spell_note(leading: Leading) -> str:
     if count := len(leading.without) * bool(leading.label):
         parts.append(f"{count} condition{'s have' if count > 1 else ' has'} no mean")
     if count := leading.left_out:
-        parts.append(f"{count} condition{'s have' if count > 1 else ' has'} another protocol than the sound one")
+        parts.append(f"{count} condition{'s have defects in their' if count > 1 else ' has defects in its'} protocol")
     how = ""
     if leading.rivals and not leading.data_sets:
-        how = "Intervals are of 95%. Decided: by Holm's rule over the comparisons with the leading condition, 5% level."
-    return " ".join(filter(None, (how, f"{' and '.join(parts)}: not compared here." if parts else "")))
+        how = (
+            "In the sentences and the figure intervals are of 95%. Which condition is best is decided by Holm's rule "
+            "over the comparisons with the leading one, at the 5% level."
+        )
+    protocols = PROTOCOLS if leading.left_out else ""
+    return " ".join(filter(None, (how, f"{' and '.join(parts)}: not compared here." if parts else "", protocols)))
 
 
 def spell_verdicts(claims: pd.DataFrame) -> str:
@@ -162,16 +171,31 @@ def spell_verdicts(claims: pd.DataFrame) -> str:
 
 
 def spell_reported(results: Results) -> str:
-    """How many of the reported figures our own mean agrees with; empty where none is of the same experiment."""
+    """How many of the reported figures our own mean agrees with; empty where none is of the same experiment.
+
+    Where some conditions are run as reported, also how many figures lie among their replicates.
+    """
     counts = Counter(found.verdict for found in find_counterparts(results))
     inside, outside = counts["inside the interval"], counts["outside the interval"]
     total = inside + outside
     if not total:
         return ""
+    places = [row["place"] for _, _, row in iterate_checks(results) if row["as_reported_replicates"]]
+    again = f"; run as reported, {_spell_places(places)}" if places else ""
     if total == 1:
-        return f"The reported figure lies {'inside' if inside else 'outside'} the interval of our mean."
+        return f"The reported figure lies {'inside' if inside else 'outside'} the interval of our mean{again}."
     each = "each lies" if inside == total else "none lies" if not inside else f"{inside} lie{'s' * (inside == 1)}"
-    return f"Of {total} reported figures {each} inside the interval of our mean."
+    return f"Of {total} reported figures {each} inside the interval of our mean{again}."
+
+
+def _spell_places(places: Sequence[str]) -> str:
+    """`3 of 8 lie among our replicates, none lies outside, and for 5 these are too few`."""
+    total, inside, outside = len(places), places.count("inside"), places.count("outside")
+    few = total - inside - outside
+    parts = [f"{inside or 'none'} of {total} lie{'s' * (inside < 2)} among our replicates"]
+    parts += [f"{outside} lie{'s' * (outside == 1)} outside what they predict"] if outside else []
+    parts += [f"for {few} these are too few to tell"] if few else []
+    return _join(parts)
 
 
 def spell_audit(audit: pd.DataFrame) -> str:
@@ -202,13 +226,20 @@ def _explain(rows: pd.DataFrame) -> str:
     return f"What explains that gap: {'; '.join(parts)}." if parts else "What explains that gap is undecided."
 
 
+def spell_remark(row: VerdictRow) -> str:
+    """How small a negligible effect is: `within ±0.1`; empty for every other verdict."""
+    margin = min(map(abs, row.region))
+    return f"within ±{margin:g}" if row.verdict == "negligible" else ""
+
+
 def spell_needs(row: VerdictRow) -> str:
     """What an undecided claim needs for a verdict: `63 replicates`; empty for what is decided."""
     if row.verdict != "undecided":
         return ""
     if row.needed is not None:
-        return f"{row.needed:,} replicate{'s' if row.needed > 1 else ''}"
-    return f"over {MOST_REPLICATES:,} replicates" if row.is_open else "see the reason"
+        least = "" if row.is_known else "at least "
+        return f"{least}{row.needed:,} replicate{'s' if row.needed > 1 else ''}"
+    return f"over {MOST_REPLICATES:,} replicates" if row.is_known else "see the reason"
 
 
 def _join(words: Sequence[Any]) -> str:

@@ -14,7 +14,7 @@ _VALIDATION = ("validation_accuracy", "validation_loss", "validation_accuracy_au
 
 @dataclass(frozen=True)
 class Defect:
-    """A row of the table: what a defect needs, which phase it changes, and what follows from that.
+    """A row of the table: what a defect is in words, what it needs, which phase it changes, and what follows from that.
 
     `needs` is the part of the regularizer without which it changes nothing: `any`, a part's name, or "" for none.
     Conditions that differ only in what is done after training share their fits. `redefines` names the metrics that it
@@ -23,6 +23,7 @@ class Defect:
     """
 
     name: str
+    about: str
     needs: str
     phase: Literal["training", "report", "test"]
     redefines: tuple[str, ...] = ()
@@ -34,13 +35,38 @@ class Defect:
 DEFECTS = {
     defect.name: defect
     for defect in (
-        Defect("carry-over", "", "training", _VALIDATION, joins_folds=True),
-        Defect("last-batch-accuracy", "", "report", ("train_accuracy", "train_loss")),
-        Defect("replica-statistics", "batchnorm", "training", slices_batches=True),
-        Defect("test-normalisation", "", "test"),
-        Defect("test-skips-layers", "any", "test"),
+        Defect(
+            "carry-over",
+            "one network goes through all folds, and is tested after the last",
+            "",
+            "training",
+            _VALIDATION,
+            joins_folds=True,
+        ),
+        Defect(
+            "last-batch-accuracy",
+            "an epoch's training accuracy is that of its last batch",
+            "",
+            "report",
+            ("train_accuracy", "train_loss"),
+        ),
+        Defect(
+            "replica-statistics",
+            "batch normalisation sees a slice of the batch, as on several devices",
+            "batchnorm",
+            "training",
+            slices_batches=True,
+        ),
+        Defect("test-normalisation", "test images are normalised otherwise than training images", "", "test"),
+        Defect("test-skips-layers", "the test leaves out dropout and batch normalisation", "any", "test"),
         # Batch normalisation follows the validation batches, so the next epoch trains another network.
-        Defect("train-mode-validation", "any", "training", _VALIDATION),
+        Defect(
+            "train-mode-validation",
+            "the network validates in training mode, which moves its statistics",
+            "any",
+            "training",
+            _VALIDATION,
+        ),
     )
 }
 EVERY_DEFECT: Protocol = tuple(DEFECTS)

@@ -75,7 +75,7 @@ def _draw(marks: pd.DataFrame, conditions: Sequence[str], metric: str) -> Drawin
         title=None,
         sort=list(conditions),
         scale=scale,
-        axis=alt.Axis(ticks=False, domain=False, labelLimit=320),
+        axis=alt.Axis(ticks=False, domain=False),
     )
     x = {
         name: alt.X(f"{name}:Q", title=words.capitalize(), scale=alt.Scale(zero=False, padding=10))

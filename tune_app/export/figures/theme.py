@@ -63,7 +63,7 @@ def _build_wide(dark: bool) -> dict[str, Any]:
             "labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal", "labelLimit": 240,
             "labelFlush": False,
         },
-        "axisYBand": {"labelPadding": 5},
+        "axisYBand": {"labelPadding": 5, "labelLimit": 320},
         "axisQuantitative": {"labelOverlap": "parity", "labelSeparation": 4},  # a narrow page has room for every other
         "header": {"labelColor": ink, "labelFontSize": 12, "labelFontWeight": "bold", "labelLimit": 340},
         "legend": {

@@ -204,7 +204,7 @@ def title_confusion(frame: pd.DataFrame) -> str:
         return f"The commonest mistake: {cell[0]} is taken for {cell[1]}, in {_percent(ends[cell][1])} of its cases"
     cell = max(ends, key=lambda cell: ends[cell][1] - ends[cell][0])
     low, high = map(_percent, ends[cell])
-    return f"{cell[0]} is taken for {cell[1]} in {low} or {high} of its cases, depending on the condition"
+    return f"{cell[0]} is taken for {cell[1]} in {low} to {high} of its cases, depending on the condition"
 
 
 def _percent(share: float) -> str:

@@ -14,15 +14,16 @@ from tune_app.export.tables.model import list_records
 
 @dataclass(frozen=True)
 class Choice:
-    """The conditions to choose from, the one chosen at first, and what tables.js makes rows of, as JSON.
+    """The conditions to choose from, the one chosen at first, and the pairs: how many, and what makes their rows.
 
-    Of a pair the JSON has the places of both, the first one minus the second with its interval, the adjusted p, and
-    what is said of it.
+    `pairs` is JSON for tables.js: the places of both, the first one minus the second with its interval, the adjusted
+    p, and what is said of it.
     """
 
     title: str
     labels: tuple[str, ...]
     chosen: int
+    count: int
     pairs: Markup
 
 
@@ -39,7 +40,7 @@ def build_choice(pairs: pd.DataFrame | None, baseline: str) -> Choice | None:
     unit = str(pairs["unit"].iloc[0])
     metric = str(pairs["metric"].iloc[0]).replace("_", " ")
     title = f"Difference in {metric}" + (f" ({unit})" if unit else "")
-    return Choice(title, tuple(labels), places.get(baseline, 0), Markup(text))
+    return Choice(title, tuple(labels), places.get(baseline, 0), len(pairs), Markup(text))
 
 
 def _spell(places: Mapping[str, int], row: Mapping[str, Any]) -> list[Any]:

@@ -46,12 +46,14 @@ function markPlace() {
   const links = [...bar.querySelectorAll("a")];
   const sections = links.map((link) => document.getElementById(link.hash.slice(1)));
   let waiting = false;
+  let chosen = -1; // the link that was followed: its section may be too near the end to come to the top
   const mark = () => {
     waiting = false;
     const edge = bar.getBoundingClientRect().bottom + 40;
     const isEnd = window.innerHeight + window.scrollY >= document.documentElement.scrollHeight - 2;
     let place = sections.findLastIndex((section) => section.getBoundingClientRect().top <= edge);
     if (isEnd && window.scrollY > 0) place = links.length - 1;
+    if (chosen >= 0) place = chosen;
     links.forEach((link, index) => {
       if (index !== Math.max(0, place)) link.removeAttribute("aria-current");
       else if (!link.hasAttribute("aria-current")) {
@@ -60,6 +62,13 @@ function markPlace() {
       }
     });
   };
+  links.forEach((link, index) => link.addEventListener("click", () => {
+    chosen = index;
+    mark();
+  }));
+  for (const name of ["wheel", "touchmove", "keydown", "pointerdown"]) {
+    window.addEventListener(name, () => { chosen = -1; }, { passive: true });
+  }
   window.addEventListener("scroll", () => {
     if (!waiting) requestAnimationFrame(mark);
     waiting = true;

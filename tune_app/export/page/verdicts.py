@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from tune_app.analysis.headline import VerdictRow, build_verdict_rows
-from tune_app.export.headline import spell_needs
+from tune_app.export.headline import spell_needs, spell_remark
 from tune_app.export.page.intervals import Axis, Drawing, draw_verdicts
 from tune_app.export.rounding import format_estimate, format_p_value, format_share
 from tune_app.export.tables.claims import build_claim_reasons
@@ -28,7 +28,8 @@ _COUNTS = (
 class Verdict:
     """A claim with what became of it.
 
-    `metric` is what it is about, `effect` and `interval` are numbers, the latter empty without one. Of the lines that
+    `metric` is what it is about, `effect` and `interval` are numbers, the latter empty without one. `needs` and
+    `remark` are a few words each, or empty. Of the lines that
     open `numbers` has p and what they speak of, `source` method and n, `others` what else there is to say, in
     sentences, and `reason` why the verdict is what it is.
     """
@@ -39,6 +40,7 @@ class Verdict:
     interval: str
     drawing: Drawing | None
     needs: str
+    remark: str
     numbers: str
     source: str
     others: tuple[str, ...]
@@ -67,6 +69,7 @@ def build_verdicts(study: Study, claims: pd.DataFrame) -> Verdicts:
             *_spell_effect(row),
             drawing,
             spell_needs(row),
+            spell_remark(row),
             _spell_numbers(study, row, record),
             _spell_source(study, record),
             tuple(_list_others(record)),

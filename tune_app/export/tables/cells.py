@@ -2,8 +2,15 @@
 
 from typing import Any
 
-from tune_app.export.rounding import MISSING, choose_decimals, format_number, format_p_value, format_share
-from tune_app.export.tables.model import Column, Estimate, Kind, Part, Range, Row, Shares, is_missing
+from tune_app.export.rounding import (
+    MISSING,
+    choose_decimals,
+    format_interval,
+    format_number,
+    format_p_value,
+    format_share,
+)
+from tune_app.export.tables.model import Column, Estimate, Kind, Over, Part, Range, Row, Shares, is_missing
 
 
 def spell(row: Row, column: Column) -> str:
@@ -18,6 +25,8 @@ def spell(row: Row, column: Column) -> str:
         return f"{mean} ({least} to {greatest})"
     if isinstance(value, Part):
         return f"{value.done}/{value.planned}"
+    if isinstance(value, Over):
+        return f"over {value.limit:,}"
     if isinstance(value, Shares):
         return " / ".join(format_share(share) for share in (value.seeds, value.images, value.interaction))
     if column.kind is Kind.TEXT:
@@ -29,13 +38,13 @@ def _spell_estimate(value: Estimate, column: Column) -> str:
     sign = "+" if column.signed else ""
     low, high = value.low, value.high
     has_interval = low is not None and high is not None and not is_missing(low, Kind.NUMBER)
-    decimals = choose_decimals((high - low) / 2 if has_interval else None)  # type: ignore[operator]
+    decimals = choose_decimals((high - low) / 2) if has_interval else None  # type: ignore[operator]
     number = format_number(value.value, decimals, sign)
     if column.kind is Kind.ESTIMATE or not has_interval:
         return number
     least, greatest = column.bounds or (float("-inf"), float("inf"))
     ends = (max(low, least), min(high, greatest))  # type: ignore[type-var]
-    interval = f"[{', '.join(format_number(end, decimals, sign) for end in ends)}]"
+    interval = format_interval(*ends, decimals, sign)  # type: ignore[arg-type]
     return f"{number} {interval}" if column.kind is Kind.BOTH else interval
 
 
@@ -67,6 +76,8 @@ def find_sort_key(row: Row, column: Column) -> str | float | None:
         return value.mean
     if isinstance(value, Part):
         return value.done
+    if isinstance(value, Over):
+        return value.limit + 1
     if isinstance(value, Shares):
         return value.seeds
     return str(value) if column.kind is Kind.TEXT else float(value)

@@ -7,6 +7,7 @@ import pandas as pd
 from tune_app.export.tables.contrasts import spell_n
 from tune_app.export.tables.model import Column, Estimate, Group, Kind, Medium, Reason, Row, Table, list_records
 from tune_app.export.tables.notes import number_claims, share_reasons
+from tune_app.export.tables.outlook import mark_needed
 from tune_app.export.tables.scope import ESTIMAND, build_scope, do_differ, spell_estimand
 from tune_app.study import Study
 
@@ -50,6 +51,7 @@ def _build_row(study: Study, number: int, record: dict[str, Any]) -> Row:
     return Row(
         {
             **record,
+            **mark_needed(record, ("needed_replicates", "needed_replicates_90")),
             "number": number,
             "metric": record["metric"] + (f", epoch {record['epochs']}" if record["epochs"] else ""),
             "effect": Estimate(record["effect"], record["adjusted_low"], record["adjusted_high"]),

@@ -79,7 +79,7 @@ def _settle(table: Table, columns: Sequence[Column]) -> tuple[list[Column], str]
             said.append(text if text.endswith(column.heading) else f"{column.heading} {text}")
         else:
             kept.append(column)
-    return kept, f"in every row {', '.join(said)}" if said else ""
+    return kept, f"in every row: {', '.join(said)}" if said else ""
 
 
 def _build_footnotes(table: Table) -> tuple[dict[str, str], list[str]]:

@@ -86,7 +86,7 @@ class Column:
     kind: Kind = Kind.TEXT
     unit: str = ""
     least: Medium = Medium.TERMINAL
-    decimals: int = 4
+    decimals: int | None = None  # None: four digits
     signed: bool = False
     bounds: tuple[float, float] | None = None
     wraps: bool = False
@@ -178,13 +178,20 @@ class Table:
         ]
 
 
+@dataclass(frozen=True)
+class Over:
+    """A count that is known to be greater than `limit`."""
+
+    limit: int
+
+
 def is_missing(value: Any, kind: Kind) -> bool:
     """Whether there is nothing to show: None, NaN, an empty text, an estimate without what its column shows."""
     if isinstance(value, Estimate):
         value = value.low if kind is Kind.INTERVAL else value.value
     if isinstance(value, Range):
         value = value.mean
-    return not isinstance(value, Part | Shares) and (value is None or value == "" or bool(pd.isna(value)))
+    return not isinstance(value, Part | Shares | Over) and (value is None or value == "" or bool(pd.isna(value)))
 
 
 def list_records(frame: pd.DataFrame) -> list[dict[str, Any]]:

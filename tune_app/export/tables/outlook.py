@@ -1,9 +1,13 @@
 """What claims and contrasts need to be decided: the chance of a verdict, and the replicates for a good one."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import pandas as pd
 from rich.console import RenderableType
 
-from tune_app.export.tables.model import Column, Group, Kind, Medium, Row, Table, list_records
+from tune_app.analysis.power import MOST_REPLICATES
+from tune_app.export.tables.model import Column, Group, Kind, Medium, Over, Row, Table, list_records
 from tune_app.export.tables.notes import build_notes, share_reasons
 from tune_app.export.tables.terminal import render_terminal
 
@@ -22,9 +26,9 @@ COLUMNS = (
 )
 NOTE = (
     "Power is the chance of a verdict with the study's replicates, averaged over what the spread may truly be. For 80% "
-    "and for 90% are the replicates that reach it; a dash: more than 1,000. The effect is the one observed, or "
-    "one margin beyond the edge of the claim; for contrasts it is the region of practical equivalence. Core hours are "
-    "those of the replicates that are missing for 80%."
+    "and for 90% are the replicates that reach it. The effect is the one observed, or one margin beyond the edge of "
+    "the claim; for contrasts it is the least difference that matters (the study's rope), not the one observed. Core "
+    "hours are those of the replicates that are missing for 80%."
 )
 
 
@@ -33,11 +37,21 @@ def build_outlook_table(outlook: pd.DataFrame) -> Table:
     records = [record for record in list_records(outlook) if record["verdict"] in ("", "undecided")]
     groups = []
     for kind, caption in (("claim", "Claims that are undecided"), ("contrast", "Contrasts with the baseline")):
-        rows = tuple(Row(record | {"verdict": ""}) for record in records if record["kind"] == kind)
+        rows = tuple(_build_row(record) for record in records if record["kind"] == kind)
         groups += [Group(caption, rows)] if rows else []
     reasons = share_reasons([(str(record["name"]), str(record["reason"])) for record in records])
     notes = (NOTE, *build_notes(reasons, len(records))) if groups else ()
     return Table("outlook", "What would decide it", COLUMNS, tuple(groups), notes)
+
+
+def _build_row(record: dict[str, Any]) -> Row:
+    return Row(record | mark_needed(record, ("needed_80", "needed_90")) | {"verdict": ""})
+
+
+def mark_needed(record: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """The numbers of replicates by these names; more than are tried is no dash, which stands for what is not known."""
+    is_known = not pd.isna(record["power"])
+    return {name: Over(MOST_REPLICATES) if is_known and pd.isna(record[name]) else record[name] for name in names}
 
 
 MOST_ROWS = 60  # contrasts that a terminal shows

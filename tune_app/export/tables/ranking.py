@@ -20,6 +20,7 @@ BEHIND = (
     "comparisons with the others ({})."
 )
 COUNTED = "Better than, worse than: of how many others that is decided (p < 0.05, adjusted over {})."
+OWN = "Each table adjusts p over its own comparisons: a contrast with the baseline may be decided and not be so here."
 PAIRS = (
     Column("pair", "condition", wraps=True),
     Column("other", "minus", wraps=True),
@@ -44,7 +45,7 @@ def build_ranking_table(results: Results, ranking: pd.DataFrame) -> Table:
         Column("score", "95% interval", Kind.INTERVAL, bounds=bounds, least=Medium.SCREEN),
         Column("lag", "behind", Kind.ESTIMATE, signed=True),
         Column("lag", "95% interval", Kind.INTERVAL, signed=True),
-        Column("p_holm", "p, adjusted", Kind.P_VALUE),
+        Column("p_holm", "p against the first", Kind.P_VALUE),
         Column("n_better_than", "better than", Kind.COUNT),
         Column("n_worse_than", "worse than", Kind.COUNT, least=Medium.PAPER),
     )
@@ -95,7 +96,7 @@ def _explain_left_out(results: Results) -> list[str]:
     left_out = sum(standing.left_out for standing in find_standings(results))
     if not left_out:
         return []
-    return [f"{left_out} conditions by another protocol than the sound one do not compete: a defect may raise a score."]
+    return [f"{left_out} conditions with defects in their protocol do not compete: a defect may raise a score."]
 
 
 def build_pair_table(results: Results, pairs: pd.DataFrame) -> Table:
@@ -126,7 +127,7 @@ def build_pair_table(results: Results, pairs: pd.DataFrame) -> Table:
         f"{title}: {metric}" + (f" ({unit})" if unit else ""),
         PAIRS,
         (Group("", rows),),
-        (f"p is adjusted over {' and over '.join(families)}.",) if families else (),
+        (f"p is adjusted over {' and over '.join(families)}. {OWN}",) if families else (),
         build_scope([(record["estimand"], study.primary) for record in records], study),
         tuple(reasons),
     )
