@@ -32,14 +32,14 @@ def build_columns(study: Study) -> tuple[Column, ...]:
     bounds = find_bounds(primary, study.define)  # the CSV files have the formula's ends
     return (
         Column("row", "row", wraps=True),
-        Column("fits", "fits", Kind.PART, settles=True),
-        Column("replicates", "replicates", Kind.COUNT, settles=True),
         Column(primary, heading, Kind.ESTIMATE, unit=unit),
         Column(primary, "95% interval", Kind.INTERVAL, bounds=bounds),
         ESTIMAND,
         Column("shares", f"seeds / {study.sample}s / both", Kind.SHARES, least=Medium.PAPER),
         Column("reported_test_accuracy", "reported", Kind.NUMBER),
         Column("difference", "difference", Kind.ESTIMATE, signed=True),
+        Column("fits", "fits", Kind.PART, settles=True),
+        Column("replicates", "replicates", Kind.COUNT, settles=True),
         Column(
             "test_loss_mean",
             "test loss",
