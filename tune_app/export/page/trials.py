@@ -93,6 +93,10 @@ def _iterate_trials(
 
 
 def _split(frame: pd.DataFrame) -> Callable[[str], pd.DataFrame]:
-    """What gives the rows of one trial by its id; looking for them in all rows would be quadratic."""
+    """What gives the rows of one trial by its id; looking for them in all rows would be quadratic.
+
+    Texts are plain objects in it: pandas would convert those of every trial by themselves.
+    """
+    frame = frame.astype({name: object for name in frame if isinstance(frame[name].dtype, pd.StringDtype)})
     places = frame.groupby("trial", sort=False).indices if len(frame) else {}
     return lambda trial: frame.iloc[places[trial]] if trial in places else frame.iloc[:0]
