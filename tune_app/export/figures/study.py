@@ -293,7 +293,5 @@ def build_trial_figures(curves: pd.DataFrame, confusions: pd.DataFrame) -> list[
         ]
     if not confusions.empty:
         how = "Percent of the true class's test images, summed over folds."
-        figures.append(
-            Figure("confusion", title_confusion(confusions), how, build_confusion_chart(confusions))
-        )
+        figures.append(Figure("confusion", title_confusion(confusions), how, build_confusion_chart(confusions)))
     return figures
