@@ -2,6 +2,7 @@
 
     python docs/pictures.py                                     those of results/quick, report and audit
     python docs/pictures.py my_study=some/results/my_study      another one, as docs/pictures/my_study.png
+    python docs/pictures.py watch=http://127.0.0.1:8280/…       the page of a running study, as --watch prints it
 
 It needs Playwright (requirements-dev.txt) and a Chromium.
 """
@@ -23,10 +24,10 @@ COLOURS = 128
 PATIENCE = 300_000  # ms: a page of hundreds of trials, on a machine that is busy
 
 
-def take_picture(browser: Browser, page: Path) -> Image.Image:
+def take_picture(browser: Browser, address: str) -> Image.Image:
     """The first screen of a page, light, as (HEIGHT, WIDTH) pixels."""
     view = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light", reduced_motion="reduce")
-    view.goto(page.resolve().as_uri(), timeout=PATIENCE)
+    view.goto(address, timeout=PATIENCE)
     view.wait_for_load_state("networkidle")
     picture = Image.open(io.BytesIO(view.screenshot(timeout=PATIENCE)))
     view.close()
@@ -34,17 +35,18 @@ def take_picture(browser: Browser, page: Path) -> Image.Image:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Take the pictures that `NAME=FOLDER` name, or those of the committed results; the exit code."""
-    folders = {name: ROOT / "results" / name for name in STUDIES}
-    if arguments:
-        folders = {name: Path(folder) for name, _, folder in (each.partition("=") for each in arguments)}
+    """Take the pictures that `NAME=FOLDER` or `NAME=ADDRESS` name, or those of the committed results; the exit code."""
+    wanted = [f"{name}={ROOT / 'results' / name}" for name in STUDIES]
+    places = {name: place for name, _, place in (each.partition("=") for each in arguments or wanted)}
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     PICTURES.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium)
-        for name, folder in folders.items():
+        for name, place in places.items():
             path = PICTURES / f"{name}.png"
-            take_picture(browser, folder / "index.html").save(path, optimize=True)
+            is_address = place.startswith("http://")
+            address = place if is_address else (Path(place) / "index.html").resolve().as_uri()
+            take_picture(browser, address).save(path, optimize=True)
             sys.stdout.write(f"{path.relative_to(ROOT)}: {path.stat().st_size // 1024} KiB\n")
         browser.close()
     return 0

@@ -19,7 +19,7 @@ def test_a_picture_is_the_first_screen_of_a_page_in_few_colours() -> None:
     script = runpy.run_path(str(DOCS / "pictures.py"))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM)
-        picture = script["take_picture"](browser, ROOT / "results" / "quick" / "index.html")
+        picture = script["take_picture"](browser, (ROOT / "results" / "quick" / "index.html").as_uri())
         browser.close()
     assert picture.size == (script["WIDTH"], script["HEIGHT"])
     assert 8 < len(picture.getcolors()) <= script["COLOURS"], "something is drawn"
