@@ -5,9 +5,11 @@ nothing.
 """
 
 import argparse
+import contextlib
+import gc
 import sys
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,7 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.open:
                 webbrowser.open(page.resolve().as_uri())
             return 0
-        with say_while(say_on_stderr, f"Tables, figures and page of {options.folder} are being made"):
+        made = f"Tables, figures and page of {options.folder} are being made"
+        with say_while(say_on_stderr, made, first=2.5), _without_collections():
             results = read_results(options.folder)
             choices = find_tables(results.study, options.table)
             page = results.write(options.folder, sources=False, tables=choices)
@@ -88,6 +91,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.open:
         webbrowser.open(page.resolve().as_uri())
     return 0
+
+
+@contextlib.contextmanager
+def _without_collections() -> Iterator[None]:
+    """No garbage is looked for: with a hundred thousand records that takes a tenth of the time, and finds little."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _find_problem(options: argparse.Namespace) -> str:

@@ -16,12 +16,19 @@ def say_on_stderr(line: str) -> None:
 
 
 @contextlib.contextmanager
-def say_while(report: Callable[[str], None], what: str, seconds: float = SECONDS) -> Iterator[None]:
-    """Report `what` with its duration every so many seconds, as long as the block runs; nothing for a short one."""
+def say_while(
+    report: Callable[[str], None], what: str, seconds: float = SECONDS, first: float | None = None
+) -> Iterator[None]:
+    """Report `what` with its duration every so many seconds, as long as the block runs; nothing for a short one.
+
+    `first` are the seconds until the first line, where something else was silent before.
+    """
     done, started = threading.Event(), time.monotonic()
 
     def say() -> None:
-        while not done.wait(seconds):
+        wait = seconds if first is None else first
+        while not done.wait(wait):
+            wait = seconds
             report(f"{what} … ({time.monotonic() - started:.0f} s)")
 
     speaker = threading.Thread(target=say, daemon=True)

@@ -112,6 +112,8 @@ def _build_column(column: "pd.Series[Any]", digits: int) -> list[Any]:
 
 
 def _build_value(value: Any, digits: int) -> Any:
+    if type(value) is float:  # most values are, of hundreds of thousands
+        return float(f"{value:.{digits}g}") if value == value else None
     if isinstance(value, str | bool):
         return value
     if value is None or pd.isna(value):
