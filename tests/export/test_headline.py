@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from tests.builders import (
     CARRY_OVER_GRID,
@@ -17,8 +18,9 @@ from tests.builders import (
 from tests.over_sets import build_over_sets
 from tune_app.analysis.audit.costs import build_audit
 from tune_app.analysis.claims import build_verdicts
+from tune_app.analysis.contrast_rows import build_contrasts
 from tune_app.analysis.headline import build_verdict_rows, find_leading
-from tune_app.export.headline import build_headline, spell_leading, spell_needs, spell_remark
+from tune_app.export.headline import Headline, build_headline, spell_leading, spell_needs, spell_remark
 from tune_app.records import RecordSet
 from tune_app.records.results import Results
 from tune_app.study import TrialSpec
@@ -35,6 +37,10 @@ def build_three(spread: float = 0.001, gains: tuple[float, ...] = (0.0, 0.05, -0
         return float(0.8 + by_name[spec.regularizer] + rng.normal(0, spread))
 
     return build_results(study, score, epochs=(1,))
+
+
+def headline_of(results: Results, audit: pd.DataFrame | None = None) -> Headline:
+    return build_headline(results, build_verdicts(results), build_contrasts(results), audit)
 
 
 def spell(results: Results) -> str:
@@ -72,11 +78,11 @@ def test_the_lowest_is_best_where_lower_is_better() -> None:
 
 
 def test_the_difference_from_the_baseline_follows() -> None:
-    headline = build_headline(results := build_three(baseline={"regularizer": "none"}), build_verdicts(results))
+    headline = headline_of(build_three(baseline={"regularizer": "none"}))
     assert headline.more[0].startswith("Its difference from the baseline, no regularizer, is +0.04")
     assert headline.more[0].endswith(": decided.")
     best = build_three(baseline={"regularizer": "dropout"})
-    assert build_headline(best, build_verdicts(best)).more[0] == "It is the baseline."
+    assert headline_of(best).more[0] == "It is the baseline."
 
 
 def test_a_difference_over_the_fits_that_both_have_says_over_how_many() -> None:
@@ -85,9 +91,18 @@ def test_a_difference_over_the_fits_that_both_have_says_over_how_many() -> None:
     results = build_three(grid=grid, baseline={"regularizer": "none"}, test="auto")
     (rival,) = find_leading(results).rivals
     assert rival.shared == 4, "those of the first replicate"
-    assert " over the 4 fits that both have: " in build_headline(results, build_verdicts(results)).more[0]
+    assert " over the 4 fits that both have: " in headline_of(results).more[0]
     equal = find_leading(build_three(baseline={"regularizer": "none"}))
     assert {rival.shared for rival in equal.rivals} == {None}
+
+
+def test_the_largest_difference_that_is_decided_is_told_unless_it_is_the_leaders() -> None:
+    told = headline_of(build_three(baseline={"regularizer": "none"}, gains=(0.0, 0.01, -0.05))).more
+    assert told[1].startswith("2 of 2 differences from the baseline are decided; the largest: batchnorm is worse than")
+    again = headline_of(build_three(baseline={"regularizer": "none"}, gains=(0.0, 0.05, -0.01))).more
+    assert not any("differences from the baseline" in sentence for sentence in again)
+    undecided = headline_of(build_three(baseline={"regularizer": "none"}, gains=(0.0, 0.0, 0.0), spread=0.02)).more
+    assert not any("differences from the baseline" in sentence for sentence in undecided)
 
 
 def test_two_conditions_are_the_higher_and_the_other() -> None:
@@ -126,7 +141,7 @@ def test_a_condition_without_a_mean_does_not_compete() -> None:
     results = build_three()
     failing = next(spec for specs in results.study.conditions() for spec in specs if spec.regularizer == "dropout")
     del results.records.folds[failing.id, 0]
-    headline = build_headline(results, build_verdicts(results))
+    headline = headline_of(results)
     assert headline.sentence.startswith("no regularizer has the higher test accuracy")
     assert "1 condition has no mean: not compared here." in headline.note
 
@@ -150,7 +165,7 @@ def test_a_study_mostly_of_defects_begins_with_what_they_cost() -> None:
         return float(0.9 - 0.3 * ("test-skips-layers" in spec.protocol) + noise)
 
     results = build_results(build_study(grid=grid, replicates=10), score, epochs=(1,))
-    headline = build_headline(results, build_verdicts(results), build_audit(results))
+    headline = headline_of(results, build_audit(results))
     assert headline.sentence.startswith("Run as reported, ")
     assert headline.sentence.endswith("What explains that gap: test-skips-layers more than half.")
     assert " has a test accuracy of 0.8" in headline.more[0]
@@ -170,11 +185,11 @@ def test_several_data_sets_are_judged_by_ranks() -> None:
 def test_verdicts_are_counted() -> None:
     claims = [CLAIM | {"expect": expect} for expect in ("higher", "lower")]
     results = build_effect_results(claims=claims, replicates=3)
-    headline = build_headline(results, build_verdicts(results))
+    headline = headline_of(results)
     assert headline.more[-1] == "Of 2 claims 1 is supported and 1 is refuted."
     assert str(headline).startswith(headline.sentence)
     one = build_effect_results(claims=claims[:1], replicates=3)
-    assert build_headline(one, build_verdicts(one)).more[-1] == "The claim is supported."
+    assert headline_of(one).more[-1] == "The claim is supported."
 
 
 def test_verdict_rows_have_the_effects_claimed_and_what_is_needed() -> None:

@@ -1,8 +1,10 @@
 """What a study shows in a few sentences: the first thing that page and terminal say."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -13,6 +15,10 @@ from tune_app.analysis.audit.verdicts import LITTLE, MINOR, MOST, PART, WORSE
 from tune_app.analysis.headline import SHAPES, Leading, Rival, VerdictRow, find_leading
 from tune_app.analysis.power import MOST_REPLICATES
 from tune_app.analysis.reported import find_counterparts
+from tune_app.analysis.t_tests import LEVEL
+from tune_app.export.figures.contrasts import select_drawable
+from tune_app.export.figures.rows import spell_pair
+from tune_app.export.figures.titles import title_contrasts
 from tune_app.export.rounding import format_estimate
 from tune_app.records.results import Results
 from tune_app.study.metrics import SHARE
@@ -43,13 +49,15 @@ class Headline:
         return " ".join((self.sentence, *self.more))
 
 
-def build_headline(results: Results, claims: pd.DataFrame, audit: pd.DataFrame | None = None) -> Headline:
-    """The headline of a study, from the frames `claims` and, where there is one, `audit`.
+def build_headline(
+    results: Results, claims: pd.DataFrame, contrasts: pd.DataFrame, audit: pd.DataFrame | None = None
+) -> Headline:
+    """The headline of a study, from the frames `claims`, `contrasts` and, where there is one, `audit`.
 
     Of a study about defects the audit comes first.
     """
     leading = find_leading(results)
-    sentences = [spell_leading(leading), spell_baseline(leading)]
+    sentences = [spell_leading(leading), spell_baseline(leading), spell_contrasts(results, contrasts, leading)]
     found = "" if audit is None else spell_audit(audit)
     if found and is_about_defects(results):
         sentences.insert(0, found)
@@ -126,6 +134,19 @@ def spell_baseline(leading: Leading) -> str:
     if not rival.is_decided and rival.low is not None and rival.high is not None and rival.low * rival.high > 0:
         verdict += f" once it is adjusted for {len(leading.rivals)} comparisons"
     return f"Its difference from the baseline, {spell_label(rival.label)}, is {_spell_effect(rival)}{over}: {verdict}."
+
+
+def spell_contrasts(results: Results, contrasts: pd.DataFrame, leading: Leading) -> str:
+    """The largest difference from the baseline that is decided; empty without one, or where it is the leader's."""
+    found = select_drawable(contrasts) if len(contrasts) else contrasts
+    decided = found[found["p_holm"] < 1 - LEVEL]
+    if decided.empty:
+        return ""
+    largest = float(decided["effect"].abs().max())
+    of_leader = [abs(rival.effect) for rival in leading.rivals if rival.is_baseline and rival.effect is not None]
+    if of_leader and math.isclose(largest, of_leader[0]):
+        return ""
+    return f"{title_contrasts(found, partial(spell_pair, results.study))}."
 
 
 def spell_label(label: str) -> str:

@@ -195,7 +195,7 @@ def build_summary(results: Results, selected: Collection[str] | None = None) -> 
     if not results.records.folds:
         return Group(*tables)
     audit, study = results.audit, results.study
-    headline = build_headline(results.stored, results.verdicts, audit if len(audit) else None)
+    headline = build_headline(results.stored, results.verdicts, results.contrasts, audit if len(audit) else None)
     note = [Text(headline.note, style="dim")] if headline.note else []
     return Group(Text(study.title or study.name, style="bold"), Text(str(headline)), *note, Text(""), *tables)
 

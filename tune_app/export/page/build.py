@@ -113,7 +113,7 @@ def build_page(
     content: dict[str, Any] = {
         "study": study,
         "facts": build_facts(results),
-        "headline": build_headline(results, frames["claims"], audit),
+        "headline": build_headline(results, frames["claims"], frames["contrasts"], audit),
         "verdicts": verdicts,
         "claims_scope": tables.claims.scope if tables.claims else "",
         "adjustment": ADJUSTMENT if frames["claims"]["adjusted_level"].notna().any() else "",
