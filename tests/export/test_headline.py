@@ -209,7 +209,7 @@ def test_a_negligible_effect_is_said_to_lie_within_its_margin() -> None:
     results = build_effect_results(claims=[claim], replicates=3)
     frame = build_verdicts(results)
     (row,) = build_verdict_rows(results.study, frame)
-    assert (row.verdict, spell_remark(row)) == ("negligible", "within ±0.4")
+    assert (row.verdict, spell_remark(row)) == ("negligible", "within ±40 points")
     (open_one,) = build_verdict_rows(results.study, frame.assign(verdict="undecided"))
     assert spell_remark(open_one) == ""
 

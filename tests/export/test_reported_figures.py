@@ -90,8 +90,8 @@ def test_the_headline_says_how_many_figures_a_run_as_reported_reaches() -> None:
         {"model": "cnn", "regularizer": ["none", "dropout"], "folds": 3, "protocol": ["sound", "as-reported"]},
     ]
     text = spell_reported(reported_results(grid=grid, replicates=3))
-    assert text.startswith("Of 2 reported figures 1 lies inside the interval of our mean; run as reported, ")
-    assert text.endswith("1 of 2 lies among our replicates and 1 lies outside what they predict.")
+    assert text.startswith("Of 2 reported figures 1 lies inside the interval of our mean. Run as reported, ")
+    assert text.endswith("1 of 2 is reproduced: it lies among our replicates; 1 is not.")
 
 
 def test_a_figure_without_a_mean_of_ours_is_undecided() -> None:

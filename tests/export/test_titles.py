@@ -5,6 +5,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tests.builders import CARRY_OVER_GRID, build_results, build_study
+from tune_app.export.figures.scores import build_scores, spell_scores_title
 from tune_app.export.figures.titles import (
     title_audit,
     title_confused,
@@ -175,3 +177,12 @@ def test_other_figures_answer_too() -> None:
     assert title_precision_recall(rates.assign(x=0.9)[:1]).endswith("precision is on average 90.0%")
     fit = {"end_minutes": 0.5, "host": "here", "device": "cpu", "lane": 1, "status": "completed"}
     assert title_schedule(pd.DataFrame([fit])) == "1 fit took 0.5 minutes"
+
+
+def test_the_scores_of_conditions_with_defects_are_no_part_of_the_title() -> None:
+    study = build_study(grid=CARRY_OVER_GRID)
+    results = build_results(study, lambda spec, fold: (0.5 if spec.protocol else 0.9) + 0.01 * fold)
+    scores = build_scores(results)
+    assert spell_scores_title(results, scores).startswith("By sound protocol ")
+    assert "0.5" not in spell_scores_title(results, scores)
+    assert (scores["score"] < 0.6).any(), "the figure has them"

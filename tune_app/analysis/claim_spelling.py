@@ -1,7 +1,7 @@
 """What claims are about, in a few words."""
 
 from tune_app.analysis.power import Region
-from tune_app.analysis.verdicts import spell_level, spell_region
+from tune_app.analysis.verdicts import spell_ends, spell_level, spell_region
 from tune_app.study import Claim, Window
 from tune_app.study.metrics import is_epoch_metric
 
@@ -26,7 +26,7 @@ def spell_contrast(claim: Claim) -> str:
 
 def explain_verdict(verdict: str, interval: Region, rate: float, region: Region, margin: float) -> str:
     """Where the interval at an error rate lies, of a claim that is decided."""
-    bounds = f"{spell_level(1 - rate)} interval [{interval[0]:.4g}, {interval[1]:.4g}]"
+    bounds = f"{spell_level(1 - rate)} interval {spell_ends(*interval)}"
     asked = spell_region(region)
     if verdict == "supported":
         return f"the {bounds} lies within the effects claimed, {asked}."

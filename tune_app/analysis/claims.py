@@ -17,6 +17,7 @@ from tune_app.analysis.verdicts import (
     build_region,
     find_decision_p_value,
     find_error_rates,
+    spell_ends,
     spell_level,
     spell_outlook,
     spell_region,
@@ -252,11 +253,7 @@ def _look_ahead(judged: Judged) -> None:
         low, high = judged.row["adjusted_low"], judged.row["adjusted_high"]
         bounds = f"{spell_level(judged.row['adjusted_level'])} interval"
         why = (
-            f"the {bounds} {_spell_ends(low, high)} reaches across the edge of the effects claimed, "
+            f"the {bounds} {spell_ends(low, high)} reaches across the edge of the effects claimed, "
             f"{spell_region(judged.region)}."
         )
     judged.row["reason"] = f"{why} {spell_outlook(power)}"
-
-
-def _spell_ends(low: float, high: float) -> str:
-    return f"[{low:.4g}, {high:.4g}]".replace("-", "−")

@@ -46,11 +46,17 @@ def spell_level(level: float) -> str:
     return f"{100 * level:.4g}%"
 
 
+def spell_ends(low: float, high: float) -> str:
+    """`[−0.0018, 0.0028]`."""
+    return f"[{low:.4g}, {high:.4g}]".replace("-", "−")
+
+
 def spell_region(region: Region) -> str:
-    """`above 0.001`, `from -0.001 to 0.001`."""
+    """`above 0.001`, `from −0.001 to 0.001`."""
+    low, high = (f"{end:g}".replace("-", "−") for end in region)
     if math.isinf(region[1]):
-        return f"above {region[0]:g}"
-    return f"below {region[1]:g}" if math.isinf(region[0]) else f"from {region[0]:g} to {region[1]:g}"
+        return f"above {low}"
+    return f"below {high}" if math.isinf(region[0]) else f"from {low} to {high}"
 
 
 def spell_outlook(power: Power) -> str:

@@ -19,7 +19,7 @@ from tune_app.analysis.t_tests import LEVEL
 from tune_app.export.figures.contrasts import select_drawable
 from tune_app.export.figures.rows import spell_pair
 from tune_app.export.figures.titles import title_contrasts
-from tune_app.export.rounding import format_estimate
+from tune_app.export.rounding import format_estimate, format_p_value
 from tune_app.records.results import Results
 from tune_app.study.metrics import SHARE
 from tune_app.study.protocol import SOUND
@@ -133,6 +133,7 @@ def spell_baseline(leading: Leading) -> str:
     verdict = "decided" if rival.is_decided else "undecided"
     if not rival.is_decided and rival.low is not None and rival.high is not None and rival.low * rival.high > 0:
         verdict += f" once it is adjusted for {len(leading.rivals)} comparisons"
+        verdict += f" (p = {format_p_value(rival.p_holm)})" if rival.p_holm is not None else ""
     return f"Its difference from the baseline, {spell_label(rival.label)}, is {_spell_effect(rival)}{over}: {verdict}."
 
 
@@ -202,21 +203,22 @@ def spell_reported(results: Results) -> str:
     if not total:
         return ""
     places = [row["place"] for _, _, row in iterate_checks(results) if row["as_reported_replicates"]]
-    again = f"; run as reported, {_spell_places(places)}" if places else ""
+    again = f" Run as reported, {_spell_places(places)}." if places else ""
     if total == 1:
-        return f"The reported figure lies {'inside' if inside else 'outside'} the interval of our mean{again}."
+        return f"The reported figure lies {'inside' if inside else 'outside'} the interval of our mean.{again}"
     each = "each lies" if inside == total else "none lies" if not inside else f"{inside} lie{'s' * (inside == 1)}"
-    return f"Of {total} reported figures {each} inside the interval of our mean{again}."
+    return f"Of {total} reported figures {each} inside the interval of our mean.{again}"
 
 
 def _spell_places(places: Sequence[str]) -> str:
-    """`3 of 8 lie among our replicates, none lies outside, and for 5 these are too few`."""
+    """`3 of 8 are reproduced: they lie among our replicates; 1 is not; for 4 there are too few replicates to tell`."""
     total, inside, outside = len(places), places.count("inside"), places.count("outside")
     few = total - inside - outside
-    parts = [f"{inside or 'none'} of {total} lie{'s' * (inside < 2)} among our replicates"]
-    parts += [f"{outside} lie{'s' * (outside == 1)} outside what they predict"] if outside else []
-    parts += [f"for {few} these are too few to tell"] if few else []
-    return _join(parts)
+    what = "is reproduced: it lies" if inside == 1 else "are reproduced: they lie"
+    parts = [f"{inside} of {total} {what} among our replicates" if inside else f"none of {total} is reproduced"]
+    parts += [f"{outside} {'is' if outside == 1 else 'are'} not"] if outside and inside else []
+    parts += [f"for {few} there are too few replicates to tell"] if few else []
+    return "; ".join(parts)
 
 
 def spell_audit(audit: pd.DataFrame) -> str:
@@ -248,9 +250,11 @@ def _explain(rows: pd.DataFrame) -> str:
 
 
 def spell_remark(row: VerdictRow) -> str:
-    """How small a negligible effect is: `within ±0.1`; empty for every other verdict."""
+    """How small a negligible effect is: `within ±10 points`; empty for every other verdict."""
+    if row.verdict != "negligible":
+        return ""
     margin = min(map(abs, row.region))
-    return f"within ±{margin:g}" if row.verdict == "negligible" else ""
+    return f"within ±{100 * margin:g} points" if row.unit == SHARE else f"within ±{margin:g} {row.unit}".strip()
 
 
 def spell_needs(row: VerdictRow) -> str:

@@ -8,12 +8,14 @@ import pandas as pd
 
 from tune_app.analysis.conditions import build_condition
 from tune_app.analysis.labels import Row, build_row_label, build_rows
+from tune_app.analysis.pairs import find_competitors
 from tune_app.analysis.sides import find_contrasts
 from tune_app.export.figures.figure import Drawing, build_data
 from tune_app.export.figures.layout import choose_step
 from tune_app.export.figures.rows import add_places, build_rows_axis, draw_headings, label_rows, list_places
 from tune_app.export.figures.scales import Distance, choose_distance
 from tune_app.export.figures.theme import WIDTH
+from tune_app.export.figures.titles import title_scores, title_scores_over_data
 from tune_app.export.tables.cut import find_cut_ends
 from tune_app.records.results import Results
 from tune_app.study import Study
@@ -66,6 +68,17 @@ def build_scores(results: Results) -> pd.DataFrame:
         "distance": choose_distance(means, bounds, study.describe_metric(metric).better),
     }
     return scores
+
+
+def spell_scores_title(results: Results, scores: pd.DataFrame) -> str:
+    """The figure's title, of the conditions that compete: those with defects do not, where others are sound."""
+    study, standings = results.study, find_competitors(results)
+    competing = {row.label for standing in standings for row in standing.rows}
+    means = scores[(scores["kind"] == KINDS[1]) & scores["row"].isin(competing)]
+    spell = title_scores_over_data if len(study.data.names) > 1 else title_scores
+    title = spell(means, study.primary, study.describe_metric(study.primary).better)
+    is_part = any(standing.left_out for standing in standings)
+    return f"By sound protocol {title[0].lower()}{title[1:]}" if is_part else title
 
 
 def _place(row: Row, study: Study, labels: tuple[str, str]) -> dict[str, str]:

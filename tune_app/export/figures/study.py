@@ -28,7 +28,7 @@ from tune_app.export.figures.figure import Figure
 from tune_app.export.figures.looks import build_looks_chart
 from tune_app.export.figures.rows import label_contrasts, spell_pair
 from tune_app.export.figures.schedule import MOST_BARS, build_schedule_chart
-from tune_app.export.figures.scores import KINDS, build_scores, build_scores_chart
+from tune_app.export.figures.scores import KINDS, build_scores, build_scores_chart, spell_scores_title
 from tune_app.export.figures.shares import build_shares, build_shares_chart, name_sources
 from tune_app.export.figures.shown import MOST_PANELS, MOST_PICTURES, MOST_ROWS, Shown, choose_shown
 from tune_app.export.figures.thresholds import build_thresholds_chart
@@ -43,8 +43,6 @@ from tune_app.export.figures.titles import (
     title_precision_recall,
     title_roc,
     title_schedule,
-    title_scores,
-    title_scores_over_data,
     title_shares,
 )
 from tune_app.export.tables.scope import build_scope, spell_method
@@ -112,10 +110,7 @@ def _build_scores(results: Results, shown: Shown) -> list[Figure]:
         caption += " An arrow ends an interval that reaches beyond the axis."
     caption += " A reported figure is one test of one network." if KINDS[2] in set(scores["kind"]) else ""
     caption += shown.remark(MOST_ROWS)
-    spell = title_scores_over_data if len(results.study.data.names) > 1 else title_scores
-    better = results.study.describe_metric(results.study.primary).better
-    title = spell(whole[whole["kind"] == KINDS[1]], results.study.primary, better)
-    return [Figure("scores", title, caption, build_scores_chart(scores))]
+    return [Figure("scores", spell_scores_title(results, whole), caption, build_scores_chart(scores))]
 
 
 def _build_shares(results: Results, shown: Shown) -> list[Figure]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tune_app.analysis.headline import VerdictRow
+from tune_app.analysis.verdicts import spell_region
 from tune_app.export.rounding import format_number
 
 WIDTH = 160.0  # of a drawing, in its own units; its height is 16
@@ -78,16 +79,8 @@ def _draw(row: VerdictRow, scale: _Scale) -> Drawing | None:
         _spell(scale.place(row.high)) if has_interval else None,
         None if beyond else (_spell(ends[0]), _spell(ends[1] - ends[0])),
         beyond,
-        f"claimed: {spell_region(row)}",
+        f"claimed: {spell_region(row.region)}",
     )
-
-
-def spell_region(row: VerdictRow) -> str:
-    """`above 0.001`, `from −0.001 to 0.001`."""
-    first, last = (f"{edge:g}".replace("-", "−") for edge in row.region)
-    if math.isinf(row.region[1]):
-        return f"above {first}"
-    return f"below {last}" if math.isinf(row.region[0]) else f"from {first} to {last}"
 
 
 def _build_axis(scale: _Scale) -> Axis:

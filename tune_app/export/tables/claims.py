@@ -29,8 +29,9 @@ COLUMNS = (
 )
 ADJUSTMENT = (
     "p and interval are adjusted by Holm over the claims of a family: the chance of any wrong verdict among them stays "
-    "below 5%. Power is the chance that this many replicates decide a claim, if its effect is as observed."
+    "below 5%."
 )
+POWER = "Power is the chance that this many replicates decide a claim, if its effect is as observed."
 
 
 def build_claim_table(study: Study, claims: pd.DataFrame) -> Table:
@@ -39,7 +40,7 @@ def build_claim_table(study: Study, claims: pd.DataFrame) -> Table:
     rows = tuple(_build_row(study, number, record) for number, record in enumerate(records, start=1))
     estimands = [record["estimand"] for record in records]
     columns = tuple(column for column in COLUMNS if column.name != ESTIMAND.name or do_differ(estimands))
-    adjusted = [ADJUSTMENT] if any(not pd.isna(record["adjusted_level"]) for record in records) else []
+    adjusted = [f"{ADJUSTMENT} {POWER}"] if any(not pd.isna(record["adjusted_level"]) for record in records) else []
     reasons = [f"{number_claims(reason)}: {reason.text}" for reason in build_claim_reasons(claims)]
     scope = build_scope([(record["estimand"], record["metric"]) for record in records], study)
     return Table("claims", "Claims", columns, (Group("", rows),), (*adjusted, *reasons), scope)
