@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 webbrowser.open(page.resolve().as_uri())
             return 0
         made = f"Tables, figures and page of {options.folder} are being made"
-        with say_while(say_on_stderr, made, first=2.5), _without_collections():
+        with say_while(say_on_stderr, made), _without_collections():
             results = read_results(options.folder)
             choices = find_tables(results.study, options.table)
             page = results.write(options.folder, sources=False, tables=choices)

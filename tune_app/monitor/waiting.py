@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-SECONDS = 4.0
+SECONDS = 3.0
 
 
 def say_on_stderr(line: str) -> None:
