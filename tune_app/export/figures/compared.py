@@ -1,7 +1,5 @@
 """Results folders side by side: the means of each condition, one mark for each folder."""
 
-from collections.abc import Sequence
-
 import altair as alt
 import pandas as pd
 
@@ -9,6 +7,7 @@ from tune_app.analysis.comparison import ALONE
 from tune_app.analysis.t_tests import LEVEL
 from tune_app.export.figures.figure import Drawing, Figure, build_data
 from tune_app.export.figures.layout import choose_step
+from tune_app.export.figures.rows import add_places, build_rows_axis, list_places
 from tune_app.export.figures.theme import WIDTH
 from tune_app.export.rounding import format_number
 from tune_app.study import Study
@@ -27,15 +26,13 @@ def build_compared_figure(study: Study, comparison: pd.DataFrame) -> Figure | No
     marks = _list_marks(rows)
     if marks.empty:
         return None
-    conditions, caption = list(dict.fromkeys(marks["row"])), "Each mark is the mean of a condition over its fits."
-    if len(conditions) > MOST:
+    caption, count = "Each mark is the mean of a condition over its fits.", marks["row"].nunique()
+    if count > MOST:
         spread = marks.groupby("row", sort=False)["mean"].agg(lambda means: means.max() - means.min())
-        chosen = set(spread.nlargest(MOST).index)
-        caption += f" Shown are the {MOST} of {len(conditions)} conditions whose means lie farthest apart."
-        conditions = [row for row in conditions if row in chosen]
-        marks = marks[marks["row"].isin(chosen)]
+        caption += f" Shown are the {MOST} of {count} conditions whose means lie farthest apart."
+        marks = marks[marks["row"].isin(spread.nlargest(MOST).index)]
     title = _spell_title(rows, marks, study)
-    return Figure(NAME, title, caption, _draw(marks, conditions, study.primary))
+    return Figure(NAME, title, caption, _draw(marks, study.primary))
 
 
 def _list_marks(rows: pd.DataFrame) -> pd.DataFrame:
@@ -57,31 +54,23 @@ def _spell_title(rows: pd.DataFrame, marks: pd.DataFrame, study: Study) -> str:
     decided = tested[tested["p_value"] < 1 - LEVEL]
     count = "None" if decided.empty else "One" if len(decided) == 1 else str(len(decided))
     verb = "differ" if len(decided) > 1 else "differs"
-    return f"{count} of {_count(len(tested), 'mean')} {verb} from A's in {words} (5% level, each row by itself)"
+    means = f"{len(tested)} mean{'s' * (len(tested) > 1)}"
+    return f"{count} of {means} {verb} from A's in {words} (5% level, each row by itself)"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _draw(marks: pd.DataFrame, conditions: Sequence[str], metric: str) -> Drawing:
-    folders = list(dict.fromkeys(marks["folder"]))
+def _draw(marks: pd.DataFrame, metric: str) -> Drawing:
+    shown = add_places(marks.assign(heading="", label=marks["row"]))
+    places = list_places(shown)
     words = metric.replace("_", " ")
-    base = alt.Chart(build_data(marks))
-    span = alt.Chart(build_data(marks.groupby("row", sort=False)["mean"].agg(["min", "max"]).reset_index()))
-    scale = alt.Scale(type="band", domain=list(conditions), paddingInner=0, paddingOuter=0)
-    y = alt.Y(
-        "row:N",
-        title=None,
-        sort=list(conditions),
-        scale=scale,
-        axis=alt.Axis(ticks=False, domain=False),
-    )
+    base = alt.Chart(build_data(shown[["row", "place", "folder", "mean"]]))
+    ends = shown.groupby(["row", "place"], sort=False)["mean"].agg(["min", "max"])
+    span = alt.Chart(build_data(ends.reset_index()))
+    y = build_rows_axis(places)
     x = {
         name: alt.X(f"{name}:Q", title=words.capitalize(), scale=alt.Scale(zero=False, padding=10))
         for name in ("min", "mean")
     }
-    domain = alt.Scale(domain=folders)
+    domain = alt.Scale(domain=list(dict.fromkeys(marks["folder"])))
     return alt.layer(
         span.mark_rule(style="connector").encode(x=x["min"], x2="max:Q", y=y),
         base.mark_point(style="mean", filled=True).encode(
@@ -90,4 +79,4 @@ def _draw(marks: pd.DataFrame, conditions: Sequence[str], metric: str) -> Drawin
             color=alt.Color("folder:N", title=None, scale=domain),
             shape=alt.Shape("folder:N", title=None, scale=domain),
         ),
-    ).properties(width=WIDTH, height=alt.Step(choose_step(len(conditions))))
+    ).properties(width=WIDTH, height=alt.Step(choose_step(len(places))))
