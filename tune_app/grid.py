@@ -244,7 +244,7 @@ def _dry_run(session: "Session") -> int:
     if session.options.until_decided:
         from tune_app.session.until_decided import describe_course
 
-        wide.print(describe_course(session), highlight=False)
+        wide.print(describe_course(session, plan), highlight=False)
     if not session.options.address:
         plan.check_shares()
     session.check_origin()

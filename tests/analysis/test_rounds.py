@@ -1,11 +1,14 @@
 """What is run next for claims that are open, on the records of the report."""
 
 from pathlib import Path
+from statistics import mean
 
 import pytest
 
+from tune_app.analysis.claims import assess
 from tune_app.analysis.looking import begin_looks, count_replicates, take_looks
-from tune_app.analysis.looks import Looks
+from tune_app.analysis.looks import Looks, parse_looks
+from tune_app.analysis.metrics import find_folds
 from tune_app.analysis.rounds import choose_round
 from tune_app.records.results import Results, read_results
 from tune_app.study import has_levels
@@ -52,7 +55,40 @@ def test_a_budget_takes_what_it_suffices_for(report: Results, looks: Looks) -> N
     assert 0 < len(part.more) < len(whole.more)
     nothing = choose_round(report, looks, 1e-3, 2)
     assert (nothing.more, nothing.seconds) == ((), 0.0)
-    assert 0 < nothing.postponed <= part.seconds
+    assert set(nothing.held) == {path.sentence for path in looks.paths if path.state == "open"}
+    assert all("does not allow its next look, at 3" in reason for reason in nothing.held.values())
+
+
+def test_claims_that_all_of_the_budget_would_hardly_decide_are_held(report: Results, looks: Looks) -> None:
+    """Told one by one: a budget that suffices for six replicates of this claim's conditions, and no more."""
+    assert not choose_round(report, looks, None, 2).held
+    held = {}
+    for claim, path in zip(report.study.claims, looks.paths, strict=True):
+        if path.state != "open" or not path.looks:
+            continue
+        sides = {side[0].id: side for pair in report.study.claim_pairs(claim) for side in pair}
+        seconds = 0.0
+        for side in sides.values():
+            took = [fit.fit_seconds for spec in side for fit in find_folds(report, spec) if fit]
+            seconds += (6 - len(side)) * side[0].folds * mean(took)
+        found = choose_round(report, looks, seconds / 2 * 1.001, 2).held.get(path.sentence, "")
+        judged = assess(report, claim, path.replicates)
+        assert judged.test
+        chance = looks.find_chance(path, judged.test, judged.region, 6)
+        assert bool(found) == (chance < 0.1), path.sentence
+        held[path.sentence] = found
+        if found:
+            assert f"the budget allows 6 at most, and the chance that these decide it is {100 * chance:.2g}%" in found
+    assert 0 < len([reason for reason in held.values() if reason]) < len(held), "both are there"
+
+
+def test_a_held_claim_goes_on_with_a_larger_budget(report: Results, looks: Looks) -> None:
+    held = looks.hold(choose_round(report, looks, 1e-3, 2).held)
+    assert {path.state for path in held.paths if path.is_open} == {"out-of-budget"}
+    assert parse_looks(held.to_json(), "here") == held
+    whole = choose_round(report, held, None, 2)
+    assert whole == choose_round(report, looks, None, 2)
+    assert held.hold(whole.held) == looks
 
 
 def test_twice_the_slots_take_half_of_the_time(report: Results, looks: Looks) -> None:

@@ -10,6 +10,7 @@ import yaml
 from scipy import stats
 
 from tests.own_study import OwnStudy
+from tune_app.session.calls import build_plan
 from tune_app.session.options import parse_time
 from tune_app.session.results import read_results
 from tune_app.session.studies import read_study
@@ -199,12 +200,34 @@ def test_an_interrupted_course_goes_on_as_if_it_had_not_been(decided: OwnStudy, 
 
 def test_the_budget_stops_the_course_and_a_larger_one_goes_on(study: OwnStudy, capsys: Any) -> None:
     assert study.run("--until-decided", "--budget", "0.000001") == 0
-    assert "The budget of" in capsys.readouterr().out
+    assert "What is beyond the budget of" in capsys.readouterr().out
     assert read_looks(study)["replicates"].to_list() == [3, 3, 3]
     before = read_state(study)
     assert before["most"] == 30
+    assert {path["state"] for path in before["paths"]} == {"decided", "out-of-budget"}
+    reasons = read_results(study.path / "results" / "own").verdicts.set_index("sentence")["reason"]
+    assert "the budget does not allow its next look, at 4" in reasons["A little is higher."]
     assert study.run("--until-decided", "--max-replicates", "15") == 2
     assert "were planned for 30" in capsys.readouterr().err
+    assert study.run("--until-decided", "--budget", "1h") == 0
+    assert "0 open. The study is done." in " ".join(capsys.readouterr().out.split())
+    assert read_looks(study)["replicates"].max() > 3
+
+
+def test_a_dry_run_says_how_far_the_budget_goes(study: OwnStudy, capsys: Any) -> None:
+    assert study.run() == 0
+    plan = build_plan(
+        study.path / "study.yaml", executor="inline", runs=study.path / "runs", results=study.path / "results"
+    ).build_frame()
+    seconds = float((plan["predicted_fit_seconds"] * plan["fits"])[plan["trial"].str.contains("-r0-")].sum())
+    for times, said in {
+        0.5: "allows 0.",
+        5.5: "allows 5. --max-replicates 8 plans the last look there instead of at 30",
+        50.0: "is enough for all looks.",
+    }.items():
+        capsys.readouterr()
+        assert study.run("--until-decided", "--budget", f"{times * seconds:.9f}", "--dry-run") == 0
+        assert said in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.slow

@@ -41,7 +41,7 @@ def take_looks(results: Results, looks: Looks) -> Looks:
     study, observed = results.study, {}
     for claim, path in zip(study.claims, looks.paths, strict=True):
         replicates = count_replicates(study, claim)
-        if path.state != "open" or replicates < find_fewest(study, claim):
+        if not path.is_open or replicates < find_fewest(study, claim):
             continue
         judged = assess(results, claim, replicates)
         if judged.test is None:

@@ -2,7 +2,8 @@
 
 The claims of a family share its error rate by Holm's rule: each has an equal part of it to spend over its own looks.
 Once a claim is decided, its part passes to those that are not, whose boundaries are then those of the larger part
-(Maurer & Bretz 2013). Stopping for futility passes nothing on and binds nobody, so it never adds to the error.
+(Maurer & Bretz 2013). Stopping for futility or at a budget passes nothing on and binds nobody, so it never adds to the
+error.
 """
 
 import hashlib
@@ -37,7 +38,7 @@ METHOD = (
     "Lan–DeMets spending over replicates, within Holm over the claims of a family (Maurer & Bretz 2013); repeated "
     "confidence intervals (Jennison & Turnbull 1989)"
 )
-State = Literal["open", "decided", "futile", "refused", "ended"]
+State = Literal["open", "decided", "futile", "refused", "ended", "out-of-budget"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,10 @@ class Look:
 
 @dataclass(frozen=True)
 class ClaimPath:
-    """A claim on its way: its looks so far, and whether more are to come. `reason` says why not."""
+    """A claim on its way: its looks so far, and whether more are to come. `reason` says why not.
+
+    One that is out of budget goes on as soon as there is more of it, or when its replicates grow for another claim.
+    """
 
     sentence: str
     family: str
@@ -79,6 +83,11 @@ class ClaimPath:
     def replicates(self) -> int | None:
         """Those of the last look, None before the first."""
         return self.looks[-1].replicates if self.looks else None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether further replicates are looked at."""
+        return self.state in ("open", "out-of-budget")
 
     @property
     def verdict(self) -> str:
@@ -140,7 +149,7 @@ class Looks:
         due = {
             path.sentence: observed[path.sentence]
             for path in self.paths
-            if path.state == "open"
+            if path.is_open
             and path.sentence in observed
             and (not path.looks or observed[path.sentence].replicates > path.looks[-1].replicates)
         }
@@ -172,6 +181,28 @@ class Looks:
         look = Look(number, observed.replicates, *found, observed.judge((low, high)), last, power)
         state, reason = _find_state(look)
         return replace(path, looks=(*path.looks, look), state=state, reason=reason)
+
+    def find_chance(self, path: ClaimPath, test: TTest, region: Region, replicates: int) -> float:
+        """The chance that a look after so many replicates decides the claim; those planned before it are taken too."""
+        taken = [look.replicates for look in path.looks]
+        between = [count for count in self.schedule.looks if max(taken, default=0) < count < replicates]
+        counts = [*taken, *between, replicates]
+        nominal_p = find_nominal_p(self.find_level(path.family), counts, self.most, self.spending)
+        return find_conditional_power(test, region, nominal_p, replicates)
+
+    def hold(self, reasons: Mapping[str, str]) -> "Looks":
+        """The looks with the claims (by sentence) that a budget leaves as they are, and why; any other may go on."""
+        paths = tuple(
+            replace(
+                path,
+                state="out-of-budget" if path.sentence in reasons else "open",
+                reason=reasons.get(path.sentence, ""),
+            )
+            if path.is_open
+            else path
+            for path in self.paths
+        )
+        return replace(self, paths=paths)
 
     def refuse(self, sentence: str, reason: str) -> "Looks":
         """The looks with a claim closed that no more replicates would make a test of."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tune_app.analysis.looking import MOST, begin_looks, take_looks
 from tune_app.analysis.looks import Looks, parse_looks
+from tune_app.analysis.outlook import read_seconds
 from tune_app.analysis.rounds import Round, choose_round
 from tune_app.errors import StudyError
 from tune_app.monitor.terminal import spell_seconds
@@ -15,11 +16,13 @@ from tune_app.records.results import LOOKS_FILE
 from tune_app.records.results import Results as StoredResults
 from tune_app.session.environment import count_cpus
 from tune_app.session.kept import extend_study, find_looks, write_looks
+from tune_app.session.options import RunOptions
 from tune_app.session.resume import find_missing
 from tune_app.study.more import join_more
 
 if TYPE_CHECKING:
     from tune_app.session.outcome import Outcome
+    from tune_app.session.planning import Plan
     from tune_app.session.session import Session
 
 
@@ -32,11 +35,34 @@ def run_until_decided(session: "Session") -> "Outcome":
     return _Course(session, _find_course(session)).run()
 
 
-def describe_course(session: "Session") -> str:
-    """After how many replicates the claims are looked at, and what the looks so far have come to. Nothing is run."""
+def describe_course(session: "Session", plan: "Plan") -> str:
+    """After how many replicates the claims are looked at, what has come of it, and how far the budget goes."""
     looks = _find_course(session)
-    text = f"The claims are looked at after {', '.join(map(str, looks.schedule.looks))} replicates."
-    return f"{text} {_count(looks)}." if looks.taken else text
+    told = [f"The claims are looked at after {', '.join(map(str, looks.schedule.looks))} replicates."]
+    told += [f"{_count(looks)}."] if looks.taken else []
+    return " ".join([*told, *_describe_budget(session, plan, looks)])
+
+
+def _describe_budget(session: "Session", plan: "Plan", looks: Looks) -> list[str]:
+    budget, study = session.options.budget, session.study
+    claims = [claim for claim, path in zip(study.claims, looks.paths, strict=True) if path.is_open]
+    conditions = {side[0].id for claim in claims for pair in study.claim_pairs(claim) for side in pair}
+    core_seconds = read_seconds(plan.build_frame())
+    seconds = sum(core_seconds.get(name, 0.0) for name in conditions) / _count_slots(session.options)
+    if budget is None or not seconds:
+        return []
+    count, last = int((budget - looks.seconds) / seconds), looks.most - looks.first
+    reach = f"allows {max(0, count)}{' more' if looks.seconds else ''}" if count < last else "is enough for all looks"
+    told = [
+        f"One more replicate of all that open claims compare takes about {spell_seconds(seconds)}; the budget of "
+        f"{spell_seconds(budget)} {reach}."
+    ]
+    if 0 < count < last and not looks.taken and session.options.max_replicates is None:
+        told.append(
+            f"--max-replicates {looks.first + count} plans the last look there instead of at {looks.most}, which makes "
+            "the intervals of all looks narrower."
+        )
+    return told
 
 
 def _find_course(session: "Session") -> Looks:
@@ -101,6 +127,7 @@ class _Course:
         self._spend()
         self._keep(take_looks(results, self.looks))
         self.next = self._choose(results)
+        self._keep(self.looks.hold(self.next.held))
         if self.next.more:
             self.session.report(self._describe_next(self.next))
             self._keep(replace(self.looks, more=join_more(self.looks.more, self.next.more)))
@@ -117,30 +144,34 @@ class _Course:
         write_looks(self.session, looks)
 
     def _choose(self, results: StoredResults) -> Round:
-        options = self.session.options
-        left = None if options.budget is None else options.budget - self.looks.seconds
-        cores = 1.0 if options.cpus_per_trial is None else max(options.cpus_per_trial, 0.01)
-        slots = 1.0 if options.executor == "inline" else max(1.0, count_cpus() / cores)
-        return choose_round(results, self.looks, left, slots)
+        budget = self.session.options.budget
+        left = None if budget is None else budget - self.looks.seconds
+        return choose_round(results, self.looks, left, _count_slots(self.session.options))
 
     def _describe_next(self, chosen: Round) -> str:
         about = f", about {spell_seconds(chosen.seconds)}" if chosen.seconds >= 1 else ""
         return f"{_count(self.looks)}. Next: {_spell_more(chosen.more)}{about}."
 
     def _describe_end(self, chosen: Round) -> str:
-        if not chosen.postponed:
+        if not chosen.held:
             return f"{_count(self.looks)}. The study is done."
-        budget = self.session.options.budget or 0.0
+        budget, spent = self.session.options.budget or 0.0, self.looks.seconds
         return (
-            f"{_count(self.looks)}. The budget of {spell_seconds(budget)} does not allow the next replicates (about "
-            f"{spell_seconds(chosen.postponed)}; {spell_seconds(self.looks.seconds)} are spent); go on with a larger "
-            "--budget."
+            f"{_count(self.looks)}. What is beyond the budget of {spell_seconds(budget)} ({spell_seconds(spent)} are "
+            "spent) is left as it is; a larger --budget goes on with it."
         )
+
+
+def _count_slots(options: RunOptions) -> float:
+    """The fits that run at a time."""
+    cores = 1.0 if options.cpus_per_trial is None else max(options.cpus_per_trial, 0.01)
+    return 1.0 if options.executor == "inline" else max(1.0, count_cpus() / cores)
 
 
 def _count(looks: Looks) -> str:
     states = [path.state for path in looks.paths]
     names = {"decided": "decided", "futile": "futile", "refused": "without a test", "ended": "undecided at the end"}
+    names |= {"out-of-budget": "beyond the budget"}
     told = [f"{states.count(state)} {name}" for state, name in names.items() if state in states]
     told.append(f"{states.count('open')} open")
     return f"Look {looks.taken}: of {len(states)} claims {', '.join(told)}"
