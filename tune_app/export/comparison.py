@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pandas as pd
 from markupsafe import Markup
 
-from tune_app.errors import ResultsError
+from tune_app.errors import ExportError, ResultsError
 from tune_app.export.figures import Figure
 from tune_app.export.figures.write import draw_figure
 from tune_app.export.frames import write_csv
@@ -31,13 +31,20 @@ def write_comparison(
 ) -> Path:
     """Write `index.html`, `comparison.csv` and `changes.csv`; the page's path. `names` are (letter, folder or study).
 
-    ResultsError where the folder is one of results, or cannot be written; ExportError if the figure cannot be drawn.
+    ResultsError where the folder is one of results, or cannot be written. ExportError, once everything is written, if
+    the figure cannot be drawn: the page is without it and says why.
     """
     if (folder / RECORDS_FILE).exists():
         raise ResultsError(f"{folder} holds a study's results, which a comparison would overwrite; name another folder")
     style = (HERE / "page.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     title = f"{', '.join(Path(name).name for _, name in names[:-1])} and {Path(names[-1][1]).name} compared"
+    drawn, undrawn = None, ""
+    if figure:
+        try:
+            drawn = _draw(figure)
+        except ExportError as error:
+            undrawn = str(error)
     page = (
         open_templates()
         .get_template("comparison.html")
@@ -46,7 +53,8 @@ def write_comparison(
             sides=[(letter, name, _find_page(folder, name)) for letter, name in names],
             tables=[render_page(table) for table in tables],
             figure=figure,
-            drawn=figure and _draw(figure),
+            drawn=drawn,
+            undrawn=undrawn,
             style=Markup(style),
             style_hash=f"'sha256-{digest}'",
         )
@@ -58,6 +66,8 @@ def write_comparison(
         write_whole(folder / PAGE_FILE, page)
     except OSError as error:
         raise ResultsError(f"{folder} cannot be written: {error.strerror}; choose another one with --to") from error
+    if undrawn:
+        raise ExportError(f"the page of the comparison is without its figure: {undrawn}")
     return folder / PAGE_FILE
 
 

@@ -15,10 +15,9 @@ from tune_app.analysis.audit.verdicts import LITTLE, MINOR, MOST, PART, WORSE
 from tune_app.analysis.headline import SHAPES, Leading, Rival, VerdictRow, find_leading
 from tune_app.analysis.power import MOST_REPLICATES
 from tune_app.analysis.reported import find_counterparts
-from tune_app.analysis.t_tests import LEVEL
 from tune_app.export.figures.contrasts import select_drawable
 from tune_app.export.figures.rows import spell_pair
-from tune_app.export.figures.titles import title_contrasts
+from tune_app.export.figures.titles import select_decided, title_contrasts
 from tune_app.export.rounding import format_estimate, format_p_value
 from tune_app.records.results import Results
 from tune_app.study.metrics import SHARE
@@ -140,7 +139,7 @@ def spell_baseline(leading: Leading) -> str:
 def spell_contrasts(results: Results, contrasts: pd.DataFrame, leading: Leading) -> str:
     """The largest difference from the baseline that is decided; empty without one, or where it is the leader's."""
     found = select_drawable(contrasts) if len(contrasts) else contrasts
-    decided = found[found["p_holm"] < 1 - LEVEL]
+    decided = select_decided(found)
     if decided.empty:
         return ""
     largest = float(decided["effect"].abs().max())

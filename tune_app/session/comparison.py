@@ -38,7 +38,10 @@ class Comparison:
     study: Study  # of A
 
     def write(self, folder: str | Path) -> Path:
-        """Write a page, comparison.csv and changes.csv there, and return the page's path; ResultsError if refused."""
+        """Write a page, comparison.csv and changes.csv there, and return the page's path; ResultsError if refused.
+
+        ExportError, once everything else is written, if the figure cannot be drawn.
+        """
         figure = build_compared_figure(self.study, self.scores)
         return write_comparison(Path(folder), self._sides, self._build_tables(), figure, self.scores, self.changes)
 

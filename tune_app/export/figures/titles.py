@@ -51,14 +51,18 @@ def spell_label(label: str) -> str:
     return f"{name} ({levels})" if levels else name
 
 
+def select_decided(contrasts: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose difference is decided by Holm's rule; those without a test are not."""
+    return contrasts[contrasts["p_holm"] < 1 - LEVEL]
+
+
 def title_contrasts(drawn: pd.DataFrame, spell_pair: Callable[[str, str], tuple[str, str, str]]) -> str:
     """How many differences from the baseline are decided, and the largest of these; `drawn` as contrasts.csv.
 
     `spell_pair` gives what two conditions are called beside each other, and what they have in common.
     """
-    rows = drawn.to_dict("records")
-    tested = [row for row in rows if not pd.isna(row["p_holm"])]
-    decided = [row for row in tested if row["p_holm"] < 1 - LEVEL]
+    tested = drawn[drawn["p_holm"].notna()].to_dict("records")
+    decided = select_decided(drawn).to_dict("records")
     if not tested:
         return "No difference from the baseline is tested"
     largest = max(decided or tested, key=lambda row: abs(row["effect"]))
