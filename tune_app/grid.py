@@ -4,8 +4,6 @@ Exit codes: 0 every fit completed, 1 some fits failed or the cluster was lost, 2
 """
 
 import argparse
-import atexit
-import gc
 import logging
 import sys
 import time
@@ -115,7 +113,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run_subcommand(given[0], given[1:])
     options = build_parser().parse_args(given)
     begun = _find_begin(is_own=arguments is None)
-    atexit.register(gc.freeze)  # the collection at the end would look through all of torch, for nothing
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     phase = "Interrupted before anything started."
     session: Session | None = None
