@@ -112,7 +112,8 @@ def test_a_dry_run_says_when_the_looks_come_and_what_they_have_come_to(study: Ow
     assert study.run(*options) == 0
     assert "The claims are looked at after 3, 4 replicates.\n" in capsys.readouterr().out
     assert study.run(*options[:-1]) == 0
-    capsys.readouterr()
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Next: skill 0.63 to 4 replicates; skill 0.6 to 4 replicates." in said
     assert study.run(*options) == 0
     assert "looked at after 3, 4 replicates. Look 2: of 3 claims 1 decided" in " ".join(capsys.readouterr().out.split())
 

@@ -17,7 +17,7 @@ from tune_app.analysis.power import MOST_REPLICATES
 from tune_app.analysis.reported import find_counterparts
 from tune_app.export.figures.contrasts import select_drawable
 from tune_app.export.figures.rows import spell_pair
-from tune_app.export.figures.titles import select_decided, title_contrasts
+from tune_app.export.figures.titles import select_decided, spell_label, title_contrasts
 from tune_app.export.rounding import format_estimate, format_p_value
 from tune_app.records.results import Results
 from tune_app.study.metrics import SHARE
@@ -147,12 +147,6 @@ def spell_contrasts(results: Results, contrasts: pd.DataFrame, leading: Leading)
     if of_leader and math.isclose(largest, of_leader[0]):
         return ""
     return f"{title_contrasts(found, partial(spell_pair, results.study))}."
-
-
-def spell_label(label: str) -> str:
-    """A condition's label where others follow it: `CNN (4 folds)` for `CNN, 4 folds`."""
-    name, _, levels = label.partition(", ")
-    return f"{name} ({levels})" if levels else name
 
 
 def _spell_effect(rival: Rival) -> str:

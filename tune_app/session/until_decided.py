@@ -10,6 +10,7 @@ from tune_app.analysis.looks import Looks, parse_looks
 from tune_app.analysis.outlook import read_seconds
 from tune_app.analysis.rounds import Round, choose_round
 from tune_app.errors import StudyError
+from tune_app.export.figures.titles import spell_label
 from tune_app.monitor.terminal import spell_seconds
 from tune_app.records import RECORDS_FILE, RecordSet, read_records
 from tune_app.records.results import LOOKS_FILE
@@ -18,6 +19,7 @@ from tune_app.session.environment import count_cpus
 from tune_app.session.kept import extend_study, find_looks, write_looks
 from tune_app.session.options import RunOptions
 from tune_app.session.resume import find_missing
+from tune_app.study import Study, has_levels
 from tune_app.study.more import join_more
 
 if TYPE_CHECKING:
@@ -150,7 +152,7 @@ class _Course:
 
     def _describe_next(self, chosen: Round) -> str:
         about = f", about {spell_seconds(chosen.seconds)}" if chosen.seconds >= 1 else ""
-        return f"{_count(self.looks)}. Next: {_spell_more(chosen.more)}{about}."
+        return f"{_count(self.looks)}. Next: {_spell_more(self.session.study, chosen.more)}{about}."
 
     def _describe_end(self, chosen: Round) -> str:
         if not chosen.held:
@@ -177,9 +179,10 @@ def _count(looks: Looks) -> str:
     return f"Look {looks.taken}: of {len(states)} claims {', '.join(told)}"
 
 
-def _spell_more(more: Sequence[Mapping[str, Any]]) -> str:
-    spelled = [
-        f"{each['replicates']} replicates of {', '.join(f'{name}={level}' for name, level in each['levels'].items())}"
-        for each in more
-    ]
+def _spell_more(study: Study, more: Sequence[Mapping[str, Any]]) -> str:
+    conditions = [specs[0].condition for specs in study.conditions()]
+    spelled = []
+    for each in more:
+        condition = next(condition for condition in conditions if has_levels(condition, each["levels"]))
+        spelled.append(f"{spell_label(study.labelling.label(condition))} to {each['replicates']} replicates")
     return "; ".join([*spelled[:4], f"and {len(spelled) - 4} more"] if len(spelled) > 4 else spelled)

@@ -125,7 +125,8 @@ def _draw_waterfall(shown: pd.DataFrame) -> Drawing:
         alt.Tooltip("ci95_low:Q", format="+.3f", title="interval from"),
         alt.Tooltip("ci95_high:Q", format="+.3f", title="to"),
     ]
-    axis = alt.Axis(tickCount=8)
+    # A share's interval may reach beyond what a score can be; the axis names scores alone.
+    axis = alt.Axis(tickCount=8, labelExpr="datum.value < 0 || datum.value > 100 ? '' : datum.label")
     x = alt.X("start:Q", title=title, scale=alt.Scale(zero=False, padding=46), axis=axis)
     end, low, right = (alt.X(f"{name}:Q", title=title, axis=axis) for name in ("end", "low", "right"))
     changes = base.transform_filter("datum.kind === 'change'").mark_bar(style="bar", height={"band": 0.6})
