@@ -1,5 +1,6 @@
 """One network on several devices: the same numbers as on one, and as of one that normalises slices."""
 
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,6 +127,13 @@ def test_in_evaluation_it_is_the_original(alone: Replica) -> None:
     layer = build_layer("as it is").eval()
     batch = batches()[0]
     assert torch.equal(SyncedBatchNorm(layer, alone).eval()(batch), layer(batch))
+
+
+def test_what_fails_afterwards_is_told_as_before(tmp_path: Path) -> None:
+    hook = sys.excepthook
+    with join(Meeting(FileStore(str(tmp_path / "meeting"), 1)), 0, 1, CPU):
+        assert sys.excepthook is not hook, "torch has stopped naming the rank, and there is nothing to put back"
+    assert sys.excepthook is hook
 
 
 def test_devices_take_the_slices_of_chunk() -> None:

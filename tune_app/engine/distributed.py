@@ -9,6 +9,7 @@ exactly, one with class weights or of unequal slices too. Its gradients go back 
 import contextlib
 import importlib
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -51,6 +52,7 @@ def join(meeting: Meeting, rank: int, size: int, device: torch.device) -> Iterat
     Raises RuntimeError where the others do not come.
     """
     backend = "nccl" if device.type == "cuda" else "gloo"
+    hook = sys.excepthook  # torch puts the rank before every line of whatever fails in this process from then on
     with _by_interface(meeting.interface):
         dist.init_process_group(backend, store=meeting.store, rank=rank, world_size=size, timeout=ARRIVAL)
     try:
@@ -58,6 +60,7 @@ def join(meeting: Meeting, rank: int, size: int, device: torch.device) -> Iterat
         yield Replica(rank, size)
     finally:
         dist.destroy_process_group()
+        sys.excepthook = hook
 
 
 @contextlib.contextmanager
