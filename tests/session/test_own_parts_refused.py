@@ -118,6 +118,7 @@ def test_a_network_is_refused_for_what_it_does_to_two_samples(
     tmp_path: Path, capsys: Any, files: dict[str, str], problem: str
 ) -> None:
     told, traceback = refuse_one(OwnStudy(tmp_path, files), capsys)
+    told = told.replace("addmm: ", "")  # torch names the operation from 2.15 on
     assert re.sub(r"net\((width=8)?\)", "net", told) == f"define.net: net {problem}"
     assert traceback == "", "the user's code raised nothing"
 
