@@ -62,6 +62,7 @@ def test_a_budget_takes_what_it_suffices_for(report: Results, looks: Looks) -> N
 def test_claims_that_all_of_the_budget_would_hardly_decide_are_held(report: Results, looks: Looks) -> None:
     """Told one by one: a budget that suffices for six replicates of this claim's conditions, and no more."""
     assert not choose_round(report, looks, None, 2).held
+    assert not choose_round(report, looks, 1e9, 2).held, "a budget that reaches the last look"
     held = {}
     for claim, path in zip(report.study.claims, looks.paths, strict=True):
         if path.state != "open" or not path.looks:

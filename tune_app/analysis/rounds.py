@@ -100,6 +100,8 @@ def _find_hold(looks: Looks, path: ClaimPath, test: TTest | None, region: Region
     after = f"after {path.replicates} replicates" if path.replicates else "without a look"
     if reach is None:
         return f"left {after}: the budget does not allow its next look, at {then}."
+    if reach == looks.most:  # that the last look may decide it is what the look has found
+        return ""
     if test is None or (chance := looks.find_chance(path, test, region, reach)) >= FUTILE:
         return ""
     return (
