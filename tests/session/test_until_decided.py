@@ -1,5 +1,6 @@
 """A study that runs on until its claims are decided, whose truth is known: learners that are right as often as told."""
 
+import html
 import json
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,12 @@ def test_decided_claims_stop_and_open_ones_go_on(decided: OwnStudy, capsys: Any)
         0.63: needed["Something is higher."],
         0.9: needed["Much is higher."],
     }
+    for name in ("table.md", "index.html"):
+        text = html.unescape((folder / name).read_text())
+        assert "Each interval is that of the claim's last look." in text
+        assert "p and interval are adjusted by Holm" not in text
+    assert "look 5, by which an error rate of " in text
+    assert "p (Holm) –" not in text
     kept = (folder / "looks.json").read_text()
     assert kept == (decided.path / "runs" / "own" / "looks.json").read_text()
     planned = {trial.spec.id for trial in read_study(decided.path / "study.yaml").grid_trials()}

@@ -9,7 +9,7 @@ import pandas as pd
 from tune_app.analysis.claim_spelling import explain_verdict, spell_contrast, spell_epochs
 from tune_app.analysis.comparable import find_fewest_of, find_version_note
 from tune_app.analysis.contrasts import Contrast, build_contrast
-from tune_app.analysis.looks import UNDECIDED, ClaimPath, choose_margin, find_paths
+from tune_app.analysis.looks import UNDECIDED, ClaimPath, choose_margin, find_paths, spell_replicates
 from tune_app.analysis.power import Region, find_power
 from tune_app.analysis.sides import Side
 from tune_app.analysis.t_tests import LEVEL, TTest, adjust_by_holm
@@ -220,7 +220,7 @@ def _judge_by_looks(judged: Judged, path: ClaimPath) -> None:
     if path.verdict != UNDECIDED:
         interval = look.low, look.high
         words = explain_verdict(path.verdict, interval, look.nominal_p, judged.region, judged.margin)
-        judged.row["reason"] = f"at look {look.number}, after {look.replicates} replicates, {words}"
+        judged.row["reason"] = f"at look {look.number}, after {spell_replicates(look.replicates)}, {words}"
 
 
 def find_verdict(judged: Judged, interval: Region) -> str:

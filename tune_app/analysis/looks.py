@@ -230,13 +230,18 @@ def _find_state(look: Look) -> tuple[State, str]:
     if look.verdict != UNDECIDED:
         return "decided", ""
     if look.conditional_power is None:
-        return "ended", f"it is undecided after the last look, {look.replicates} replicates."
+        return "ended", f"it is undecided after the last look, {spell_replicates(look.replicates)}."
     if look.conditional_power < FUTILE:
         return "futile", (
-            f"stopped after {look.replicates} replicates: the chance that the last look decides it is "
+            f"stopped after {spell_replicates(look.replicates)}: the chance that the last look decides it is "
             f"{100 * look.conditional_power:.2g}%, which is below {100 * FUTILE:g}%."
         )
     return "open", ""
+
+
+def spell_replicates(count: int) -> str:
+    """`1 replicate`, `3 replicates`."""
+    return f"{count} replicate{'' if count == 1 else 's'}"
 
 
 def choose_margin(study: Study, claim: Claim) -> float:

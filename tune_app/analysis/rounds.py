@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from tune_app.analysis.claims import assess, find_fewest
 from tune_app.analysis.looking import count_replicates
-from tune_app.analysis.looks import ClaimPath, Looks
+from tune_app.analysis.looks import ClaimPath, Looks, spell_replicates
 from tune_app.analysis.metrics import find_folds
 from tune_app.analysis.power import Region
 from tune_app.analysis.sequential import FUTILE
@@ -97,7 +97,7 @@ def _find_reach(
 
 def _find_hold(looks: Looks, path: ClaimPath, test: TTest | None, region: Region, then: int, reach: int | None) -> str:
     """Why a claim is left as it is, for which the budget reaches so many replicates; empty for one that may go on."""
-    after = f"after {path.replicates} replicates" if path.replicates else "without a look"
+    after = f"after {spell_replicates(path.replicates)}" if path.replicates else "without a look"
     if reach is None:
         return f"left {after}: the budget does not allow its next look, at {then}."
     if reach == looks.most:  # that the last look may decide it is what the look has found

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from tune_app.analysis.looks import spell_replicates
 from tune_app.analysis.t_tests import LEVEL
 from tune_app.export.rounding import choose_decimals, format_number
 from tune_app.study.metrics import SHARE
@@ -106,8 +107,8 @@ def title_looks(looks: pd.DataFrame) -> str:
     """How many claims have a verdict after the last look."""
     last = looks.groupby("sentence", sort=False).last()
     decided = int((last["state"] == "decided").sum())
-    replicates = int(looks["replicates"].max())
-    return f"After {replicates} replicates {_count(decided, len(last), 'claim')} decided"
+    replicates = spell_replicates(int(looks["replicates"].max()))
+    return f"After {replicates} {_count(decided, len(last), 'claim')} decided"
 
 
 def _count(some: int, total: int, noun: str) -> str:

@@ -30,7 +30,7 @@ from tune_app.export.page.placed import place
 from tune_app.export.page.templates import HERE, open_templates
 from tune_app.export.page.trials import build_family, build_trials
 from tune_app.export.page.verdicts import build_verdicts
-from tune_app.export.tables.claims import ADJUSTMENT
+from tune_app.export.tables.claims import spell_adjustment
 from tune_app.export.tables.document import StudyTables
 from tune_app.export.tables.model import Table
 from tune_app.export.tables.trials import build_plan_table
@@ -116,7 +116,7 @@ def build_page(
         "headline": build_headline(results, frames["claims"], frames["contrasts"], audit),
         "verdicts": verdicts,
         "claims_scope": tables.claims.scope if tables.claims else "",
-        "adjustment": ADJUSTMENT if frames["claims"]["adjusted_level"].notna().any() else "",
+        "adjustment": spell_adjustment(frames["claims"]),
         "conclusions": [] if audit is None else build_conclusions(audit),
         "design_sentences": [] if designs is None else build_design_sentences(results, designs),
         "other_contrasts": [build_family(family, study, packs) for family in tables.other_contrasts],

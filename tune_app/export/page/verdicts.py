@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from tune_app.analysis.headline import VerdictRow, build_verdict_rows
+from tune_app.analysis.verdicts import spell_level
 from tune_app.export.headline import spell_needs, spell_remark
 from tune_app.export.page.intervals import Axis, Drawing, draw_verdicts
 from tune_app.export.rounding import format_estimate, format_p_value, format_share
@@ -98,7 +99,12 @@ def _spell_numbers(study: Study, row: VerdictRow, record: Mapping[str, Any]) -> 
         return ""
     parts = []
     if row.is_adjusted:
-        parts = [f"adjusted interval at {100 * row.level:.4g}%", f"p (Holm) {format_p_value(record['p_holm'])}"]
+        level = spell_level(row.level)
+        parts = ["adjusted interval" if level == "adjusted" else f"adjusted interval at {level}"]
+        if pd.isna(record["look"]):
+            parts.append(f"p (Holm) {format_p_value(record['p_holm'])}")
+        else:
+            parts.append(f"look {record['look']:.0f}, by which an error rate of {record['p_spent']:.2g} is spent")
     elif row.low == row.low:
         parts = ["95% interval, not adjusted: there is no p-value"]
     if estimand := spell_estimand(record["estimand"], study):

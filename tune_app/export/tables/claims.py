@@ -31,6 +31,10 @@ ADJUSTMENT = (
     "p and interval are adjusted by Holm over the claims of a family: the chance of any wrong verdict among them stays "
     "below 5%."
 )
+BY_LOOKS = (
+    "Each interval is that of the claim's last look. Its level is so high that the chance of any wrong verdict stays "
+    "below 5% over all looks at all claims of a family (Lan–DeMets spending within Holm's rule)."
+)
 POWER = "Power is the chance that this many replicates decide a claim, if its effect is as observed."
 
 
@@ -40,10 +44,17 @@ def build_claim_table(study: Study, claims: pd.DataFrame) -> Table:
     rows = tuple(_build_row(study, number, record) for number, record in enumerate(records, start=1))
     estimands = [record["estimand"] for record in records]
     columns = tuple(column for column in COLUMNS if column.name != ESTIMAND.name or do_differ(estimands))
-    adjusted = [f"{ADJUSTMENT} {POWER}"] if any(not pd.isna(record["adjusted_level"]) for record in records) else []
+    adjusted = [f"{adjustment} {POWER}"] if (adjustment := spell_adjustment(claims)) else []
     reasons = [f"{number_claims(reason)}: {reason.text}" for reason in build_claim_reasons(claims)]
     scope = build_scope([(record["estimand"], record["metric"]) for record in records], study)
     return Table("claims", "Claims", columns, (Group("", rows),), (*adjusted, *reasons), scope)
+
+
+def spell_adjustment(claims: pd.DataFrame) -> str:
+    """What p and intervals of claims.csv are adjusted for; empty where none is."""
+    if claims["adjusted_level"].isna().all():
+        return ""
+    return ADJUSTMENT if claims["look"].isna().all() else BY_LOOKS
 
 
 def _build_row(study: Study, number: int, record: dict[str, Any]) -> Row:
