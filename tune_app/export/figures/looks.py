@@ -8,8 +8,9 @@ from tune_app.export.figures.layout import HEADER, MARGIN, break_heading
 from tune_app.study.metrics import SHARE
 
 ROOM = 3.0  # half-widths of the last interval that a panel shows beyond the effects
-COLUMNS = 3  # panels beside each other
-PANEL_WIDTH = 140  # about, once it is fitted
+COLUMNS = 2  # panels beside each other
+PANEL_WIDTH = 250  # about, once it is fitted
+BESIDE = 40  # pixels of the next panel's axis that a heading may reach across
 
 
 def build_looks_chart(looks: pd.DataFrame) -> Drawing:
@@ -19,7 +20,7 @@ def build_looks_chart(looks: pd.DataFrame) -> Drawing:
     """
     ends = looks["replicates"].min() - 0.5, looks["replicates"].max() + 0.5
     shown = pd.concat([_fit_panel(path, *ends) for _, path in looks.groupby("sentence", sort=False)])
-    shown["heading"] = shown["sentence"].map(lambda sentence: break_heading(sentence, PANEL_WIDTH))
+    shown["heading"] = shown["sentence"].map(lambda sentence: break_heading(sentence, PANEL_WIDTH + BESIDE))
     headings = list(dict.fromkeys(shown["heading"]))
     rows = -(-len(headings) // COLUMNS)
     lines = max(heading.count("|") + 1 for heading in headings)
@@ -58,11 +59,18 @@ def build_looks_chart(looks: pd.DataFrame) -> Drawing:
             base.mark_rule(style="interval").encode(
                 x=x, y=alt.Y("low:Q", title=title), y2="high:Q", color=color, tooltip=tooltip
             ),
-            base.mark_point(style="mean", filled=True).encode(x=x, y=y, color=color, shape=shape, tooltip=tooltip),
+            base.mark_point(style="mean", filled=True, size=70).encode(
+                x=x, y=y, color=color, shape=shape, tooltip=tooltip
+            ),
         )
         .properties(width=PANEL_WIDTH, height=max(50, 500 // rows - 13 * lines - 34))
         .facet(
-            facet=alt.Facet("heading:N", title=None, sort=headings, header=alt.Header(**HEADER, labelFontSize=11)),
+            facet=alt.Facet(
+                "heading:N",
+                title=None,
+                sort=headings,
+                header=alt.Header(**HEADER, labelFontSize=11, labelAnchor="start"),
+            ),
             columns=COLUMNS,
             spacing={"row": 13 * lines + 34, "column": MARGIN - 8},
             bounds="flush",  # so that panels stand in line, whatever their axes and headings need
