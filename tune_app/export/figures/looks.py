@@ -1,5 +1,7 @@
 """How verdicts came about: each claim's interval from look to look, against the effects that it allows."""
 
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
@@ -24,9 +26,26 @@ def build_looks_chart(looks: pd.DataFrame) -> Drawing:
     headings = list(dict.fromkeys(shown["heading"]))
     rows = -(-len(headings) // COLUMNS)
     lines = max(heading.count("|") + 1 for heading in headings)
-    data = build_data(shown)
-    units = set(looks["unit"])
-    title = "Effect (points)" if units == {SHARE} else "Effect"
+    chart: Drawing = (
+        _draw_panels(shown, "Effect (points)" if set(looks["unit"]) == {SHARE} else "Effect")
+        .properties(width=PANEL_WIDTH, height=max(50, 500 // rows - 13 * lines - 34))
+        .facet(
+            facet=alt.Facet(
+                "heading:N",
+                title=None,
+                sort=headings,
+                header=alt.Header(**HEADER, labelFontSize=11, labelAnchor="start"),
+            ),
+            columns=COLUMNS,
+            spacing={"row": 13 * lines + 34, "column": MARGIN - 8},
+            bounds="flush",  # so that panels stand in line, whatever their axes and headings need
+        )
+        .resolve_scale(y="independent")
+    )
+    return chart
+
+
+def _draw_panels(shown: pd.DataFrame, title: str) -> Any:  # a chart of layers, which altair declares as more
     x = alt.X(
         "replicates:Q",
         title="Replicates",
@@ -45,39 +64,21 @@ def build_looks_chart(looks: pd.DataFrame) -> Drawing:
         alt.Tooltip("p_spent:Q", format=".2g", title="error rate spent"),
         alt.Tooltip("verdict:N"),
     ]
-    base = alt.Chart(data)
+    base = alt.Chart(build_data(shown))
     y = alt.Y("effect:Q", title=title, scale=alt.Scale(zero=False, nice=False, padding=4))
-    chart: Drawing = (
-        alt.layer(
-            base.mark_rect(style="rope").encode(
-                x=alt.X("from:Q", title="Replicates"),
-                x2="to:Q",
-                y=alt.Y("region_low:Q", title=title),
-                y2="region_high:Q",
-            ),
-            base.mark_line(style="connector").encode(x=x, y=y),
-            base.mark_rule(style="interval").encode(
-                x=x, y=alt.Y("low:Q", title=title), y2="high:Q", color=color, tooltip=tooltip
-            ),
-            base.mark_point(style="mean", filled=True, size=70).encode(
-                x=x, y=y, color=color, shape=shape, tooltip=tooltip
-            ),
-        )
-        .properties(width=PANEL_WIDTH, height=max(50, 500 // rows - 13 * lines - 34))
-        .facet(
-            facet=alt.Facet(
-                "heading:N",
-                title=None,
-                sort=headings,
-                header=alt.Header(**HEADER, labelFontSize=11, labelAnchor="start"),
-            ),
-            columns=COLUMNS,
-            spacing={"row": 13 * lines + 34, "column": MARGIN - 8},
-            bounds="flush",  # so that panels stand in line, whatever their axes and headings need
-        )
-        .resolve_scale(y="independent")
+    return alt.layer(
+        base.mark_rect(style="rope").encode(
+            x=alt.X("from:Q", title="Replicates"),
+            x2="to:Q",
+            y=alt.Y("region_low:Q", title=title),
+            y2="region_high:Q",
+        ),
+        base.mark_line(style="connector").encode(x=x, y=y),
+        base.mark_rule(style="interval").encode(
+            x=x, y=alt.Y("low:Q", title=title), y2="high:Q", color=color, tooltip=tooltip
+        ),
+        base.mark_point(style="mean", filled=True, size=70).encode(x=x, y=y, color=color, shape=shape, tooltip=tooltip),
     )
-    return chart
 
 
 def _fit_panel(path: pd.DataFrame, begin: float, end: float) -> pd.DataFrame:
