@@ -1,17 +1,17 @@
 """Results folders side by side in one figure: what its title says, and which conditions it has."""
 
 from pathlib import Path
-from typing import Any
 
 import altair as alt
 import pandas as pd
 import pytest
 
 from tests.builders import build_effect_results, build_effect_study, build_results, score_with_effect
+from tests.export.broken import Broken
 from tune_app.analysis.comparison import build_comparison
 from tune_app.errors import ExportError
 from tune_app.export.comparison import write_comparison
-from tune_app.export.figures import Figure, compared
+from tune_app.export.figures import compared
 from tune_app.export.figures.compared import build_compared_figure
 from tune_app.export.figures.write import draw_figure
 
@@ -40,11 +40,6 @@ def test_of_many_conditions_the_figure_has_those_that_differ_most(monkeypatch: p
     drawn = {row["row"] for rows in figure.build_spec()["datasets"].values() for row in rows}
     assert len(drawn) == 2
     assert all("DP" in row or "dropout" in row for row in drawn)
-
-
-class Broken(Figure):
-    def build_spec(self, dark: bool | None = None, titled: bool = True, width: int = 0) -> dict[str, Any]:
-        return {"mark": "no such mark", "datasets": {}, "description": ""}
 
 
 def test_a_figure_that_cannot_be_drawn_costs_the_comparison_nothing_else(tmp_path: Path) -> None:

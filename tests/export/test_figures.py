@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from tests.builders import build_study, fold_record, results_of
+from tests.export.broken import Broken
 from tune_app import data
 from tune_app.analysis.confusion import build_confusions, count_confusions, rank_confused
 from tune_app.analysis.contrast_rows import build_contrasts
@@ -214,11 +215,6 @@ def test_the_forest_shows_the_contrasts_of_test_accuracy_that_have_an_interval()
     assert [(row["row"], row["baseline_row"]) for row in rows] == [("CNN+BN", "CNN")]
     assert rows[0]["effect"] == pytest.approx(0.2)
     assert rows[0]["reading"] == "not decided"
-
-
-class Broken(Figure):
-    def build_spec(self, dark: bool | None = None, titled: bool = True, width: int = 0) -> dict[str, Any]:
-        return {"mark": "no such mark", "datasets": {}, "description": ""}
 
 
 def _break(figure: Figure) -> Figure:

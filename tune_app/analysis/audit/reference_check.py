@@ -11,6 +11,7 @@ from scipy import stats
 from tune_app.analysis.audit.settings import group_by_protocol
 from tune_app.analysis.frames import find_reported
 from tune_app.analysis.labels import build_row_label
+from tune_app.analysis.looks import spell_replicates
 from tune_app.analysis.metrics import build_replicate_scores
 from tune_app.analysis.sides import Condition
 from tune_app.errors import RefusedError
@@ -83,4 +84,4 @@ def _place(figure: float, scores: NDArray[np.float64]) -> str:
         half = float(stats.t.ppf(0.975, count - 1)) * scores.std(ddof=1) * (1 + 1 / count) ** 0.5
         if abs(figure - scores.mean()) > half:
             return "outside"
-    return f"undecidable with {count} replicate{'s' * (count > 1)}"
+    return f"undecidable with {spell_replicates(count)}"
