@@ -11,6 +11,7 @@ import yaml
 from scipy import stats
 
 from tests.own_study import OwnStudy
+from tune_app.session import until_decided
 from tune_app.session.calls import build_plan
 from tune_app.session.options import parse_time
 from tune_app.session.results import read_results
@@ -36,10 +37,13 @@ def learner(skill: float = 0.5, *, task):
     return predict
 """
 STOPS = """
+    import os, shutil
     with open({path!r}, "a+") as fits:
         fits.write(".")
         fits.seek(0)
         if len(fits.read()) % 17 == 0:
+            if os.path.exists({kept!r}):
+                shutil.copy({kept!r}, {killed!r})
             raise KeyboardInterrupt
 """
 LOAD = """
@@ -192,7 +196,7 @@ def test_the_figure_draws_each_look_and_the_effects_that_are_claimed(decided: Ow
 @pytest.mark.slow
 def test_an_interrupted_course_goes_on_as_if_it_had_not_been(decided: OwnStudy, tmp_path: Path) -> None:
     again = write(tmp_path)
-    stopping = STOPS.format(path=str(tmp_path / "fits"))
+    stopping = STOPS.format(path=str(tmp_path / "fits"), kept="", killed="")
     again.write("learners.py", LEARNERS.replace("    source =", stopping + "    source =", 1))
     codes = []
     for _ in range(12):
@@ -204,6 +208,18 @@ def test_an_interrupted_course_goes_on_as_if_it_had_not_been(decided: OwnStudy, 
     assert read_state(again) == read_state(decided)
     tables = [(each.path / "results" / "own" / "claims.csv").read_text() for each in (again, decided)]
     assert tables[0] == tables[1]
+
+
+def test_time_is_spent_however_a_round_ends(study: OwnStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken off at the fourth fit of further replicates: the looks as a kill finds them, and as they are exported."""
+    monkeypatch.setattr(until_decided, "COUNTED_EVERY", 0.0)
+    kept, exported, killed = (study.path / name for name in ("runs/own/looks.json", "results/own/looks.json", "killed"))
+    stopping = STOPS.format(path=str(study.path / "fits"), kept=str(kept), killed=str(killed))
+    study.write("learners.py", LEARNERS.replace("    source =", stopping.replace("% 17", "% 28") + "    source =", 1))
+    assert study.run("--until-decided", "--max-replicates", "15") == 130
+    seconds = [json.loads(path.read_text())["seconds"] for path in (killed, kept, exported)]
+    assert 0 < seconds[0] < seconds[1]
+    assert seconds[2] == seconds[1]
 
 
 def test_the_budget_stops_the_course_and_a_larger_one_goes_on(study: OwnStudy, capsys: Any) -> None:

@@ -11,8 +11,9 @@ from tune_app.analysis.outlook import read_seconds
 from tune_app.analysis.rounds import Round, choose_round
 from tune_app.errors import StudyError
 from tune_app.export.figures.titles import spell_label
+from tune_app.monitor import Callback
 from tune_app.monitor.terminal import spell_seconds
-from tune_app.records import RECORDS_FILE, RecordSet, read_records
+from tune_app.records import RECORDS_FILE, Record, RecordSet, read_records
 from tune_app.records.results import LOOKS_FILE
 from tune_app.records.results import Results as StoredResults
 from tune_app.session.environment import count_cpus
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from tune_app.session.outcome import Outcome
     from tune_app.session.planning import Plan
     from tune_app.session.session import Session
+
+COUNTED_EVERY = 10.0  # seconds: what a kill gives back of the budget at most, beside the fits that it breaks off
 
 
 def run_until_decided(session: "Session") -> "Outcome":
@@ -100,14 +103,11 @@ class _Course:
 
     def run(self) -> "Outcome":
         session = self.session
-        session.look = self._take
+        session.look, session.callbacks = self._take, [*session.callbacks, _Clock(self)]
         is_pending = bool(self.looks.more) and self._lacks_fits()
         while True:
             self.begun = time.monotonic() if is_pending else None
-            try:
-                outcome = session.run_once()
-            finally:
-                self._spend()
+            outcome = session.run_once()
             if outcome.interrupted or outcome.missing:
                 return outcome
             session.options = replace(session.options, fresh=False, continue_from=None)
@@ -126,7 +126,6 @@ class _Course:
 
     def _take(self, results: StoredResults) -> bool:
         """Look, and choose what to run next; whether there is anything."""
-        self._spend()
         self._keep(take_looks(results, self.looks))
         self.next = self._choose(results)
         self._keep(self.looks.hold(self.next.held))
@@ -135,10 +134,16 @@ class _Course:
             self._keep(replace(self.looks, more=join_more(self.looks.more, self.next.more)))
         return bool(self.next.more)
 
-    def _spend(self) -> None:
-        """Count the time of further replicates, without that of the looks and tables that follow."""
-        if self.begun is not None and self.session.folder.exists():
-            self._keep(replace(self.looks, seconds=self.looks.seconds + time.monotonic() - self.begun))
+    def spend(self, at_least: float = 0.0) -> None:
+        """Count the time that further replicates have taken since it was last counted, once it is `at_least` this."""
+        now = time.monotonic()
+        if self.begun is not None and now - self.begun >= at_least:
+            self._keep(replace(self.looks, seconds=self.looks.seconds + now - self.begun))
+            self.begun = now
+
+    def stop_spending(self) -> None:
+        """Count it to here: the looks and tables that follow are not in it."""
+        self.spend()
         self.begun = None
 
     def _keep(self, looks: Looks) -> None:
@@ -162,6 +167,19 @@ class _Course:
             f"{_count(self.looks)}. What is beyond the budget of {spell_seconds(budget)} ({spell_seconds(spent)} are "
             "spent) is left as it is; a larger --budget goes on with it."
         )
+
+
+class _Clock(Callback):
+    """Counts what further replicates take while they run, so that a killed run has spent its time, too."""
+
+    def __init__(self, course: _Course) -> None:
+        self._course = course
+
+    def record(self, record: Record) -> None:
+        self._course.spend(at_least=COUNTED_EVERY)
+
+    def close(self) -> None:
+        self._course.stop_spending()
 
 
 def _count_slots(options: RunOptions) -> float:
