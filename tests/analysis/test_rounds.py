@@ -1,11 +1,13 @@
 """What is run next for claims that are open, on the records of the report."""
 
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
 import pytest
 
-from tune_app.analysis.claims import assess
+from tune_app.analysis.chances import find_chance
+from tune_app.analysis.claims import assess, judge
 from tune_app.analysis.looking import begin_looks, count_replicates, take_looks
 from tune_app.analysis.looks import Looks, parse_looks
 from tune_app.analysis.metrics import find_folds
@@ -50,9 +52,10 @@ def test_without_a_budget_every_open_claim_gets_its_next_look(report: Results, l
 
 def test_a_budget_takes_what_it_suffices_for(report: Results, looks: Looks) -> None:
     whole = choose_round(report, looks, None, 2)
-    part = choose_round(report, looks, whole.seconds / 3, 2)
-    assert 0 < part.seconds <= whole.seconds / 3
-    assert 0 < len(part.more) < len(whole.more)
+    budgets = [whole.seconds * share / 10 for share in range(1, 11)]
+    parts = [choose_round(report, looks, budget, 2) for budget in budgets]
+    assert all(part.seconds <= budget for part, budget in zip(parts, budgets, strict=True))
+    assert any(0 < len(part.more) < len(whole.more) for part in parts)
     nothing = choose_round(report, looks, 1e-3, 2)
     assert (nothing.more, nothing.seconds) == ((), 0.0)
     assert set(nothing.held) == {path.sentence for path in looks.paths if path.state == "open"}
@@ -73,13 +76,39 @@ def test_claims_that_all_of_the_budget_would_hardly_decide_are_held(report: Resu
             assert reach
             seconds = price(report, claim, reach)
             found = choose_round(report, looks, seconds / 2 * 1.001, 2).held.get(path.sentence, "")
-            chance = looks.find_chance(path, judged.test, judged.region, reach)
+            chance = find_chance(looks, path, judged.test, judged.region, reach)
             assert bool(found) == (chance < 0.1), (path.sentence, reach)
             held.add(bool(found))
             assert found == "" or (
                 f"allows {reach} at most, and the chance that these decide it is {100 * chance:.2g}%" in found
             )
     assert held == {True, False}, "both are there"
+
+
+def test_what_a_claim_needs_goes_by_the_looks_to_come(report: Results, looks: Looks) -> None:
+    """A claim that is looked at has no second answer, that of a study whose replicates are planned beforehand."""
+    seen = set()
+    for judged, path in zip(judge(replace(report, looks=looks.to_json())), looks.paths, strict=True):
+        row = judged.row
+        if path.state == "open" and path.looks:
+            assert judged.test
+            later = [count for count in looks.schedule.looks if count > path.looks[-1].replicates]
+            chances = [find_chance(looks, path, judged.test, judged.region, count) for count in later]
+            assert row["power"] == chances[-1]
+            for name, target in (("needed_replicates", 0.8), ("needed_replicates_90", 0.9)):
+                enough = [count for count, chance in zip(later, chances, strict=True) if chance >= target]
+                assert row[name] == min(enough, default=None)
+            assert f"after 30 replicates, decides it is {100 * chances[-1]:.2g}%" in row["reason"]
+        elif path.state == "futile":
+            assert row["power"] == path.looks[-1].conditional_power
+            assert row["power"] < 0.1
+            assert (row["needed_replicates"], row["most_replicates"]) == (None, 30)
+            assert "the last look, after" not in row["reason"]
+        else:
+            assert row["power"] is None
+        assert "if the effect is as observed" not in row["reason"]
+        seen.add(path.state)
+    assert seen == {"open", "futile", "decided"}
 
 
 def price(report: Results, claim: Claim, replicates: int) -> float:

@@ -120,7 +120,7 @@ def test_scores_do_not_depend_on_the_order_of_images(digits: data.Data) -> None:
 @pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16", "fp16"])
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_every_precision_and_optimizer_learns(digits: data.Data, precision: str, optimizer: str) -> None:
-    rate = 0.02 if optimizer == "sgd" else 0.005
+    rate = 0.01 if optimizer == "sgd" else 0.005  # at 0.02 sgd hangs on the rounding of the processor
     recipe = Recipe(epochs=12, batch_size=20, precision=precision, optimizer=optimizer, learning_rate=rate)
     images = digits_images(digits, 300)
     train, validation = torch.arange(240), torch.arange(240, 300)

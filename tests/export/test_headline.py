@@ -220,11 +220,12 @@ def test_an_undecided_claim_says_how_many_replicates_it_needs() -> None:
     frame = build_verdicts(results)
     (row,) = build_verdict_rows(results.study, frame)
     assert row.verdict == "undecided" or row.needed is None
-    lacking = build_verdict_rows(results.study, frame.assign(verdict="undecided", needed_replicates=None, power=0.1))
-    assert spell_needs(lacking[0]) == "over 1,000 replicates"
-    few = build_verdict_rows(results.study, frame.assign(verdict="undecided", needed_replicates=63, power=0.1))
-    assert spell_needs(few[0]) == "63 replicates"
-    least = build_verdict_rows(results.study, frame.assign(verdict="undecided", needed_replicates=3, power=None))
-    assert spell_needs(least[0]) == "at least 3 replicates", "its spread is not known"
-    none = build_verdict_rows(results.study, frame.assign(verdict="undecided", needed_replicates=None, power=None))
-    assert spell_needs(none[0]) == "see the reason"
+    for needed, most, words in (
+        (None, 1000, "over 1,000 replicates"),
+        (None, 30, "over 30 replicates"),
+        (63, 1000, "63 replicates"),
+        (3, None, "at least 3 replicates"),  # its spread is not known
+        (None, None, "see the reason"),
+    ):
+        frame_of_one = frame.assign(verdict="undecided", needed_replicates=needed, most_replicates=most)
+        assert spell_needs(build_verdict_rows(results.study, frame_of_one)[0]) == words

@@ -162,6 +162,7 @@ def test_contrasts_of_one_factor_come_first_and_each_family_is_adjusted_by_itsel
                 adjusted = multipletests(tested["p_value"].astype(float), method="holm")[1]
                 assert tested["p_holm"].astype(float).to_numpy() == pytest.approx(adjusted)
     one, several = tables.contrasts
+    assert all("Replicates were added until claims were decided" in table.notes[0] for table in tables.contrasts)
     assert "differs" not in list_headings(one)
     cells = list_cells(several, "differs")
     assert len(cells) == 10
@@ -232,10 +233,10 @@ def test_what_a_claim_needs_is_that_of_the_data_file(tables: StudyTables, frames
     assert claims is not None
     for heading, name in (("replicates for 80%", "needed_replicates"), ("for 90%", "needed_replicates_90")):
         expected = [
-            f"{needed:,}" if not pd.isna(needed) else "–" if pd.isna(power) else "over 1,000"
-            for needed, power in zip(frames["claims"][name], frames["claims"]["power"], strict=True)
+            f"{needed:,}" if not pd.isna(needed) else "–" if pd.isna(most) else f"over {most:,}"
+            for needed, most in zip(frames["claims"][name], frames["claims"]["most_replicates"], strict=True)
         ]
-        assert "over 1,000" in expected, "not even a thousand is another answer than not known"
+        assert "over 30" in expected, "more than the last look has is another answer than not known"
         assert list_cells(claims, heading) == expected
     assert any(cell != "–" for cell in list_cells(claims, "for 90%"))
 

@@ -1,7 +1,6 @@
 """A study that runs on until its claims are decided, whose truth is known: learners that are right as often as told."""
 
 import html
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,98 +9,15 @@ import pytest
 import yaml
 from scipy import stats
 
+from tests.known_learners import CLAIMS, LEARNERS, STOPS, claim, read_looks, read_state, write
 from tests.own_study import OwnStudy
-from tune_app.session import until_decided
-from tune_app.session.calls import build_plan
-from tune_app.session.options import parse_time
 from tune_app.session.results import read_results
 from tune_app.session.studies import read_study
-
-LEARNERS = """
-import zlib
-
-import numpy as np
-
-
-def learner(skill: float = 0.5, *, task):
-    \"\"\"Right about a sample with the probability `skill`, and with a little luck of its own.\"\"\"
-    yield {"train_loss": 1.0}
-    source = np.random.default_rng([task.seed, zlib.crc32(str(skill).encode())])
-    luck = source.normal(0, 0.004)
-
-    def predict(inputs):
-        right = source.random(len(inputs)) < skill + luck
-        truth = (inputs[:, 0] > 0).astype(int)
-        return np.eye(2)[np.where(right, truth, 1 - truth)]
-
-    return predict
-"""
-STOPS = """
-    import os, shutil
-    with open({path!r}, "a+") as fits:
-        fits.write(".")
-        fits.seek(0)
-        if len(fits.read()) % 17 == 0:
-            if os.path.exists({kept!r}):
-                shutil.copy({kept!r}, {killed!r})
-            raise KeyboardInterrupt
-"""
-LOAD = """
-import numpy as np
-
-from tune_app import Data
-
-
-def load():
-    targets = np.arange(400) % 2
-    inputs = np.stack([targets * 2.0 - 1, np.arange(400) / 400], axis=1).astype(np.float32)
-    part = Data(inputs, targets.astype(np.int64), ("no", "yes"), normalise="none")
-    return Data(part.inputs, part.targets, part.classes, normalise="none", test=part)
-"""
-
-
-def claim(sentence: str, skill: float, **more: Any) -> dict[str, Any]:
-    sides = {"levels": {"skill": skill}, "against": {"skill": 0.6}}
-    return {"sentence": sentence, "expect": "higher", "by": 0.01, **sides, **more}
-
-
-CLAIMS = [
-    claim("Much is higher.", 0.9),
-    claim("Something is higher.", 0.63),
-    claim("A little is higher.", 0.61),
-]
-GRID = [{"model": "learner", "folds": 2, "skill": [0.6, 0.61, 0.63, 0.9]}]
-
-
-def write(path: Path, inference: str = "these-images") -> OwnStudy:
-    return OwnStudy(
-        path,
-        {"learners.py": LEARNERS, "load.py": LOAD},
-        define={"learner": {"model": "learners:learner"}, "net": None, "share": None},
-        test="auto",
-        splitter="kfold",
-        metrics={},
-        data="cells",
-        inference=inference,
-        replicates=3,
-        grid=GRID,
-        claims=CLAIMS,
-    )
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> OwnStudy:
     return write(tmp_path)
-
-
-def read_looks(study: OwnStudy) -> pd.DataFrame:
-    return pd.read_csv(study.path / "results" / "own" / "looks.csv")
-
-
-def read_state(study: OwnStudy) -> dict[str, Any]:
-    """The looks without the time that they took."""
-    content: dict[str, Any] = json.loads((study.path / "runs" / "own" / "looks.json").read_text())
-    return {name: value for name, value in content.items() if name != "seconds"}
 
 
 @pytest.fixture(scope="module")
@@ -210,50 +126,6 @@ def test_an_interrupted_course_goes_on_as_if_it_had_not_been(decided: OwnStudy, 
     assert tables[0] == tables[1]
 
 
-def test_time_is_spent_however_a_round_ends(study: OwnStudy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Broken off at the fourth fit of further replicates: the looks as a kill finds them, and as they are exported."""
-    monkeypatch.setattr(until_decided, "COUNTED_EVERY", 0.0)
-    kept, exported, killed = (study.path / name for name in ("runs/own/looks.json", "results/own/looks.json", "killed"))
-    stopping = STOPS.format(path=str(study.path / "fits"), kept=str(kept), killed=str(killed))
-    study.write("learners.py", LEARNERS.replace("    source =", stopping.replace("% 17", "% 28") + "    source =", 1))
-    assert study.run("--until-decided", "--max-replicates", "15") == 130
-    seconds = [json.loads(path.read_text())["seconds"] for path in (killed, kept, exported)]
-    assert 0 < seconds[0] < seconds[1]
-    assert seconds[2] == seconds[1]
-
-
-def test_the_budget_stops_the_course_and_a_larger_one_goes_on(study: OwnStudy, capsys: Any) -> None:
-    assert study.run("--until-decided", "--budget", "0.000001") == 0
-    assert "What is beyond the budget of" in capsys.readouterr().out
-    assert read_looks(study)["replicates"].to_list() == [3, 3, 3]
-    before = read_state(study)
-    assert before["most"] == 30
-    assert {path["state"] for path in before["paths"]} == {"decided", "out-of-budget"}
-    reasons = read_results(study.path / "results" / "own").verdicts.set_index("sentence")["reason"]
-    assert "the budget does not allow its next look, at 4" in reasons["A little is higher."]
-    assert study.run("--until-decided", "--max-replicates", "15") == 2
-    assert "were planned for 30" in capsys.readouterr().err
-    assert study.run("--until-decided", "--budget", "1h") == 0
-    assert "0 open. The study is done." in " ".join(capsys.readouterr().out.split())
-    assert read_looks(study)["replicates"].max() > 3
-
-
-def test_a_dry_run_says_how_far_the_budget_goes(study: OwnStudy, capsys: Any) -> None:
-    assert study.run() == 0
-    plan = build_plan(
-        study.path / "study.yaml", executor="inline", runs=study.path / "runs", results=study.path / "results"
-    ).build_frame()
-    seconds = float((plan["predicted_fit_seconds"] * plan["fits"])[plan["trial"].str.contains("-r0-")].sum())
-    for times, said in {
-        0.5: "allows 0.",
-        5.5: "allows 5. --max-replicates 8 plans the last look there instead of at 30",
-        50.0: "is enough for all looks.",
-    }.items():
-        capsys.readouterr()
-        assert study.run("--until-decided", "--budget", f"{times * seconds:.9f}", "--dry-run") == 0
-        assert said in " ".join(capsys.readouterr().out.split())
-
-
 @pytest.mark.slow
 def test_changed_claims_are_a_new_family(study: OwnStudy, capsys: Any) -> None:
     assert study.run("--until-decided", "--budget", "0.000001") == 0
@@ -295,11 +167,6 @@ def test_a_study_without_claims_has_nothing_to_decide(study: OwnStudy, capsys: A
     study.write_study(**{**study_keys(study), "claims": []})
     assert study.run("--until-decided") == 2
     assert "the study makes no claim" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("text", "seconds"), [("2h", 7200), ("1h30m", 5400), ("45s", 45), ("90", 90), ("1.5h", 5400)])
-def test_budgets_are_times(text: str, seconds: float) -> None:
-    assert parse_time(text, "--budget") == seconds
 
 
 @pytest.mark.slow

@@ -6,11 +6,12 @@ from typing import Any
 
 import pandas as pd
 
+from tune_app.analysis.chances import find_needed_looks
 from tune_app.analysis.claim_spelling import explain_verdict, spell_contrast, spell_epochs
 from tune_app.analysis.comparable import find_fewest_of, find_version_note
 from tune_app.analysis.contrasts import Contrast, build_contrast
-from tune_app.analysis.looks import UNDECIDED, ClaimPath, choose_margin, find_paths, spell_replicates
-from tune_app.analysis.power import Region, find_power
+from tune_app.analysis.looks import UNDECIDED, ClaimPath, Looks, choose_margin, find_looks, spell_replicates
+from tune_app.analysis.power import MOST_REPLICATES, Region, find_power
 from tune_app.analysis.sides import Side
 from tune_app.analysis.t_tests import LEVEL, TTest, adjust_by_holm
 from tune_app.analysis.verdicts import (
@@ -60,10 +61,11 @@ COLUMNS = (
     "power",
     "needed_replicates",
     "needed_replicates_90",
+    "most_replicates",
     "reason",
     "note",
 )
-COUNTS = ("look", "n_pairs", "needed_replicates", "needed_replicates_90")
+COUNTS = ("look", "n_pairs", "needed_replicates", "needed_replicates_90", "most_replicates")
 
 
 @dataclass
@@ -76,7 +78,6 @@ class Judged:
     margin: float
     contrast: Contrast | None = None
     fewest: int = 1
-    level: float | None = None  # of the intervals to come, if they differ from today's
 
     @property
     def test(self) -> TTest | None:
@@ -98,15 +99,18 @@ def build_verdicts(results: Results) -> pd.DataFrame:
 
 def judge(results: Results) -> list[Judged]:
     """The claims of the study with their verdicts, and what would decide those that are undecided."""
-    paths, remark = find_paths(results)
+    looks, remark = find_looks(results)
+    paths = looks.paths if looks else (None,) * len(results.study.claims)
     found = zip(results.study.claims, paths, strict=True)
     judged = [assess(results, claim, path.replicates if path else None) for claim, path in found]
     for family in dict.fromkeys(each.row["family"] for each in judged):
         _judge_family([each for each in judged if each.row["family"] == family and each.test])
     for each, path in zip(judged, paths, strict=True):
-        if path:
+        if looks and path:
             _judge_by_looks(each, path)
-        _look_ahead(each)
+            _look_ahead_by_looks(each, path, looks)
+        else:
+            _look_ahead(each)
         each.row["note"] = " ".join(filter(None, (each.row["note"], remark)))
         if path and path.reason:
             each.row["reason"] = f"{each.row['reason']} {path.reason[:1].upper()}{path.reason[1:]}".strip()
@@ -214,7 +218,6 @@ def _judge_by_looks(judged: Judged, path: ClaimPath) -> None:
         judged.row["reason"] = judged.row["reason"] or "it has not been looked at yet."
         return
     look = path.looks[-1]
-    judged.level = 1 - look.last_p
     judged.row |= {"verdict": path.verdict, "look": look.number, "p_spent": look.p_spent}
     judged.row |= {"adjusted_low": look.low, "adjusted_high": look.high, "adjusted_level": 1 - look.nominal_p}
     if path.verdict != UNDECIDED:
@@ -241,19 +244,34 @@ def _look_ahead(judged: Judged) -> None:
     if judged.contrast.test is None:
         judged.row["needed_replicates"] = judged.fewest if judged.row["n_replicates"] < judged.fewest else None
         return
-    level = judged.level or judged.row["adjusted_level"] or LEVEL
+    level = judged.row["adjusted_level"] or LEVEL
     is_enough = judged.contrast.status == "tested"
     power = find_power(
         judged.contrast.test, judged.contrast.effect, judged.region, judged.fewest, level, is_enough=is_enough
     )
-    judged.row |= {"power": power.power}
+    judged.row |= {"power": power.power, "most_replicates": MOST_REPLICATES}
     judged.row["needed_replicates"], judged.row["needed_replicates_90"] = power.replicates
-    why = judged.contrast.reason
-    if not why:
-        low, high = judged.row["adjusted_low"], judged.row["adjusted_high"]
-        bounds = f"{spell_level(judged.row['adjusted_level'])} interval"
-        why = (
-            f"the {bounds} {spell_ends(low, high)} reaches across the edge of the effects claimed, "
-            f"{spell_region(judged.region)}."
+    judged.row["reason"] = f"{judged.contrast.reason or _explain_undecided(judged)} {spell_outlook(power)}"
+
+
+def _look_ahead_by_looks(judged: Judged, path: ClaimPath, looks: Looks) -> None:
+    """The same by what decides it there: the chance that looks to come decide it, given what has been seen."""
+    if judged.row["verdict"] != UNDECIDED or not path.looks or judged.test is None:
+        return
+    chance, needed = find_needed_looks(looks, path, judged.test, judged.region)
+    judged.row["reason"] = _explain_undecided(judged)
+    if chance is None:
+        return
+    judged.row |= {"power": chance, "most_replicates": looks.most}
+    judged.row["needed_replicates"], judged.row["needed_replicates_90"] = needed
+    if path.is_open:
+        judged.row["reason"] += (
+            f" By what has been seen, the chance that the last look, after {spell_replicates(looks.most)}, decides it "
+            f"is {100 * chance:.2g}%."
         )
-    judged.row["reason"] = f"{why} {spell_outlook(power)}"
+
+
+def _explain_undecided(judged: Judged) -> str:
+    bounds = f"{spell_level(judged.row['adjusted_level'])} interval"
+    ends = spell_ends(judged.row["adjusted_low"], judged.row["adjusted_high"])
+    return f"the {bounds} {ends} reaches across the edge of the effects claimed, {spell_region(judged.region)}."

@@ -82,9 +82,9 @@ class VerdictRow:
     """A claim in a row: its verdict, the effect with its interval, and the effects that it allows, `region`.
 
     The interval is that of the verdict at `level`, else the 95% interval where `is_adjusted` is false; NaN without one.
-    `needed` are the replicates that decide it four times in five; where `is_known` is false its spread is not known,
-    and they are the least that allow a verdict. None with `is_known`: not even the most that are tried decide it.
-    None without: it is decided, or `reason` says what it lacks.
+    `needed` are the replicates that decide it four times in five, of at most `most`. None with `most`: not even these
+    do. Without `most` its spread is not known, and they are the least that allow a verdict; None there: it is decided,
+    or `reason` says what it lacks.
     """
 
     number: int
@@ -100,7 +100,7 @@ class VerdictRow:
     is_adjusted: bool
     region: Region
     needed: int | None
-    is_known: bool
+    most: int | None
     reason: str
 
     @property
@@ -132,7 +132,7 @@ def _build_verdict_row(number: int, row: dict[Any, Any], region: Region) -> Verd
         is_adjusted=is_adjusted,
         region=region,
         needed=needed,
-        is_known=not pd.isna(row["power"]),
+        most=None if pd.isna(row["most_replicates"]) else int(row["most_replicates"]),
     )
 
 

@@ -4,11 +4,12 @@ import math
 from collections import Counter
 from dataclasses import asdict
 from functools import partial
+from typing import Any
 
 import pandas as pd
 
 from tune_app.analysis.claims import assess, find_fewest, find_verdict
-from tune_app.analysis.looks import ClaimPath, Looks, Observed, choose_margin, find_paths, fingerprint_claims
+from tune_app.analysis.looks import ClaimPath, Looks, Observed, choose_margin, find_looks, fingerprint_claims
 from tune_app.analysis.verdicts import build_region
 from tune_app.records.results import Results
 from tune_app.study import Claim, Study
@@ -54,16 +55,17 @@ def take_looks(results: Results, looks: Looks) -> Looks:
 
 def build_looks(results: Results) -> pd.DataFrame:
     """One row per look at a claim; the columns are in docs/results.md. Empty for a study that was run as planned."""
-    paths, _ = find_paths(results)
-    rows = []
-    for claim, path in zip(results.study.claims, paths, strict=True):
+    looks, _ = find_looks(results)
+    rows: list[dict[str, Any]] = []
+    if looks is None:
+        return pd.DataFrame(rows)
+    for claim, path in zip(results.study.claims, looks.paths, strict=True):
         region = build_region(claim, choose_margin(results.study, claim))
         ends = [end if math.isfinite(end) else None for end in region]
-        about = {"sentence": claim.sentence, "family": path.family if path else "", "metric": claim.metric}
+        about = {"sentence": claim.sentence, "family": path.family, "metric": claim.metric}
         about |= {"unit": results.study.describe_metric(claim.metric).unit}
-        for look in path.looks if path else ():
+        for look in path.looks:
             row = about | {"look": look.number} | {k: v for k, v in asdict(look).items() if k != "number"}
-            is_last = path is not None and look == path.looks[-1]
             row |= {"region_low": ends[0], "region_high": ends[1]}
-            rows.append(row | {"state": path.state if path and is_last else "open"})
+            rows.append(row | {"state": path.state if look == path.looks[-1] else "open"})
     return pd.DataFrame(rows)

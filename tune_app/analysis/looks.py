@@ -182,14 +182,6 @@ class Looks:
         state, reason = _find_state(look)
         return replace(path, looks=(*path.looks, look), state=state, reason=reason)
 
-    def find_chance(self, path: ClaimPath, test: TTest, region: Region, replicates: int) -> float:
-        """The chance that a look after so many replicates decides the claim; those planned before it are taken too."""
-        taken = [look.replicates for look in path.looks]
-        between = [count for count in self.schedule.looks if max(taken, default=0) < count < replicates]
-        counts = [*taken, *between, replicates]
-        nominal_p = find_nominal_p(self.find_level(path.family), counts, self.most, self.spending)
-        return find_conditional_power(test, region, nominal_p, replicates)
-
     def hold(self, reasons: Mapping[str, str]) -> "Looks":
         """The looks with the claims (by sentence) that a budget leaves as they are, and why; any other may go on."""
         paths = tuple(
@@ -259,18 +251,17 @@ def fingerprint_claims(study: Study) -> str:
     return hashlib.sha256(json.dumps([study.inference, claims], sort_keys=True).encode()).hexdigest()[:16]
 
 
-def find_paths(results: Results) -> tuple[list[ClaimPath | None], str]:
-    """The path of each claim of the study, None without looks, and what to say where looks were at others."""
-    none: list[ClaimPath | None] = [None] * len(results.study.claims)
+def find_looks(results: Results) -> tuple[Looks | None, str]:
+    """The looks at the study's claims, None without any, and what to say where looks were at others."""
     if not results.looks:
-        return none, ""
+        return None, ""
     looks = parse_looks(results.looks, LOOKS_FILE)
     if looks.fingerprint == fingerprint_claims(results.study):
         earlier = (
             "Claims before these were looked at as well; these are a family of their own, their error counted apart."
         )
-        return list(looks.paths), earlier if looks.number > 1 else ""
-    return none, (
+        return looks, earlier if looks.number > 1 else ""
+    return None, (
         "The study ran on until other claims were decided: this verdict takes the records as if they had been planned."
     )
 

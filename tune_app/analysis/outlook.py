@@ -16,7 +16,7 @@ from tune_app.analysis.comparable import find_fewest_of, share_splits
 from tune_app.analysis.contrasts import build_contrast
 from tune_app.analysis.estimands import find_source
 from tune_app.analysis.looks import UNDECIDED
-from tune_app.analysis.power import find_power
+from tune_app.analysis.power import MOST_REPLICATES, find_power
 from tune_app.analysis.sides import Condition, Side, find_contrasts
 from tune_app.analysis.t_tests import LEVEL, CorrectedTTest, TTest, WelchTTest
 from tune_app.errors import RefusedError, StudyError
@@ -38,10 +38,11 @@ COLUMNS = (
     "power",
     "needed_80",
     "needed_90",
+    "most_replicates",
     "hours_80",
     "reason",
 )
-COUNTS = ("replicates", "fewest", "needed_80", "needed_90")
+COUNTS = ("replicates", "fewest", "needed_80", "needed_90", "most_replicates")
 TWICE = 2.0  # margins: the effect that is asked for where none is known, so that it is one margin beyond the edge
 
 
@@ -67,7 +68,9 @@ def build_outlook(results: Results, knowledge: Knowledge = NOTHING) -> pd.DataFr
 
     `results` may lack records. `power` is the assurance of the study's replicates: the chance of a verdict, averaged
     over what the spread may be. `spread` is the standard error that the design gives. `needed_80` and `needed_90` are
-    the replicates for an assurance of 80% and 90%, `hours_80` the core hours of those of `needed_80` that are missing.
+    the replicates for an assurance of 80% and 90%, of at most `most_replicates`, and `hours_80` the core hours of those
+    of `needed_80` that are missing. Of claims that were looked at they are the chance that the last look decides them,
+    given what has been seen, and the looks with such a chance.
     """
     rows = [_look_at_claim(results, judged, knowledge) for judged in judge(results)]
     rows += [_look_at_contrast(results, pair, knowledge) for pair in find_contrasts(results.study)]
@@ -97,6 +100,7 @@ def _look_at_claim(results: Results, judged: Judged, knowledge: Knowledge) -> di
     test = judged.contrast.test if judged.contrast else None
     if judged.contrast and test:
         known = {"power": judged.row["power"], "effect": judged.contrast.effect, "effect_from": "this study"}
+        known["most_replicates"] = judged.row["most_replicates"]
         needed = judged.row["needed_replicates"], judged.row["needed_replicates_90"]
         return _finish(row | known | _describe_spread(test, "this study"), needed, (first, second), knowledge)
     members = [each for each in study.claims if study.find_family(each) == judged.row["family"]]
@@ -111,7 +115,7 @@ def _look_at_claim(results: Results, judged: Judged, knowledge: Knowledge) -> di
     spread_df, have = (None if found else math.inf), min(len(first), len(second))
     test, is_enough = test.with_replicates(max(have, judged.fewest)), have >= judged.fewest
     power = find_power(test, effect, judged.region, judged.fewest, level, spread_df, is_enough=is_enough)
-    row |= {"effect": effect, "effect_from": source, "power": power.power}
+    row |= {"effect": effect, "effect_from": source, "power": power.power, "most_replicates": MOST_REPLICATES}
     row |= _describe_spread(test, knowledge.pilot_name if found else "assumed")
     return _finish(row, power.replicates, (first, second), knowledge)
 
@@ -141,7 +145,9 @@ def _look_at_contrast(results: Results, pair: tuple[Condition, Condition], knowl
     have = min(map(len, pair))
     test, spread_df = test.with_replicates(max(have, fewest)), None if known else math.inf
     power = find_power(test, rope, (0.0, math.inf), fewest, LEVEL, spread_df, is_enough=have >= fewest)
-    row |= {"power": power.power, "reason": ""} | _describe_spread(test, "this study" if known else "assumed")
+    row |= {"power": power.power, "most_replicates": MOST_REPLICATES, "reason": ""} | _describe_spread(
+        test, "this study" if known else "assumed"
+    )
     return _finish(row, power.replicates, pair, knowledge)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from tune_app.analysis.chances import find_chance
 from tune_app.analysis.claims import assess, find_fewest
 from tune_app.analysis.looking import count_replicates
 from tune_app.analysis.looks import ClaimPath, Looks, spell_replicates
@@ -102,7 +103,7 @@ def _find_hold(looks: Looks, path: ClaimPath, test: TTest | None, region: Region
         return f"left {after}: the budget does not allow its next look, at {then}."
     if reach == looks.most:  # that the last look may decide it is what the look has found
         return ""
-    if test is None or (chance := looks.find_chance(path, test, region, reach)) >= FUTILE:
+    if test is None or (chance := find_chance(looks, path, test, region, reach)) >= FUTILE:
         return ""
     return (
         f"left {after}: the budget allows {reach} at most, and the chance that these decide it is "

@@ -13,7 +13,6 @@ from tune_app.analysis.audit.reference_check import iterate_checks
 from tune_app.analysis.audit.settings import REMOVED, WHOLE
 from tune_app.analysis.audit.verdicts import LITTLE, MINOR, MOST, PART, WORSE
 from tune_app.analysis.headline import SHAPES, Leading, Rival, VerdictRow, find_leading
-from tune_app.analysis.power import MOST_REPLICATES
 from tune_app.analysis.reported import find_counterparts
 from tune_app.export.figures.contrasts import select_drawable
 from tune_app.export.figures.rows import spell_pair
@@ -255,9 +254,9 @@ def spell_needs(row: VerdictRow) -> str:
     if row.verdict != "undecided":
         return ""
     if row.needed is not None:
-        least = "" if row.is_known else "at least "
+        least = "at least " if row.most is None else ""
         return f"{least}{row.needed:,} replicate{'s' if row.needed > 1 else ''}"
-    return f"over {MOST_REPLICATES:,} replicates" if row.is_known else "see the reason"
+    return "see the reason" if row.most is None else f"over {row.most:,} replicates"
 
 
 def _join(words: Sequence[Any]) -> str:

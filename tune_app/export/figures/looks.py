@@ -65,7 +65,8 @@ def _draw_panels(shown: pd.DataFrame, title: str) -> Any:  # a chart of layers, 
         alt.Tooltip("verdict:N"),
     ]
     base = alt.Chart(build_data(shown))
-    y = alt.Y("effect:Q", title=title, scale=alt.Scale(zero=False, nice=False, padding=4))
+    axis = alt.Axis(tickCount=3)  # by itself a low panel may have a single one, which is no scale
+    y = alt.Y("effect:Q", title=title, axis=axis, scale=alt.Scale(zero=False, nice=False, padding=4))
     return alt.layer(
         base.mark_rect(style="rope").encode(
             x=alt.X("from:Q", title="Replicates"),

@@ -121,5 +121,5 @@ def _spell_source(study: Study, record: Mapping[str, Any]) -> str:
 def _list_others(record: Mapping[str, Any]) -> Iterator[str]:
     if record["verdict_unadjusted"] != record["verdict"]:
         yield f"By itself, without the adjustment, it would be {record['verdict_unadjusted']}."
-    if not pd.isna(record["power"]):
+    if not pd.isna(record["power"]) and pd.isna(record["look"]):
         yield f"The chance that this design decides it, if the effect is as observed: {format_share(record['power'])}."

@@ -36,6 +36,10 @@ BY_LOOKS = (
     "below 5% over all looks at all claims of a family (Lan–DeMets spending within Holm's rule)."
 )
 POWER = "Power is the chance that this many replicates decide a claim, if its effect is as observed."
+POWER_BY_LOOKS = (
+    "Power is the chance that the last look, after {most} replicates, decides a claim, by what has been seen; the "
+    "replicates for 80% and for 90% are those of the first look with such a chance."
+)
 
 
 def build_claim_table(study: Study, claims: pd.DataFrame) -> Table:
@@ -44,7 +48,7 @@ def build_claim_table(study: Study, claims: pd.DataFrame) -> Table:
     rows = tuple(_build_row(study, number, record) for number, record in enumerate(records, start=1))
     estimands = [record["estimand"] for record in records]
     columns = tuple(column for column in COLUMNS if column.name != ESTIMAND.name or do_differ(estimands))
-    adjusted = [f"{adjustment} {POWER}"] if (adjustment := spell_adjustment(claims)) else []
+    adjusted = [f"{adjustment} {_spell_power(claims)}"] if (adjustment := spell_adjustment(claims)) else []
     reasons = [f"{number_claims(reason)}: {reason.text}" for reason in build_claim_reasons(claims)]
     scope = build_scope([(record["estimand"], record["metric"]) for record in records], study)
     return Table("claims", "Claims", columns, (Group("", rows),), (*adjusted, *reasons), scope)
@@ -55,6 +59,13 @@ def spell_adjustment(claims: pd.DataFrame) -> str:
     if claims["adjusted_level"].isna().all():
         return ""
     return ADJUSTMENT if claims["look"].isna().all() else BY_LOOKS
+
+
+def _spell_power(claims: pd.DataFrame) -> str:
+    if claims["look"].isna().all():
+        return POWER
+    most = claims["most_replicates"].max()
+    return "" if pd.isna(most) else POWER_BY_LOOKS.format(most=most)
 
 
 def _build_row(study: Study, number: int, record: dict[str, Any]) -> Row:

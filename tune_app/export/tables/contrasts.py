@@ -75,7 +75,7 @@ def _build_table(results: Results, records: dict[str, dict[str, Any]], metric: M
         title + TITLES[family],
         tuple(column for column in COLUMNS if column not in hidden),
         tuple(Group(caption, rows) for caption, (_, rows) in zip(captions, groups, strict=True)),
-        tuple(_build_notes(study, records)),
+        tuple(_build_notes(results, records)),
         build_scope([(record["estimand"], metric) for record in records.values()], study),
         tuple(share_reasons(reasons, leave_out=(DETECTABLE,))),
     )
@@ -99,8 +99,15 @@ def _build_groups(results: Results, records: dict[str, dict[str, Any]]) -> list[
     return groups
 
 
-def _build_notes(study: Study, records: dict[str, dict[str, Any]]) -> list[str]:
-    notes = []
+LOOKED = (
+    "Replicates were added until claims were decided. The claims' intervals allow for that; p and intervals here take "
+    "the number of replicates as planned."
+)
+
+
+def _build_notes(results: Results, records: dict[str, dict[str, Any]]) -> list[str]:
+    study = results.study
+    notes = [LOOKED] if results.looks and study.more else []
     if any(record["reason"] == APART for record in records.values()):
         notes.append(f"Times without an interval: {APART}")
     if any(not pd.isna(record["p_superior"]) for record in records.values()):

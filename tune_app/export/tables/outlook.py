@@ -30,6 +30,10 @@ NOTE = (
     "the claim; for contrasts it is the least difference that matters (the study's rope), not the one observed. Core "
     "hours are those of the replicates that are missing for 80%."
 )
+BY_LOOKS = (
+    "Of claims that were looked at, power is the chance that the last look decides them, by what has been seen, and "
+    "the replicates are those of the first look with such a chance."
+)
 
 
 def build_outlook_table(outlook: pd.DataFrame) -> Table:
@@ -40,7 +44,9 @@ def build_outlook_table(outlook: pd.DataFrame) -> Table:
         rows = tuple(_build_row(record) for record in records if record["kind"] == kind)
         groups += [Group(caption, rows)] if rows else []
     reasons = share_reasons([(str(record["name"]), str(record["reason"])) for record in records])
-    notes = (NOTE, *build_notes(reasons, len(records))) if groups else ()
+    is_looked_at = (outlook["kind"] == "claim") & (outlook["most_replicates"] < MOST_REPLICATES)
+    note = f"{NOTE} {BY_LOOKS}" if is_looked_at.any() else NOTE
+    notes = (note, *build_notes(reasons, len(records))) if groups else ()
     return Table("outlook", "What would decide it", COLUMNS, tuple(groups), notes)
 
 
@@ -50,8 +56,8 @@ def _build_row(record: dict[str, Any]) -> Row:
 
 def mark_needed(record: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """The numbers of replicates by these names; more than are tried is no dash, which stands for what is not known."""
-    is_known = not pd.isna(record["power"])
-    return {name: Over(MOST_REPLICATES) if is_known and pd.isna(record[name]) else record[name] for name in names}
+    most = record["most_replicates"]
+    return {name: Over(int(most)) if pd.isna(record[name]) and not pd.isna(most) else record[name] for name in names}
 
 
 MOST_ROWS = 60  # contrasts that a terminal shows
