@@ -72,6 +72,19 @@ def test_a_contrast_names_processors() -> None:
     assert note_of(results_with({"none": ELSEWHERE})) == f"{ALIKE}: processor AMD EPYC against Intel Xeon."
 
 
+@pytest.mark.parametrize("elsewhere", [["none"], ["none", "dropout"]])
+def test_times_of_different_processors_are_refused(elsewhere: list[str]) -> None:
+    """Of machines that all have one name, as those of a cloud do; on both sides as well, a pair of fits apart."""
+    fold = 1 if len(elsewhere) > 1 else None
+    frame = build_contrasts(results_with(dict.fromkeys(elsewhere, ELSEWHERE), fold, replicates=3))
+    row = pick_row(frame, "fit_seconds", "dropout", 4)
+    assert (row["status"], row["reason"]) == (
+        "refused",
+        "the times were taken on different processors: AMD EPYC, Intel Xeon.",
+    )
+    assert pick_row(frame, "test_accuracy", "dropout", 4)["status"] == "tested"
+
+
 def test_of_a_fit_on_a_gpu_the_gpu_counts() -> None:
     results = results_with({"none": ELSEWHERE})
     on_gpu = [replace(r, device="cuda:0 NVIDIA H100") for r in results.records.folds.values()]

@@ -41,16 +41,25 @@ def check_comparable(pairs: Sequence[tuple[Side, Side]], metric: Metric) -> None
                 "with --rerun-changed, or state with --same-code that it makes no difference."
             )
     if metric == "fit_seconds":
-        places = {
-            f"{record.device} of {record.host} ({record.engine or 'eager'})"
-            for pair in pairs
-            for side in pair
-            for spec in side.specs
-            for fold in range(spec.folds)
-            if (record := side.results.records.folds.get((spec.id, fold)))
-        }
-        if len(places) > 1:
-            raise RefusedError(f"the times were taken on different devices or engines: {', '.join(sorted(places))}.")
+        _check_one_machine(pairs)
+
+
+def _check_one_machine(pairs: Sequence[tuple[Side, Side]]) -> None:
+    """Raise RefusedError for times of several machines; hosts may share a name, and differ in their processor."""
+    places = {
+        f"{record.device} of {record.host} ({record.engine or 'eager'})"
+        for pair in pairs
+        for side in pair
+        for spec in side.specs
+        for fold in range(spec.folds)
+        if (record := side.results.records.folds.get((spec.id, fold)))
+    }
+    if len(places) > 1:
+        raise RefusedError(f"the times were taken on different devices or engines: {', '.join(sorted(places))}.")
+    origins = [origin for pair in pairs for side in pair for origin in _find_origins(side)]
+    processors = sorted(set().union(*(origin["processor"] for origin in origins)))
+    if len(processors) > 1:
+        raise RefusedError(f"the times were taken on different processors: {', '.join(processors)}.")
 
 
 def find_fewest_of(study: Study, pair: tuple[Condition, Condition], metric: Metric) -> int:
