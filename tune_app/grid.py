@@ -227,16 +227,17 @@ def _dry_run(session: "Session") -> int:
 
     from tune_app.export.tables.outlook import build_outlook_lines
     from tune_app.monitor.waiting import say_on_stderr, say_while
-    from tune_app.session.outlook import look_ahead
+    from tune_app.session.outlook import describe_left, look_ahead
 
     console = session.console or Console()
     with say_while(say_on_stderr, "The plan is being made", first=1.5):
         plan = session.make_plan()
         _ = plan.phases  # simulates a schedule: of tens of thousands of trials that takes seconds
         outlook = build_outlook_lines(look_ahead(session, plan))
+        left = describe_left(session, plan)
     wide = console if console.is_terminal else Console(width=max(console.width, 120))
     wide.print(plan, highlight=False)
-    for line in outlook:
+    for line in filter(None, (left, *outlook)):
         wide.print(line, highlight=False)
     if session.options.until_decided:
         from tune_app.session.until_decided import describe_course

@@ -1,13 +1,14 @@
 """What claims need is said once: by `--dry-run`, in outlook.csv, in claims.csv, in the tables and on the page."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from tests.folders import Folder
+from tests.folders import Folder, fits_on_disk
 
 LEARNT: dict[str, Any] = {"recipe": {"epochs": 8, "batch_size": 10}}  # enough for scores above chance
 CLAIM = {
@@ -42,6 +43,24 @@ def test_the_dry_run_says_what_the_tables_say(judged: Folder, capsys: Any) -> No
     reason = f"{needed[0]} replicates would decide it four times in five, {needed[1]} nine times in ten"
     for name in ("table.md", "index.html"):
         assert reason in (results / name).read_text()
+
+
+def test_a_dry_run_says_what_is_left_to_run(judged: Folder, tmp_path: Path, capsys: Any) -> None:
+    def ask(folder: Folder) -> str:
+        capsys.readouterr()
+        assert folder.run("--dry-run") == 0
+        return " ".join(capsys.readouterr().out.split())
+
+    fresh = Folder(tmp_path, claims=[CLAIM], **LEARNT)
+    said = ask(fresh)
+    fits = re.search(r"trials, (\d+) fits", said)
+    assert fits
+    assert "are done" not in said
+    assert fresh.run("--only", "regularizer=none") == 0
+    done = fits_on_disk(fresh)
+    assert 0 < done < int(fits[1])
+    assert f"{done} of {fits[1]} fits are done; the command will be through in about " in ask(fresh)
+    assert f"All {fits[1]} fits are done: there is nothing left to run." in ask(judged)
 
 
 def test_before_there_are_records_an_assumed_spread_or_a_pilot_gives_the_power(

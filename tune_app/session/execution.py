@@ -57,6 +57,12 @@ def build_work(plan: Plan, missing: Mapping[str, tuple[int, ...]]) -> list[WorkI
     return work
 
 
+def spread_work(plan: Plan, missing: Mapping[str, tuple[int, ...]]) -> list[WorkItem]:
+    """The work items in the order of their start; this process is one slot, which nothing is gained by feeding."""
+    work = build_work(plan, missing)
+    return work if plan.place.serial and plan.shard == "auto" else spread(work, plan.nodes, plan.shard)
+
+
 def find_settled(records: RecordSet, plan: Plan, work: Sequence[WorkItem]) -> RecordSet:
     """The records of the plan's folds that no item trains again; a fold whose network is lost is trained again."""
     trained = {(trial.id, fold) for item in work for trial in item.trials for fold in item.folds}
@@ -119,7 +125,7 @@ class Execution:
         Records are in the store when this returns, come what may. Where Ray's core is stuck after the loss of the
         cluster, this never returns: another thread calls `leave`, with `lost` set, and the process ends.
         """
-        self.work = work = self._spread(missing)
+        self.work = work = spread_work(self.plan, missing)
         self._announce(work)
         keep = Keeper(self.folder / "weights") if self.options.keep == "best" else None
         carries = any(trial.spec.has_dependent_folds for trial in self.plan)
@@ -135,7 +141,7 @@ class Execution:
                 known = {name: describe_data(data) for name, data in self.datasets.items()}
                 self.plan = make_plan(self.plan.study, self.options, cluster.nodes, known, root=self._root)
                 self.plan.check_shares()
-                work = self._spread(missing)
+                work = spread_work(self.plan, missing)
                 self._check_nodes(on_ray, work)
             self.work = work
             monitors = build_monitors(self, find_settled(store.records, self.plan, work))
@@ -173,13 +179,6 @@ class Execution:
             flow.close()
         if leave:
             leave()
-
-    def _spread(self, missing: Mapping[str, tuple[int, ...]]) -> list[WorkItem]:
-        """The work items in the order of their start; this process is one slot, which nothing is gained by feeding."""
-        work, shard = build_work(self.plan, missing), self.options.shard
-        if self.options.executor == "inline" and shard == "auto":
-            return work
-        return spread(work, self.plan.nodes, shard)
 
     @property
     def _root(self) -> Path | None:

@@ -10,7 +10,10 @@ import pandas as pd
 from tune_app.analysis.outlook import Knowledge, build_outlook, read_seconds
 from tune_app.data.npz import UNREADABLE
 from tune_app.errors import DataError, ResultsError
+from tune_app.monitor.terminal import spell_seconds
+from tune_app.plan.forecast import predict_items
 from tune_app.records.results import TEST_FILE, Results, read_results, read_test_set
+from tune_app.session.execution import spread_work
 from tune_app.session.gathering import add_test_set, gather_results
 
 if TYPE_CHECKING:
@@ -37,6 +40,19 @@ def look_ahead(session: "Session", plan: "Plan") -> pd.DataFrame:
         seconds=read_seconds(plan.build_frame()),
     )
     return build_outlook(results, knowledge)
+
+
+def describe_left(session: "Session", plan: "Plan") -> str:
+    """How many fits are done already, and what the others take; empty where none is done."""
+    missing = session.find_missing(session.find_records())
+    left = sum(map(len, missing.values()))
+    if left == plan.fits:
+        return ""
+    if not left:
+        return f"All {plan.fits:,} fits are done: there is nothing left to run."
+    fits = predict_items(spread_work(plan, missing), plan.nodes, plan.place.serial, plan.run.between)
+    rest = spell_seconds(replace(plan.phases, fits=fits).total)
+    return f"{plan.fits - left:,} of {plan.fits:,} fits are done; the command will be through in about {rest}."
 
 
 def _read_pilot(folder: Path) -> Results:

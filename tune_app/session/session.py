@@ -151,7 +151,7 @@ class Session:
             origin = self.check_origin()
             known = peek_records(None if self.options.fresh else self.folder, self.specs, origin)
             self._check_unchanged(known, None)
-        missing = self._find_missing(known)
+        missing = self.find_missing(known)
         plan = dataset = None
         if any(missing.values()):  # bad input is refused before records are touched
             if not self.study.define:  # where there is nothing to import that may turn out to be wrong
@@ -194,6 +194,12 @@ class Session:
         """The records that a run would start from; nothing is touched. Raises a TuneAppError if they cannot be read."""
         return peek_records(None if self.options.fresh else self.folder, self.specs, self.check_origin())
 
+    def find_missing(self, records: RecordSet) -> dict[str, tuple[int, ...]]:
+        """Trial → the folds to run: those without a record, without a kept network, or of code that has changed."""
+        missing = find_missing(self.specs, records, self._find_holder())
+        again = {trial: [fold for name, fold in self.remedies.train if name == trial] for trial in missing}
+        return {trial: tuple(sorted({*folds, *again[trial]})) for trial, folds in missing.items()}
+
     def check_origin(self) -> StoredResults | None:
         """The results whose records are taken over first, if any; raises a TuneAppError if they cannot be read."""
         return read_results(self.options.continue_from) if self.options.continue_from else None
@@ -203,12 +209,6 @@ class Session:
         metrics = {name: part for name, part in self.study.define.items() if name in self.study.metrics.named}
         changes = find_changes(self.specs, known, dataset, self.found.scope.root, metrics)
         self.remedies = find_remedies(self, changes, known)
-
-    def _find_missing(self, records: RecordSet) -> dict[str, tuple[int, ...]]:
-        """Trial → the folds to run: those without a record, without a kept network, or of code that has changed."""
-        missing = find_missing(self.specs, records, self._find_holder())
-        again = {trial: [fold for name, fold in self.remedies.train if name == trial] for trial in missing}
-        return {trial: tuple(sorted({*folds, *again[trial]})) for trial, folds in missing.items()}
 
     def _find_holder(self) -> HoldsBest | None:
         """What says whether a trial's best network is on disk; None where none is kept."""
@@ -244,7 +244,7 @@ class Session:
         self.phase = "Interrupted: every finished fit is on disk."
         note_environment = partial(write_run, self, execution, find_earlier(self))
         note_environment()  # a run that is killed has said where it ran, too
-        missing = self._find_missing(store.records)
+        missing = self.find_missing(store.records)
         lost = sum(len(missing[spec.id]) > len(store.records.missing_folds(spec.id, spec.folds)) for spec in self.specs)
         if lost:
             self.report(f"{lost} trials have records but no kept network; they run again to keep one.")
