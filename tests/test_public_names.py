@@ -91,6 +91,7 @@ def test_importing_the_package_loads_nothing(tmp_path: Path) -> None:
     assert loaded_by("import tune_app; dir(tune_app)", tmp_path) == set()
 
 
+@pytest.mark.slow
 def test_results_and_their_frames_need_neither_torch_nor_ray(tmp_path: Path) -> None:
     code = f"""
 import tune_app

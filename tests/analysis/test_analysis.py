@@ -107,6 +107,7 @@ def test_the_reports_tables_have_twelve_rows_with_the_notes() -> None:
     assert "second CNN+DP+BN" in reference["cnn", "dropout", 10].note
 
 
+@pytest.mark.slow
 def test_the_report_command_rebuilds_the_same_tables_without_ray_or_torch(tmp_path: Path) -> None:
     folder = tmp_path / "small"
     write_results(folder, replace(results_of(build_study(), [0.9, 0.91, 0.92]), environment={"seed": 0}))

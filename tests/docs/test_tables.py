@@ -63,6 +63,7 @@ def is_score(column: str) -> bool:
     return column.startswith(("test_", "validation_", "holdout_", "train_"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", STUDIES)
 def test_every_study_of_the_guide_runs_as_it_stands(
     study: str, written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

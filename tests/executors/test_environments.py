@@ -57,6 +57,7 @@ def test_on_ray_records_name_the_workers_own_versions(cluster_of_another_version
     assert keys_of(collector) == [build_key(there)] * 2 != [build_key(here)] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_where_nothing_differs_ray_and_inline_name_the_same(cluster_alike: None, digits: data.Data) -> None:
     inline, remote = Collector(), Collector()

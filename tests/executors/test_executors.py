@@ -103,6 +103,7 @@ def test_an_actor_that_dies_is_started_again_and_only_what_it_lacks_runs(
     assert (tmp_path / victim).read_text().splitlines() == ["[0, 1, 2]", "[1, 2]"]
 
 
+@pytest.mark.slow
 def test_an_actor_that_dies_every_time_leaves_failed_rows_and_the_rest_goes_on(
     cluster: on_ray.Cluster, digits: data.Data
 ) -> None:
@@ -122,6 +123,7 @@ def test_an_actor_that_dies_every_time_leaves_failed_rows_and_the_rest_goes_on(
     assert all(record.error_message for record in failed)
 
 
+@pytest.mark.slow
 def test_an_error_of_the_flow_ends_the_run_and_comes_out(cluster: on_ray.Cluster, digits: data.Data) -> None:
     class Full(Collector):
         def record(self, record: Record) -> None:
@@ -153,6 +155,7 @@ def test_networks_kept_on_ray_reach_the_driver(cluster: on_ray.Cluster, digits: 
     assert len({path.read_text() for path in tmp_path.iterdir()}) == 1, "one process writes"
 
 
+@pytest.mark.slow
 def test_an_actor_that_fails_says_why_in_its_rows(cluster: on_ray.Cluster, digits: data.Data) -> None:
     victim = plan_of(build_study())[0].id
 
@@ -167,6 +170,7 @@ def test_an_actor_that_fails_says_why_in_its_rows(cluster: on_ray.Cluster, digit
     assert [record.error_message for record in failed] == ["RuntimeError: the device caught fire"] * 3
 
 
+@pytest.mark.slow
 def test_what_travels_to_a_cluster_is_enough_for_a_trial_and_no_more(tmp_path: Path) -> None:
     staged = stage_source(tmp_path / "staged")
     code = (
@@ -206,6 +210,7 @@ def test_in_this_process_a_trial_in_two_items_gives_the_records_of_a_whole_one(d
     assert split.started == split.ended == [OTHERS.id, FIRST.id]
 
 
+@pytest.mark.slow
 def test_on_ray_two_items_of_a_trial_run_at_the_same_time_and_give_the_records_of_a_whole_one(
     cluster: on_ray.Cluster, digits: data.Data, tmp_path: Path
 ) -> None:
@@ -226,6 +231,7 @@ def test_on_ray_two_items_of_a_trial_run_at_the_same_time_and_give_the_records_o
     assert sorted(split.started) == sorted(split.ended) == sorted([FIRST.id, OTHERS.id])
 
 
+@pytest.mark.slow
 def test_on_ray_an_item_of_very_many_folds_runs(cluster: on_ray.Cluster, digits: data.Data) -> None:
     """Its name is that of a folder, which no file system lets grow beyond 255 bytes."""
     many = plan_of(build_study(grid=[{"model": "cnn", "width": 0.02, "folds": 119}]))[0]

@@ -230,6 +230,7 @@ def test_a_figure_that_cannot_be_drawn_is_an_error_and_the_others_are_drawn(resu
     assert (tmp_path / f"{first.name}.svg").read_text().startswith("<svg")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["built", "drawn"])
 def test_a_broken_figure_costs_that_figure_and_never_the_tables(
     results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str

@@ -180,7 +180,7 @@ def test_a_narrow_terminal_breaks_words_and_never_numbers() -> None:
     assert "3/4 60,000     0.90 [0.75, 1.00]" in printed
 
 
-@pytest.mark.parametrize("name", ["quick", "report", "audit"])
+@pytest.mark.parametrize("name", ["quick", "report", pytest.param("audit", marks=pytest.mark.slow)])
 def test_every_table_of_the_committed_results_has_equal_cells_on_paper_and_page(name: str) -> None:
     tables = tables_of(read_results(ROOT / "results" / name))
     for table in tables.on_paper:

@@ -144,6 +144,7 @@ def test_what_else_has_changed_trains_again_and_is_scored_by_the_new_metric(stud
     assert read_scores(study) == pytest.approx(score_by(study, f1_score))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["share", "loss"])
 def test_a_metric_that_early_stopping_watches_trains_again_and_another_does_not(
     tmp_path: Path, capsys: Any, metric: str
@@ -162,6 +163,7 @@ def test_a_metric_that_early_stopping_watches_trains_again_and_another_does_not(
     assert read_scores(study) == pytest.approx(score_by(study, f1_score))
 
 
+@pytest.mark.slow
 def test_a_raised_version_of_the_metric_that_stopping_watches_makes_new_trials(tmp_path: Path) -> None:
     study = OwnStudy(tmp_path, recipe=RECIPE | {"stop": STOP})
     assert study.run() == 0
@@ -170,6 +172,7 @@ def test_a_raised_version_of_the_metric_that_stopping_watches_makes_new_trials(t
     assert len({trial for trial, _ in study.read_records().folds}) == 2
 
 
+@pytest.mark.slow
 def test_a_metric_that_chooses_the_networks_that_are_kept_trains_again(tmp_path: Path, capsys: Any) -> None:
     study = OwnStudy(tmp_path, recipe=RECIPE)
     assert study.run("--keep", "best") == 0

@@ -89,6 +89,7 @@ def test_a_study_that_goes_on_elsewhere_has_both_environments(half_finished: Fol
     assert all(key in page for key in environments)
 
 
+@pytest.mark.slow
 def test_a_contrast_of_fits_of_two_versions_says_so_wherever_it_is_shown(tmp_path: Path) -> None:
     recipe = {"epochs": 4, "batch_size": 20, "learning_rate": 0.005}
     grid = [{"model": "cnn", "width": 0.2, "regularizer": ["none", "batchnorm"], "folds": 3}]

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.folders import Folder
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +50,7 @@ def test_a_finished_study_needs_neither_torch_nor_ray_and_leaves_every_file_as_i
     assert read_files() == before
 
 
+@pytest.mark.slow
 def test_tables_that_are_gone_are_written_again_without_torch_too(finished: Folder) -> None:
     table = finished.results / "table.md"
     text = table.read_text()

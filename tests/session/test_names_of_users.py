@@ -102,7 +102,8 @@ def test_users_import_their_own_models_and_data_here_and_in_actors(users: Path, 
     assert (users / "results" / "small" / "index.html").is_file()
 
 
-@pytest.mark.parametrize("executor", ["inline", pytest.param("ray", marks=(pytest.mark.ray, pytest.mark.slow))])
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["inline", pytest.param("ray", marks=pytest.mark.ray)])
 def test_the_command_never_imports_the_models_and_data_of_a_user(users: Path, executor: str) -> None:
     for path in (users / "models" / "__init__.py", users / "data.py"):
         path.write_text("raise RuntimeError('this is the business of its user')\n")

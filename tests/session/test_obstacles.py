@@ -23,6 +23,7 @@ def test_a_network_that_cannot_be_kept_costs_no_fit_and_is_told(folder: Folder, 
     assert "2 networks could not be kept in" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_state_that_cannot_be_carried_to_disk_costs_no_fit(tmp_path: Path) -> None:
     grid = [{"model": "cnn", "width": 0.05, "folds": 3, "protocol": "carry-over"}]
     folder, undisturbed = Folder(tmp_path, grid=grid), Folder(tmp_path / "other", grid=grid)
@@ -31,6 +32,7 @@ def test_a_state_that_cannot_be_carried_to_disk_costs_no_fit(tmp_path: Path) -> 
     assert folder.score_files() == undisturbed.score_files()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "content"),
     [

@@ -73,6 +73,7 @@ def test_designs_are_in_the_results_and_sum_to_what_the_full_system_gains(tmp_pa
     assert "What each component does" in Path("results/own/index.html").read_text()
 
 
+@pytest.mark.slow
 def test_over_several_data_sets_contrasts_stay_within_each_and_wins_are_counted(tmp_path: Path) -> None:
     write_parts(tmp_path)
     define = {"wines": {"data": "bundled", "name": "wine"}, "irises": {"data": "bundled", "name": "iris"}}

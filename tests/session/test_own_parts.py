@@ -102,6 +102,7 @@ def test_a_finished_study_of_ones_own_is_up_to_date(tmp_path: Path, capsys: pyte
     assert json.loads((Path("results") / "own" / "results.json").read_text())["made_from"] == stamp
 
 
+@pytest.mark.slow
 def test_a_results_folder_reads_where_the_users_code_is_not(tmp_path: Path) -> None:
     results = run(write_own_study(tmp_path))
     for module in ("nets", "load", "parts", "baselines"):
@@ -224,6 +225,7 @@ def test_a_network_starts_from_the_weights_of_a_file_and_other_weights_are_anoth
         run(path, keep="best")
 
 
+@pytest.mark.slow
 def test_a_metric_of_labels_is_added_to_a_study_with_a_test_part_that_kept_no_outputs(tmp_path: Path) -> None:
     content = study_content(metrics={"primary": "accuracy"})
     path = tmp_path / "study.yaml"
@@ -243,6 +245,7 @@ def test_a_metric_of_labels_is_added_to_a_study_with_a_test_part_that_kept_no_ou
     assert any("test_macro_f1" in record.scores for record in after.records.folds.values())
 
 
+@pytest.mark.slow
 def test_pictures_are_augmented_as_they_are_stored_and_then_normalised(tmp_path: Path) -> None:
     seen = (
         "import torch\n\n\ndef whole():\n    def augment(inputs, targets, generator):\n"

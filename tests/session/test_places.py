@@ -23,6 +23,7 @@ def test_one_folder_for_records_and_tables_is_refused(tmp_path: Path, capsys: An
     assert not folder.runs.exists()
 
 
+@pytest.mark.slow
 def test_no_edited_study_takes_the_place_of_an_earlier_ones_tables(tmp_path: Path) -> None:
     """Where the records are nowhere else, as in a fresh clone."""
     folder = Folder(tmp_path)

@@ -85,6 +85,7 @@ def test_a_study_without_a_dashboard_says_nothing_of_one(tmp_path: Path) -> None
     assert not any("dashboard.py" in command for command in commands)
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_a_ray_that_cannot_start_is_a_sentence(folder: Folder) -> None:
     (folder.path / "file").touch()
