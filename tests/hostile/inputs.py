@@ -127,7 +127,7 @@ def try_each(cases: int, strategy: st.SearchStrategy[Any], attempt: Callable[[An
 def plan_or_refuse(path: Path, overrides: tuple[str, ...] = (), only: str | None = None) -> str:
     """Plan the study as the command does; what is wrong is a message of ours, and nothing is left behind."""
     message = ""
-    before = sorted(path.parent.rglob("*"))
+    before = _list_files(path.parent)
     try:
         runs, results = path.parent / "runs", path.parent / "results"
         options = build_options(only, executor="inline", device="cpu", runs=runs, results=results)
@@ -136,8 +136,13 @@ def plan_or_refuse(path: Path, overrides: tuple[str, ...] = (), only: str | None
     except TuneAppError as error:
         check_message(error)
         message = str(error)
-    assert sorted(path.parent.rglob("*")) == before
+    assert _list_files(path.parent) == before
     return message
+
+
+def _list_files(folder: Path) -> list[Path]:
+    """Without the bytecode that Python leaves beside a module that is imported."""
+    return sorted(path for path in folder.rglob("*") if "__pycache__" not in path.parts)
 
 
 def check_message(error: TuneAppError) -> None:
