@@ -157,6 +157,7 @@ def draw_labels(source: np.random.Generator, fits: int, images: int) -> tuple[np
     return true, np.where(hard < 1, true, source.choice(3, (fits, images)))
 
 
+@pytest.mark.slow
 def test_the_error_of_macro_f1_is_that_of_the_pigeonhole_bootstrap_which_errs_on_the_wide_side() -> None:
     """Owen 2007: fits and images are drawn anew, with replacement, at the same time."""
     source = np.random.default_rng(5)

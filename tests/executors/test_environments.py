@@ -46,6 +46,7 @@ def test_in_this_process_records_name_this_process(digits: data.Data) -> None:
     assert collector.environments == [here]
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_on_ray_records_name_the_workers_own_versions(cluster_of_another_version: None, digits: data.Data) -> None:
     collector = Collector()

@@ -135,6 +135,7 @@ def test_an_error_of_the_flow_ends_the_run_and_comes_out(cluster: on_ray.Cluster
         on_ray.run_on_ray(work_of(plan_of(build_study())), digits, Full())
 
 
+@pytest.mark.slow
 def test_what_the_disk_of_the_driver_refuses_is_told_as_it_is(cluster: on_ray.Cluster) -> None:
     """Trials send side files to a process there; its error is theirs, and no page of Ray's."""
 

@@ -54,6 +54,7 @@ def test_the_folder_of_a_study_over_data_sets_has_diagram_and_posterior(tmp_path
     assert "hierarchical test" in page
 
 
+@pytest.mark.slow
 def test_the_folder_of_a_balanced_grid_has_its_effects_below_the_contrasts(tmp_path: Path) -> None:
     assert not write_results(tmp_path, build_crossed_results())
     assert set(pd.read_csv(tmp_path / "effects.csv")["change"]) == set(CHANGES)

@@ -34,6 +34,7 @@ def test_text_of_the_user_is_escaped(folder: Path) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
 
 
+@pytest.mark.slow
 def test_the_same_results_give_the_same_page_and_figures(folder: Path, tmp_path: Path) -> None:
     write_results(tmp_path, build_page_results())
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())

@@ -16,6 +16,7 @@ def build_net(*, inputs, outputs, start="x"):
 """
 
 
+@pytest.mark.slow
 def test_a_level_that_is_a_path_leads_nowhere(tmp_path: Path) -> None:
     levels = ["../../elsewhere", "/etc/passwd", "..", "a\\b", "x" * 300]
     grid = [{"model": "net", "start": levels, "folds": 2}]

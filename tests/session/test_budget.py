@@ -31,6 +31,7 @@ def test_time_is_spent_however_a_round_ends(study: OwnStudy, monkeypatch: pytest
     assert seconds[2] == seconds[1]
 
 
+@pytest.mark.slow
 def test_the_budget_stops_the_course_and_a_larger_one_goes_on(study: OwnStudy, capsys: Any) -> None:
     assert study.run("--until-decided", "--budget", "0.000001") == 0
     assert "What is beyond the budget of" in capsys.readouterr().out

@@ -147,6 +147,7 @@ def test_failed_fits_are_rows_and_said(capsys: pytest.CaptureFixture[str]) -> No
     assert "3 fits failed; the same command runs them again." in out
 
 
+@pytest.mark.slow
 def test_a_part_of_a_study_does_not_replace_the_whole(capsys: pytest.CaptureFixture[str]) -> None:
     results_of(build_study()).write("results/small")
     part = run(build_study(), only={"regularizer": "none"}, progress=True)

@@ -124,6 +124,7 @@ def test_a_change_of_the_files_that_a_loader_reads_stops_the_study_too(tmp_path:
     assert "data set cells has changed since 2 of its fits were made" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -174,6 +175,7 @@ def test_same_code_goes_on_from_what_there_is_and_says_so(half_run: OwnStudy) ->
     assert environment["same_code"] == ["model net has changed since 2 of its fits were made"]
 
 
+@pytest.mark.slow
 def test_a_raised_version_makes_new_trials_and_leaves_the_old_ones(half_run: OwnStudy, capsys: Any) -> None:
     before = times(half_run)
     half_run.write("nets.py", WIDER)

@@ -78,6 +78,7 @@ def test_rerun_changed_scores_the_recorded_outputs_and_trains_nothing(study: Own
     assert read_started(study) == started
 
 
+@pytest.mark.slow
 def test_scores_of_the_old_metric_over_epochs_are_not_left_beside_the_new_ones(study: OwnStudy) -> None:
     assert all("validation_share" in epoch.scores for epoch in study.read_records().epochs.values())
     study.write("metrics.py", F1)
@@ -89,6 +90,7 @@ def test_scores_of_the_old_metric_over_epochs_are_not_left_beside_the_new_ones(s
     assert [record.best_epoch for record in records.folds.values()] == [None, None]
 
 
+@pytest.mark.slow
 def test_fits_whose_outputs_are_gone_are_trained_again_and_the_others_are_not(study: OwnStudy, capsys: Any) -> None:
     started = read_started(study)
     (study.path / "runs" / "own" / str(read_fits(study)[1].outputs)).unlink()
@@ -133,6 +135,7 @@ def test_a_raised_version_trains_nothing_without_being_asked_where_outputs_are_g
     assert read_started(study) == started
 
 
+@pytest.mark.slow
 def test_what_else_has_changed_trains_again_and_is_scored_by_the_new_metric(study: OwnStudy, capsys: Any) -> None:
     started = read_started(study)
     study.write("metrics.py", F1)

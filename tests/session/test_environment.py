@@ -115,6 +115,7 @@ def test_records_taken_over_keep_theirs_and_nothing_need_run(finished: Folder, t
         assert [record.environment for record in folds_of(elsewhere.results)] == before
 
 
+@pytest.mark.slow
 def test_records_taken_over_stand_beside_those_that_are_made_here(half_finished: Folder, tmp_path: Path) -> None:
     old = age(half_finished)
     elsewhere = Folder(tmp_path / "there")
@@ -125,6 +126,7 @@ def test_records_taken_over_stand_beside_those_that_are_made_here(half_finished:
     assert torch_versions(elsewhere)["none"] == {"1.0.0"}
 
 
+@pytest.mark.slow
 def test_records_without_a_key_bring_the_one_environment_of_their_folder(half_finished: Folder, tmp_path: Path) -> None:
     old = strip(half_finished)
     elsewhere = Folder(tmp_path / "there")
@@ -142,6 +144,7 @@ def test_records_without_a_key_stay_as_they_are_where_their_study_goes_on(half_f
     assert read_results(half_finished.results).environment == read(half_finished.runs)
 
 
+@pytest.mark.slow
 def test_records_of_one_of_several_environments_are_not_said_to_be_of_any(
     half_finished: Folder, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from tests.own_study import OwnStudy
 
@@ -30,6 +31,7 @@ def run(path: Path, **keys: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
     return contrasts[contrasts["metric"] == "validation_share"], pd.read_csv(folder / "claims.csv")
 
 
+@pytest.mark.slow
 def test_networks_defined_by_different_arguments_differ_in_their_names_alone(tmp_path: Path) -> None:
     contrasts, claims = run(tmp_path, grid=[{"model": ["small", "large"], "folds": 2}])
     found = contrasts[["row", "baseline_row", "differs", "family"]].values.tolist()
@@ -37,6 +39,7 @@ def test_networks_defined_by_different_arguments_differ_in_their_names_alone(tmp
     assert claims["n_conditions"].tolist() == [1]
 
 
+@pytest.mark.slow
 def test_a_level_from_the_grid_is_a_change_of_its_own(tmp_path: Path) -> None:
     grid = [{"model": "small", "folds": 2}, {"model": "large", "folds": 2, "width": [16, 32]}]
     contrasts, claims = run(tmp_path, grid=grid)

@@ -48,6 +48,7 @@ def test_parts_of_every_kind_run_and_the_tool_scores_them_on_what_they_have_not_
     assert np.array_equal(np.sort(np.concatenate(held_out)), np.arange(200)), "every sample is held out once"
 
 
+@pytest.mark.slow
 def test_the_tables_name_the_primary_metric_and_its_better_direction(tmp_path: Path) -> None:
     results = run(write_own_study(tmp_path))
     assert results.conditions["metric"].iloc[0] == "test_macro_f1"
@@ -91,6 +92,7 @@ def test_a_metric_added_afterwards_is_computed_and_nothing_is_trained(tmp_path: 
         )
 
 
+@pytest.mark.slow
 def test_a_finished_study_of_ones_own_is_up_to_date(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_own_study(tmp_path)
     run(path)
@@ -159,6 +161,7 @@ def test_a_level_that_the_signature_does_not_allow_names_what_it_does(tmp_path: 
     assert "unknown key 'widht'; did you mean 'width'?" in text
 
 
+@pytest.mark.slow
 def test_a_regression_with_groups_and_early_stopping_runs(tmp_path: Path) -> None:
     write_parts(tmp_path)
     content = own_content(
@@ -206,6 +209,7 @@ def test_the_best_network_is_kept_and_loads_where_its_function_is(
     assert network(torch.zeros(2, 30)).shape == (2, 2)
 
 
+@pytest.mark.slow
 def test_a_network_starts_from_the_weights_of_a_file_and_other_weights_are_another_code(tmp_path: Path) -> None:
     write_parts(tmp_path)
     torch.manual_seed(5)

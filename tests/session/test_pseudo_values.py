@@ -69,6 +69,7 @@ def test_pseudo_values_are_those_of_leaving_each_block_out(study: OwnStudy) -> N
     assert results.pseudo[build_pseudo_key(record, "test_auroc")] == pytest.approx(by_hand, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_metric_added_afterwards_has_its_interval_too_and_a_changed_one_another(
     study: OwnStudy, tmp_path: Path
 ) -> None:

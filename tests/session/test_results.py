@@ -12,6 +12,7 @@ from tests.calls import results_of, run
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
+@pytest.mark.slow
 def test_a_changed_frame_changes_no_other_and_no_export(tmp_path: Path) -> None:
     results = results_of(build_study())
     results.write("before")
@@ -28,6 +29,7 @@ def test_a_changed_frame_changes_no_other_and_no_export(tmp_path: Path) -> None:
     assert "cnn" in results._repr_html_()
 
 
+@pytest.mark.slow
 def test_a_changed_plan_reaches_no_export() -> None:
     results = run(build_study())
     digest = Path("results/small/results.json").read_text()

@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.builders import write_study_file
 from tests.folders import Folder
 
@@ -38,6 +40,7 @@ def test_an_edited_study_keeps_what_matches_and_says_what_runs_anew(finished: Fo
     assert set(finished.scores()["regularizer"]) == {"none", "batchnorm"}
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_from_its_results_on_another_machine(
     half_finished: Folder, tmp_path: Path, capsys: Any
 ) -> None:
@@ -58,6 +61,7 @@ def test_records_of_another_schema_are_refused_and_left_alone(finished: Folder, 
     assert finished.run("--fresh") == 0
 
 
+@pytest.mark.slow
 def test_a_network_edited_after_its_fits_stops_the_study_until_something_is_said(finished: Folder, capsys: Any) -> None:
     records = finished.runs / "records.jsonl"
     lines = re.sub(r'"model":"[0-9a-f]{16}"', f'"model":"{"0" * 16}"', records.read_text())

@@ -20,6 +20,7 @@ def read_curves(folder: Folder) -> dict[str, list[float]]:
     }
 
 
+@pytest.mark.slow
 def test_fold_by_fold_gives_the_same_tables_and_event_files(finished: Folder, tmp_path: Path, capsys: Any) -> None:
     split = Folder(tmp_path / "split")
     assert split.run("--shard", "fold") == 0

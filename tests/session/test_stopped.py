@@ -23,6 +23,7 @@ def run_stopped(path: Path, files: dict[str, str] | None = None, *more: str, **s
     return study
 
 
+@pytest.mark.slow
 def test_the_record_names_the_epoch_whose_weights_were_tested(tmp_path: Path) -> None:
     study = run_stopped(tmp_path)
     records = study.read_records()
@@ -53,6 +54,7 @@ def test_where_the_holdout_has_no_score_the_last_epoch_is_tested(tmp_path: Path)
     assert [record.epochs for record in records.folds.values()] == [2, 2]
 
 
+@pytest.mark.slow
 def test_a_best_network_of_the_last_epoch_is_kept_as_it_was_trained(tmp_path: Path) -> None:
     """Stopping puts back the weights of its own best epoch, which is another."""
     growing = "import itertools\n\nturns = itertools.count()\n\n\n" + FLAT.format("next(turns) / 1000")

@@ -91,6 +91,7 @@ def test_both_splitters_run(digits: data.Data, splitter: str) -> None:
     assert len(run(spec, digits)) == 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["eager", "stacked"])
 def test_the_time_that_a_record_is_elsewhere_is_no_training(digits: data.Data, engine: str) -> None:
     pause, paused, started = 0.3, 0.0, time.perf_counter()

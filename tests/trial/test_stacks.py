@@ -36,6 +36,7 @@ def test_a_stacked_trial_gives_the_records_of_an_eager_one(digits: data.Data) ->
         )
 
 
+@pytest.mark.slow
 def test_a_stack_that_memory_does_not_hold_is_halved(digits: data.Data, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
 
