@@ -233,8 +233,9 @@ def _dry_run(session: "Session") -> int:
     with say_while(say_on_stderr, "The plan is being made", first=1.5):
         plan = session.make_plan()
         _ = plan.phases  # simulates a schedule: of tens of thousands of trials that takes seconds
-        outlook = build_outlook_lines(look_ahead(session, plan))
-        left = describe_left(session, plan)
+        records = session.find_records()
+        outlook = build_outlook_lines(look_ahead(session, plan, records))
+        left = describe_left(session, plan, records)
     wide = console if console.is_terminal else Console(width=max(console.width, 120))
     wide.print(plan, highlight=False)
     for line in filter(None, (left, *outlook)):

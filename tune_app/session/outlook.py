@@ -12,6 +12,7 @@ from tune_app.data.npz import UNREADABLE
 from tune_app.errors import DataError, ResultsError
 from tune_app.monitor.terminal import spell_seconds
 from tune_app.plan.forecast import predict_items
+from tune_app.records import RecordSet
 from tune_app.records.results import TEST_FILE, Results, read_results, read_test_set
 from tune_app.session.execution import spread_work
 from tune_app.session.gathering import add_test_set, gather_results
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
     from tune_app.session.session import Session
 
 
-def look_ahead(session: "Session", plan: "Plan") -> pd.DataFrame:
+def look_ahead(session: "Session", plan: "Plan", records: RecordSet) -> pd.DataFrame:
     """The outlook of the session's study with the records that a run would start from.
 
     Raises ResultsError for a pilot that is no results folder.
     """
     options = session.options
-    results = gather_results(session, session.find_records())
+    results = gather_results(session, records)
     with contextlib.suppress(*UNREADABLE):
         results = replace(results, test=read_test_set(session.results / TEST_FILE))
     with contextlib.suppress(DataError):
@@ -42,9 +43,9 @@ def look_ahead(session: "Session", plan: "Plan") -> pd.DataFrame:
     return build_outlook(results, knowledge)
 
 
-def describe_left(session: "Session", plan: "Plan") -> str:
+def describe_left(session: "Session", plan: "Plan", records: RecordSet) -> str:
     """How many fits are done already, and what the others take; empty where none is done."""
-    missing = session.find_missing(session.find_records())
+    missing = session.find_missing(records)
     left = sum(map(len, missing.values()))
     if left == plan.fits:
         return ""
